@@ -1,0 +1,285 @@
+//! Every enumeration that crosses a boundary. A code once released never changes its number; a new
+//! one is added at the end (verdicts: the number is the precedence, see there).
+
+codes! {
+    /// Side(54).
+    Side side: u8 {
+        buy Buy = 1, "1", "buy";
+        sell Sell = 2, "2", "sell";
+        sell_short SellShort = 3, "5", "sell short: needs a locate where the instrument asks for one";
+        sell_short_exempt SellShortExempt = 4, "6", "sell short exempt";
+    }
+    /// OrdType(40).
+    OrdType ord_type: u8 {
+        market Market = 1, "1", "market; reserves at the far edge of the price band";
+        limit Limit = 2, "2", "limit";
+        stop Stop = 3, "3", "stop, held here";
+        stop_limit StopLimit = 4, "4", "stop limit, held here";
+        market_if_touched MarketIfTouched = 5, "J", "market if touched, held here";
+        limit_if_touched LimitIfTouched = 6, "K", "limit if touched, held here";
+        pegged Pegged = 7, "P", "pegged";
+    }
+    /// TimeInForce(59).
+    TimeInForce time_in_force: u8 {
+        day Day = 1, "0", "until the end of the trading day";
+        gtc Gtc = 2, "1", "good till cancel";
+        ioc Ioc = 3, "3", "immediate or cancel";
+        fok Fok = 4, "4", "fill or kill";
+        gtd Gtd = 5, "6", "good till date";
+        at_open AtOpen = 6, "2", "at the opening";
+        at_close AtClose = 7, "7", "at the close";
+    }
+    /// OrdStatus(39), with two of our own: `unknown` and `held`.
+    OrdStatus ord_status: u8 {
+        none None = 0, "", "no order in this slot";
+        pending_new PendingNew = 1, "A", "accepted here, not yet acknowledged by the venue";
+        new New = 2, "0", "live at the venue (a parent: being worked)";
+        partially_filled PartiallyFilled = 3, "1", "live, some filled";
+        pending_cancel PendingCancel = 4, "6", "live, a cancel is on its way";
+        pending_replace PendingReplace = 5, "E", "live, a replace is on its way";
+        unknown Unknown = 6, "", "sent, outcome unknown: keeps its reserve until the venue answers";
+        held Held = 7, "", "held here, waiting for its trigger";
+        suspended Suspended = 8, "9", "suspended by the venue";
+        stopped Stopped = 9, "7", "guaranteed by the venue";
+        done_for_day DoneForDay = 10, "3", "done for the day, may be renewed";
+        filled Filled = 11, "2", "closed: filled";
+        canceled Canceled = 12, "4", "closed: canceled";
+        rejected Rejected = 13, "8", "closed: rejected by the venue";
+        expired Expired = 14, "C", "closed: expired";
+        calculated Calculated = 15, "B", "closed: calculated";
+    }
+    /// ExecType(150): what a report says.
+    ExecType exec_type: u8 {
+        new New = 1, "0", "acknowledged";
+        trade Trade = 2, "F", "a fill";
+        canceled Canceled = 3, "4", "canceled, asked for or not";
+        replaced Replaced = 4, "5", "the replace of this street id holds";
+        rejected Rejected = 5, "8", "the order was refused by the venue";
+        expired Expired = 6, "C", "expired";
+        cancel_rejected CancelRejected = 7, "", "35=9 to a cancel: the order stays as it was";
+        replace_rejected ReplaceRejected = 8, "", "35=9 to a replace: the order stays as it was";
+        order_status OrderStatus = 9, "I", "answer to a query: CumQty and OrdStatus as the venue sees them";
+        done_for_day DoneForDay = 10, "3", "done for the day";
+        trade_cancel TradeCancel = 11, "H", "bust";
+        trade_correct TradeCorrect = 12, "G", "correct";
+        restated Restated = 13, "D", "restated by the venue";
+        suspended Suspended = 14, "9", "suspended";
+        pending_new PendingNew = 15, "A", "received, not yet accepted";
+        unknown_order UnknownOrder = 16, "", "answer to a query: the venue never had this order";
+        stopped Stopped = 17, "7", "guaranteed";
+    }
+    /// What the engine made of a report; written in the event, so that replay never judges again.
+    Disposition disposition: u8 {
+        none None = 0, "", "not judged yet: an input";
+        applied Applied = 1, "", "folded into the order";
+        late Late = 2, "", "a fill after the end of the order: booked, an alarm rises";
+        overfill Overfill = 3, "", "a fill beyond the order's quantity: booked, an alarm rises";
+        duplicate Duplicate = 4, "", "the same exec_id and payload again: nothing changes";
+        conflict Conflict = 5, "", "a known exec_id with another payload: not applied, an alarm rises";
+        stale Stale = 6, "", "older than what is known: nothing changes";
+        unknown_order UnknownOrder = 7, "", "no order of ours: flagged, nothing changes";
+        outside_table OutsideTable = 8, "", "no row of the transition table allows it: flagged, nothing changes";
+        malformed Malformed = 9, "", "a field is out of range: flagged, nothing changes";
+        unsupported Unsupported = 10, "", "an exec_type that this release records and does not fold";
+    }
+    /// What a definition names.
+    Entity entity: u8 {
+        account Account = 1, "", "an account, or a node above it in the tree";
+        instrument Instrument = 2, "", "an instrument";
+        venue Venue = 3, "", "a venue";
+        session Session = 4, "", "a client session";
+        strategy Strategy = 5, "", "a strategy";
+        trader Trader = 6, "", "a trader";
+        currency Currency = 7, "", "a currency";
+        person Person = 8, "", "a person of [people]";
+    }
+    /// The level of a node in the account tree.
+    AccountLevel account_level: u8 {
+        trader Trader = 1, "", "trader";
+        account Account = 2, "", "account";
+        group Group = 3, "", "group";
+        desk Desk = 4, "", "desk";
+        firm Firm = 5, "", "firm";
+    }
+    /// Scope of a kill or of a limit.
+    Scope scope: u8 {
+        desk Desk = 0, "", "the whole desk";
+        account Account = 1, "", "one account";
+        instrument Instrument = 2, "", "one instrument";
+        venue Venue = 3, "", "one venue";
+        session Session = 4, "", "one session";
+        strategy Strategy = 5, "", "one strategy";
+        account_instrument AccountInstrument = 6, "", "one account in one instrument (limits only)";
+    }
+    /// Kill switch mode; a higher number is stricter.
+    KillMode kill_mode: u8 {
+        open Open = 0, "", "trading";
+        reduce_only ReduceOnly = 1, "", "only what reduces risk, by two people";
+        cancel_only CancelOnly = 2, "", "cancels pass, no new order and no replace";
+        halt Halt = 3, "", "session messages only";
+    }
+    /// Who or what engaged a kill.
+    KillCause kill_cause: u8 {
+        operator Operator = 1, "", "a person";
+        automatic Automatic = 2, "", "a trigger of ours";
+        exchange Exchange = 3, "", "the venue";
+        control_file ControlFile = 4, "", "the control file is missing, short, noisy or wrongly owned";
+        restart Restart = 5, "", "the log or the file said killed before the restart";
+    }
+    /// Market phase of a venue or of one instrument.
+    Phase phase: u8 {
+        unknown Unknown = 0, "", "not told yet: new orders are refused";
+        pre_open PreOpen = 1, "", "orders rest, nothing matches";
+        open Open = 2, "", "continuous trading";
+        auction Auction = 3, "", "auction call";
+        halted Halted = 4, "", "cancels only";
+        closed Closed = 5, "", "cancels only";
+    }
+    /// What a market-by-order record does to the book.
+    BookAction book_action: u8 {
+        add Add = 1, "A", "a new order rests";
+        modify Modify = 2, "M", "price or size changes";
+        cancel Cancel = 3, "C", "size goes away, wholly or in part";
+        clear Clear = 4, "R", "the book is emptied";
+        trade Trade = 5, "T", "an aggressor traded; does not change the book";
+        fill Fill = 6, "F", "a resting order was hit; does not change the book";
+        none None = 7, "N", "nothing, but flags may matter";
+    }
+    /// Message on the way to a venue.
+    MsgType msg_type: u8 {
+        new_order NewOrder = 1, "D", "new order";
+        replace Replace = 2, "G", "cancel/replace";
+        cancel Cancel = 3, "F", "cancel";
+        mass_cancel MassCancel = 4, "q", "mass cancel";
+        order_status OrderStatus = 5, "H", "order status request";
+        gap_fill GapFill = 6, "4", "the message of this number was held back; skip it";
+    }
+    /// How the venue counts a replace in flight (DESIGN §7).
+    ReplaceRule replace_rule: u8 {
+        in_flight_counted InFlightCounted = 1, "", "new quantity counts fills in flight: reserve max(old, new)";
+        in_flight_lost InFlightLost = 2, "", "does not count them: reserve old + new";
+        cancel_new CancelNew = 3, "", "no atomic replace: cancel, await proof, then new";
+    }
+    /// Durability tier; weakest first.
+    Tier tier: u8 {
+        memory Memory = 1, "", "nothing survives the process";
+        process Process = 2, "", "survives kill -9, not power loss";
+        disk Disk = 3, "", "survives power loss";
+        replica Replica = 4, "", "survives the machine";
+    }
+    /// OrderCapacity(528).
+    Capacity capacity: u8 {
+        agency Agency = 0, "A", "agency";
+        principal Principal = 1, "P", "principal";
+        riskless Riskless = 2, "R", "riskless principal";
+        individual Individual = 3, "I", "individual";
+    }
+    /// Where an order came from.
+    Origin origin: u8 {
+        algo Algo = 0, "Y", "an algorithm";
+        manual Manual = 1, "N", "a person at a screen";
+        phone Phone = 2, "", "taken by phone";
+    }
+    /// State of a venue link.
+    LinkState link_state: u8 {
+        down Down = 0, "", "not connected: new orders are refused, sent ones without answer are unknown";
+        recovering Recovering = 1, "", "connected, replay and query under way: cancels only";
+        up Up = 2, "", "connected and reconciled";
+    }
+    /// What a query on a venue link asks for.
+    QueryKind query_kind: u8 {
+        order Order = 1, "", "one order, by street id";
+        open Open = 2, "", "all open orders";
+        fills Fills = 3, "", "all fills since a link sequence";
+    }
+    /// Why a tail of the log was cut.
+    CutReason cut_reason: u8 {
+        torn Torn = 1, "", "the last group was not whole";
+        unpublished Unpublished = 2, "", "written and never published";
+    }
+    /// Why a venue refused, OrdRejReason(103) and CxlRejReason(102) folded.
+    RejReason rej_reason: u8 {
+        none None = 0, "", "no reason told";
+        broker_option BrokerOption = 1, "0", "venue option";
+        unknown_symbol UnknownSymbol = 2, "1", "unknown symbol";
+        exchange_closed ExchangeClosed = 3, "2", "exchange closed";
+        too_late TooLate = 4, "0", "too late to cancel";
+        unknown_order UnknownOrder = 5, "1", "unknown order";
+        duplicate_order DuplicateOrder = 6, "6", "duplicate order";
+        already_pending AlreadyPending = 7, "3", "already pending cancel or replace";
+        price_band PriceBand = 8, "8", "price exceeds the current band";
+        other Other = 99, "99", "other";
+    }
+    /// Kind of an order event after which its id is taken.
+    Outcome outcome: u8 {
+        accepted Accepted = 1, "", "the command was accepted";
+        refused Refused = 2, "", "the command was refused";
+    }
+    /// The gate's answer. The number is the precedence: of several failing checks the lowest is
+    /// told (REQUIREMENTS §1). `doc` is the sentence a trader reads, `fix` is OrdRejReason(103).
+    Verdict verdict: u16 {
+        accepted Accepted = 0, "", "accepted";
+        session_unknown SessionUnknown = 1, "6", "session {value} is not defined on this desk";
+        account_not_entitled AccountNotEntitled = 2, "15", "session {bound} may not trade account {value}";
+        cl_ord_id_malformed ClOrdIdMalformed = 3, "99", "cl_ord_id has a byte {value} at {bound}: 1 to 36 printable ASCII characters are allowed";
+        duplicate_id DuplicateId = 4, "6", "cl_ord_id was used before in this session with another body; the first one is order {value}";
+        id_table_full IdTableFull = 5, "99", "the id table is full: {value} ids of {bound} are in use, and none is old enough to forget";
+        killed Killed = 6, "0", "the kill switch is engaged: scope {value}, mode {bound}";
+        recovering Recovering = 7, "0", "the desk is recovering: cancels only until replay and reconciliation end";
+        side_unsupported SideUnsupported = 8, "99", "side {value} is not supported";
+        ord_type_unsupported OrdTypeUnsupported = 9, "11", "ord_type {value} is not supported";
+        time_in_force_unsupported TimeInForceUnsupported = 10, "99", "time_in_force {value} is not supported";
+        qty_not_positive QtyNotPositive = 11, "13", "order_qty {value} must be above {bound}";
+        price_missing PriceMissing = 12, "99", "a limit order needs a price";
+        price_not_allowed PriceNotAllowed = 13, "99", "a market order carries no price, this one has {value}";
+        account_unknown AccountUnknown = 14, "15", "account {value} is not defined";
+        strategy_unknown StrategyUnknown = 15, "99", "strategy {value} is not defined";
+        venue_unknown VenueUnknown = 16, "99", "venue {value} is not defined";
+        instrument_unknown InstrumentUnknown = 17, "1", "instrument {value} is not defined";
+        instrument_restricted InstrumentRestricted = 18, "0", "instrument {value} is on the restricted list";
+        price_not_positive PriceNotPositive = 19, "99", "price {value} is not above {bound} and the instrument does not allow that";
+        price_off_tick PriceOffTick = 20, "99", "price {value} is not a multiple of the tick {bound}";
+        qty_off_lot QtyOffLot = 21, "13", "order_qty {value} is not a multiple of the lot {bound}";
+        qty_below_min QtyBelowMin = 22, "13", "order_qty {value} is below the instrument's minimum {bound}";
+        qty_above_max QtyAboveMax = 23, "13", "order_qty {value} is above the instrument's maximum {bound}";
+        reference_absent ReferenceAbsent = 24, "0", "no best bid or offer for the instrument: the price cannot be checked";
+        reference_stale ReferenceStale = 25, "0", "best bid and offer are {value} ms old, allowed are {bound}";
+        reference_crossed ReferenceCrossed = 26, "0", "the book is crossed: bid {value}, offer {bound}";
+        reference_locked ReferenceLocked = 27, "0", "the book is locked at {value}";
+        price_above_band PriceAboveBand = 28, "16", "price {value} is above the band {bound}";
+        price_below_band PriceBelowBand = 29, "16", "price {value} is below the band {bound}";
+        market_closed MarketClosed = 30, "2", "the market phase is {value}: cancels only";
+        venue_down VenueDown = 31, "0", "venue {value} is not connected and reconciled";
+        parent_unknown ParentUnknown = 32, "5", "parent order {value} is not a live parent";
+        parent_mismatch ParentMismatch = 33, "99", "the child differs from parent {value} in account, instrument, side or strategy";
+        parent_exceeded ParentExceeded = 34, "13", "children would hold {value} of the parent's {bound}";
+        order_qty_limit OrderQtyLimit = 35, "3", "order_qty {value} is above the limit {bound}";
+        notional_overflow NotionalOverflow = 36, "3", "the notional does not fit in 128 bits at the scale used";
+        rate_absent RateAbsent = 37, "0", "no rate into the desk currency for currency {value}";
+        rate_stale RateStale = 38, "0", "the rate into the desk currency is {value} s old, allowed are {bound}";
+        order_notional_limit OrderNotionalLimit = 39, "3", "order notional {value} is above the limit {bound} (desk currency)";
+        net_qty_limit NetQtyLimit = 40, "3", "worst net position {value} would be beyond the limit {bound}";
+        instrument_gross_limit InstrumentGrossLimit = 41, "3", "gross {value} in this instrument would be above the limit {bound} (desk currency)";
+        account_net_limit AccountNetLimit = 42, "3", "worst net {value} of the account would be beyond the limit {bound} (desk currency)";
+        account_gross_limit AccountGrossLimit = 43, "3", "gross {value} of the account would be above the limit {bound} (desk currency)";
+        throttle_session ThrottleSession = 44, "0", "the session sent {value} orders within its window, allowed are {bound}";
+        throttle_account ThrottleAccount = 45, "0", "the account sent {value} orders within its window, allowed are {bound}";
+        order_table_full OrderTableFull = 46, "0", "the order table is full: {value} of {bound} slots hold orders that must be kept";
+        log_full LogFull = 47, "0", "the log has room for {value} more events, new orders leave a reserve of {bound}";
+        order_unknown OrderUnknown = 48, "5", "no such order of this session";
+        order_closed OrderClosed = 49, "0", "the order is closed: {value}";
+        cancel_pending CancelPending = 50, "0", "a cancel of this order is already on its way";
+        replace_pending ReplacePending = 51, "0", "a replace of this order is already on its way";
+        qty_below_filled QtyBelowFilled = 52, "13", "the new order_qty {value} is not above the {bound} already filled";
+        unchanged Unchanged = 53, "99", "the replace changes neither price nor quantity";
+        outcome_unknown OutcomeUnknown = 54, "0", "the order's outcome is unknown: it can be canceled, not replaced";
+        revision_full RevisionFull = 55, "99", "the order was changed {value} times, allowed are {bound}";
+        limits_absent LimitsAbsent = 56, "0", "no limit row for account {value}: nothing may be sent without one";
+        report_table_full ReportTableFull = 57, "0", "the fill-id table is nearly full: {value} of {bound}";
+        filter_empty FilterEmpty = 58, "99", "a mass cancel names no known scope: value {value}";
+        name_malformed NameMalformed = 59, "99", "a definition's name has a byte {value} at {bound}: printable ASCII without spaces";
+        definition_table_full DefinitionTableFull = 60, "99", "the table of this kind of definition is full: {value} of {bound}";
+        definition_invalid DefinitionInvalid = 61, "99", "a definition's field is out of range: {value}, bound {bound}";
+        command_malformed CommandMalformed = 62, "99", "a command record of kind {value} is not one the engine takes";
+    }
+}
