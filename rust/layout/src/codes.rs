@@ -216,7 +216,8 @@ codes! {
         refused Refused = 2, "", "the command was refused";
     }
     /// The gate's answer. The number is the precedence: of several failing checks the lowest is
-    /// told (REQUIREMENTS §1). `doc` is the sentence a trader reads, `fix` is OrdRejReason(103).
+    /// told (REQUIREMENTS §1). `doc` is the sentence a trader reads, `fix` is OrdRejReason(103); `{value}` and
+    /// `{bound}` are the numbers of the refusal, `_e9` fixed-point at 1e-9.
     Verdict verdict: u16 {
         accepted Accepted = 0, "", "accepted";
         session_unknown SessionUnknown = 1, "6", "session {value} is not defined on this desk";
@@ -229,36 +230,36 @@ codes! {
         side_unsupported SideUnsupported = 8, "99", "side {value} is not supported";
         ord_type_unsupported OrdTypeUnsupported = 9, "11", "ord_type {value} is not supported";
         time_in_force_unsupported TimeInForceUnsupported = 10, "99", "time_in_force {value} is not supported";
-        qty_not_positive QtyNotPositive = 11, "13", "order_qty {value} must be above {bound}";
+        qty_not_positive QtyNotPositive = 11, "13", "order_qty {value_e9} must be above {bound_e9}";
         price_missing PriceMissing = 12, "99", "a limit order needs a price";
-        price_not_allowed PriceNotAllowed = 13, "99", "a market order carries no price, this one has {value}";
+        price_not_allowed PriceNotAllowed = 13, "99", "a market order carries no price, this one has {value_e9}";
         account_unknown AccountUnknown = 14, "15", "account {value} is not defined";
         strategy_unknown StrategyUnknown = 15, "99", "strategy {value} is not defined";
         venue_unknown VenueUnknown = 16, "99", "venue {value} is not defined";
         instrument_unknown InstrumentUnknown = 17, "1", "instrument {value} is not defined";
         instrument_restricted InstrumentRestricted = 18, "0", "instrument {value} is on the restricted list";
-        price_not_positive PriceNotPositive = 19, "99", "price {value} is not above {bound} and the instrument does not allow that";
-        price_off_tick PriceOffTick = 20, "99", "price {value} is not a multiple of the tick {bound}";
-        qty_off_lot QtyOffLot = 21, "13", "order_qty {value} is not a multiple of the lot {bound}";
-        qty_below_min QtyBelowMin = 22, "13", "order_qty {value} is below the instrument's minimum {bound}";
-        qty_above_max QtyAboveMax = 23, "13", "order_qty {value} is above the instrument's maximum {bound}";
+        price_not_positive PriceNotPositive = 19, "99", "price {value_e9} is not above {bound_e9} and the instrument does not allow that";
+        price_off_tick PriceOffTick = 20, "99", "price {value_e9} is not a multiple of the tick {bound_e9}";
+        qty_off_lot QtyOffLot = 21, "13", "order_qty {value_e9} is not a multiple of the lot {bound_e9}";
+        qty_below_min QtyBelowMin = 22, "13", "order_qty {value_e9} is below the instrument's minimum {bound_e9}";
+        qty_above_max QtyAboveMax = 23, "13", "order_qty {value_e9} is above the instrument's maximum {bound_e9}";
         reference_absent ReferenceAbsent = 24, "0", "no best bid or offer for the instrument: the price cannot be checked";
         reference_stale ReferenceStale = 25, "0", "best bid and offer are {value} ms old, allowed are {bound}";
-        reference_crossed ReferenceCrossed = 26, "0", "the book is crossed: bid {value}, offer {bound}";
-        reference_locked ReferenceLocked = 27, "0", "the book is locked at {value}";
-        price_above_band PriceAboveBand = 28, "16", "price {value} is above the band {bound}";
-        price_below_band PriceBelowBand = 29, "16", "price {value} is below the band {bound}";
+        reference_crossed ReferenceCrossed = 26, "0", "the book is crossed: bid {value_e9}, offer {bound_e9}";
+        reference_locked ReferenceLocked = 27, "0", "the book is locked at {value_e9}";
+        price_above_band PriceAboveBand = 28, "16", "price {value_e9} is above the band {bound_e9}";
+        price_below_band PriceBelowBand = 29, "16", "price {value_e9} is below the band {bound_e9}";
         market_closed MarketClosed = 30, "2", "the market phase is {value}: cancels only";
         venue_down VenueDown = 31, "0", "venue {value} is not connected and reconciled";
         parent_unknown ParentUnknown = 32, "5", "parent order {value} is not a live parent";
         parent_mismatch ParentMismatch = 33, "99", "the child differs from parent {value} in account, instrument, side or strategy";
-        parent_exceeded ParentExceeded = 34, "13", "children would hold {value} of the parent's {bound}";
-        order_qty_limit OrderQtyLimit = 35, "3", "order_qty {value} is above the limit {bound}";
+        parent_exceeded ParentExceeded = 34, "13", "children would hold {value_e9} of the parent's {bound_e9}";
+        order_qty_limit OrderQtyLimit = 35, "3", "order_qty {value_e9} is above the limit {bound_e9}";
         notional_overflow NotionalOverflow = 36, "3", "the notional does not fit in 128 bits at the scale used";
         rate_absent RateAbsent = 37, "0", "no rate into the desk currency for currency {value}";
         rate_stale RateStale = 38, "0", "the rate into the desk currency is {value} s old, allowed are {bound}";
         order_notional_limit OrderNotionalLimit = 39, "3", "order notional {value} is above the limit {bound} (desk currency)";
-        net_qty_limit NetQtyLimit = 40, "3", "worst net position {value} would be beyond the limit {bound}";
+        net_qty_limit NetQtyLimit = 40, "3", "worst net position {value_e9} would be beyond the limit {bound_e9}";
         instrument_gross_limit InstrumentGrossLimit = 41, "3", "gross {value} in this instrument would be above the limit {bound} (desk currency)";
         account_net_limit AccountNetLimit = 42, "3", "worst net {value} of the account would be beyond the limit {bound} (desk currency)";
         account_gross_limit AccountGrossLimit = 43, "3", "gross {value} of the account would be above the limit {bound} (desk currency)";
@@ -270,7 +271,7 @@ codes! {
         order_closed OrderClosed = 49, "0", "the order is closed: {value}";
         cancel_pending CancelPending = 50, "0", "a cancel of this order is already on its way";
         replace_pending ReplacePending = 51, "0", "a replace of this order is already on its way";
-        qty_below_filled QtyBelowFilled = 52, "13", "the new order_qty {value} is not above the {bound} already filled";
+        qty_below_filled QtyBelowFilled = 52, "13", "the new order_qty {value_e9} is not above the {bound_e9} already filled";
         unchanged Unchanged = 53, "99", "the replace changes neither price nor quantity";
         outcome_unknown OutcomeUnknown = 54, "0", "the order's outcome is unknown: it can be canceled, not replaced";
         revision_full RevisionFull = 55, "99", "the order was changed {value} times, allowed are {bound}";
