@@ -1,0 +1,5 @@
+"""The `pyoms` command."""
+
+
+def main() -> None:
+    """Run the command."""
