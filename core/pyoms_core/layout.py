@@ -36,6 +36,8 @@ CONTROL_MAGIC: Final = 5500095069984610640  # control file magic
 COMMAND_RING_MAGIC: Final = 4921663992844212560  # command ring magic
 FILE_HEADER_SIZE: Final = 4096  # bytes before the first slot, record or word
 CONTROL_EPOCH_BITS: Final = 56  # low bits of a control word that hold the epoch
+CONTROL_DESK_WORD: Final = 4096  # control file: byte of the desk word
+CONTROL_WORDS: Final = 4160  # control file: byte of the entity words: accounts, instruments, venues, sessions, strategies in blocks of *_max words without gaps, id i is number i - 1; then, at a multiple of 64, senders
 
 
 class Code(NamedTuple):

@@ -68,6 +68,13 @@ pub const FILE_HEADER_SIZE: usize = 4096;
 /// Control words: mode in the top 8 bits, epoch below.
 pub const CONTROL_EPOCH_BITS: u32 = 56;
 
+/// Byte of the control file's desk word, alone on its line.
+pub const CONTROL_DESK_WORD: usize = FILE_HEADER_SIZE;
+/// Byte of the control file's entity words: `accounts_max` words, then instruments, venues, sessions
+/// and strategies without gaps; the word of id `i` is number `i - 1` of its block. The sender rows
+/// follow at the next multiple of 64.
+pub const CONTROL_WORDS: usize = FILE_HEADER_SIZE + 64;
+
 /// Constants that Python and Cython need too, for `emit`.
 pub const CONSTANTS: &[(&str, i128, &str)] = &[
     ("RECORD_SIZE", RECORD_SIZE as i128, "bytes of a record"),
@@ -102,6 +109,13 @@ pub const CONSTANTS: &[(&str, i128, &str)] = &[
         "CONTROL_EPOCH_BITS",
         CONTROL_EPOCH_BITS as i128,
         "low bits of a control word that hold the epoch",
+    ),
+    ("CONTROL_DESK_WORD", CONTROL_DESK_WORD as i128, "control file: byte of the desk word"),
+    (
+        "CONTROL_WORDS",
+        CONTROL_WORDS as i128,
+        "control file: byte of the entity words: accounts, instruments, venues, sessions, strategies \
+         in blocks of *_max words without gaps, id i is number i - 1; then, at a multiple of 64, senders",
     ),
 ];
 
@@ -152,6 +166,50 @@ pub const fn control_mode(word: u64) -> u8 {
 /// Epoch of a control word.
 pub const fn control_epoch(word: u64) -> u64 {
     word & ((1 << CONTROL_EPOCH_BITS) - 1)
+}
+
+/// Byte of the word of entity `id` in the control file; `None` for an id the file has no word for.
+/// The desk has one word whatever `id` is; `account_instrument` has none.
+pub const fn control_word_offset(header: &ControlHeader, scope: Scope, id: u32) -> Option<usize> {
+    let blocks = [
+        header.accounts_max as usize,
+        header.instruments_max as usize,
+        header.venues_max as usize,
+        header.sessions_max as usize,
+        header.strategies_max as usize,
+    ];
+    let block = match scope {
+        Scope::Desk => return Some(CONTROL_DESK_WORD),
+        Scope::Account => 0,
+        Scope::Instrument => 1,
+        Scope::Venue => 2,
+        Scope::Session => 3,
+        Scope::Strategy => 4,
+        Scope::AccountInstrument => return None,
+    };
+    if id == 0 || id as usize > blocks[block] {
+        return None;
+    }
+    let (mut before, mut i) = (0, 0);
+    while i < block {
+        before += blocks[i];
+        i += 1;
+    }
+    Some(CONTROL_WORDS + 8 * (before + id as usize - 1))
+}
+/// Byte of the first sender row of a control file.
+pub const fn control_senders_offset(header: &ControlHeader) -> usize {
+    let words = header.accounts_max as usize
+        + header.instruments_max as usize
+        + header.venues_max as usize
+        + header.sessions_max as usize
+        + header.strategies_max as usize;
+    (CONTROL_WORDS + 8 * words).next_multiple_of(64)
+}
+/// Whole size of a control file.
+pub const fn control_file_size(header: &ControlHeader) -> usize {
+    control_senders_offset(header)
+        + header.senders_max as usize * core::mem::size_of::<ControlSender>()
 }
 
 /// Zero-padded text of at most `N` bytes; longer text is cut.

@@ -567,7 +567,7 @@ record! {
         64 published_seq: u64, "last record that readers may see; stored with Release";
         72 reserved1: [u8; 56], "zero: a line of its own";
         128 durable_seq: u64, "last record that is on disk; stored with Release by the journal thread";
-        136 committed_seq: u64, "last record that may have left, by the tier";
+        136 committed_seq: u64, "tier replica: last record the replica has; readers take published_seq at memory and process, durable_seq at disk";
         144 claimed_seq: u64, "last record the writer began to write; a slot above it minus slots is safe to read";
         152 reserved2: [u8; 40], "zero: a line of its own";
         192 tier: u8, "durability tier";
