@@ -1,0 +1,780 @@
+"""The desk's configuration: TOML in, frozen dataclasses out, every reference and bound checked.
+
+Called by `pyoms run`, `pyoms demo` and `pyoms config check`; read once, then shared by any thread.
+What must stay true: an unknown key is an error, prices and quantities are decimal strings or
+integers and never floats, a limit that is not written down is not "no limit", and every error
+names file, line, key, value and what is allowed. Standard library and generated layout alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import re
+import tomllib
+import types
+import zoneinfo
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from pyoms.errors import ConfigError, NumberError
+from pyoms.numbers import to_fixed
+from pyoms_core.layout import (
+    CODES,
+    FLAG_BAND_PPM,
+    FLAG_LOCKED_FINE,
+    FLAG_NEGATIVE_PRICES,
+    FLAG_NO_BAND,
+    FLAG_RESTRICTED,
+)
+
+UNLIMITED = 2**63 - 1
+"""A limit row's value for "no limit"; written as ``"unlimited"``."""
+
+ROLES = ("viewer", "trader", "risk", "admin", "auditor")
+"""Roles of the people of a desk."""
+
+TIERS = ("memory", "process", "disk")
+"""Durability tiers a desk may choose, weakest first."""
+
+LIMIT_FIELDS: dict[str, tuple[str, ...]] = {
+    "account": (
+        "orders_max",
+        "window_ms",
+        "order_qty_max",
+        "order_notional_max",
+        "gross_notional_max",
+        "net_notional_max",
+    ),
+    "account_instrument": (
+        "order_qty_max",
+        "order_notional_max",
+        "net_qty_max",
+        "gross_notional_max",
+    ),
+    "instrument": ("order_qty_max", "order_notional_max"),
+    "session": ("orders_max", "window_ms"),
+}
+"""What a limit row of each scope must state, no more and no less."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskConfig:
+    """``[desk]``: its name, its currency and the rates into it (1e-9 desk units per unit)."""
+
+    name: str
+    currency: str
+    rates: Mapping[str, int]
+    rate_age_s_max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """``[engine]``: capacities, fixed for the life of a process, and how its thread runs."""
+
+    orders_max: int
+    ids_max: int
+    fills_max: int
+    accounts_max: int
+    instruments_max: int
+    venues_max: int
+    sessions_max: int
+    strategies_max: int
+    id_ttl_s: int
+    cpu: int | None
+    spin: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalConfig:
+    """``[journal]``: durability tier and sizes of the ring and of a segment."""
+
+    tier: str
+    ring_mib: int
+    segment_mib: int
+    cpu: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """One person of ``[people]``; `uid` binds the name to a user of the machine."""
+
+    name: str
+    roles: tuple[str, ...]
+    uid: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickRange:
+    """From `price_from` upwards the price increment is `tick`; both 1e-9."""
+
+    price_from: int
+    tick: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstrumentConfig:
+    """``[[instrument]]``: what ``definition`` and ``instrument_terms`` hold; numbers at 1e-9.
+
+    `band` is parts per million of the best bid or offer where `band_unit` is ``"ppm"``, else a
+    price distance at 1e-9.
+    """
+
+    name: str
+    venue: str
+    currency: str
+    tick: int
+    lot: int
+    qty_min: int
+    qty_max: int
+    contract_multiplier: int
+    band: int
+    band_unit: str
+    reference_age_ms_max: int
+    restricted: bool
+    negative_prices: bool
+    band_check: bool
+    locked_is_reference: bool
+    ticks: tuple[TickRange, ...]
+
+    @property
+    def flags(self) -> int:
+        """Flags of ``instrument_terms``."""
+        return (
+            FLAG_RESTRICTED * self.restricted
+            | FLAG_BAND_PPM * (self.band_unit == "ppm")
+            | FLAG_NEGATIVE_PRICES * self.negative_prices
+            | FLAG_NO_BAND * (not self.band_check)
+            | FLAG_LOCKED_FINE * self.locked_is_reference
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountConfig:
+    """``[[account]]``: a node of the account tree; `parent` is empty at the top."""
+
+    name: str
+    parent: str
+    level: str
+    currency: str
+
+    @property
+    def level_code(self) -> int:
+        """Code of `level` for the definition record."""
+        return CODES["account_level"][self.level].code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitConfig:
+    """``[[limit]]``: one row of limits. Quantities at 1e-9, notionals in whole desk units.
+
+    Fields that the scope does not use are :data:`UNLIMITED`; `orders_max` 0 is no throttle.
+    """
+
+    scope: str
+    account: str
+    instrument: str
+    session: str
+    orders_max: int
+    window_ms: int
+    order_qty_max: int
+    order_notional_max: int
+    net_qty_max: int
+    gross_notional_max: int
+    net_notional_max: int
+
+    @property
+    def scope_code(self) -> int:
+        """Code of `scope` for the limit row."""
+        return CODES["scope"][self.scope].code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueConfig:
+    """``[[venue]]``: how it counts replaces, and the socket of its link.
+
+    `socket` is the path of the Unix socket the venue listens on, relative to the desk directory;
+    empty for a venue that runs in this process.
+    """
+
+    name: str
+    socket: str
+    replace_rule: str
+    cancel_on_disconnect: bool
+    cancels_per_s_max: int
+    zone: str
+
+    @property
+    def replace_rule_code(self) -> int:
+        """Code of `replace_rule` for the definition record."""
+        return CODES["replace_rule"][self.replace_rule].code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """``[[session]]``: a client session; `account` empty means it may trade all accounts."""
+
+    name: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyConfig:
+    """``[[strategy]]``: its class as ``module:Class``, where it trades, and its own parameters."""
+
+    name: str
+    entry: str
+    account: str
+    session: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole, consistent configuration."""
+
+    desk: DeskConfig
+    engine: EngineConfig
+    journal: JournalConfig
+    people: tuple[Person, ...]
+    instruments: tuple[InstrumentConfig, ...]
+    accounts: tuple[AccountConfig, ...]
+    limits: tuple[LimitConfig, ...]
+    venues: tuple[VenueConfig, ...]
+    sessions: tuple[SessionConfig, ...]
+    strategies: tuple[StrategyConfig, ...]
+
+    @property
+    def config_hash(self) -> int:
+        """64 bits over every value; comments, order and spelling of numbers do not count."""
+        whole = json.dumps(_plain(self), sort_keys=True, separators=(",", ":"))
+        return int.from_bytes(hashlib.sha256(whole.encode()).digest()[:8], "little")
+
+
+def load(path: str | Path) -> Config:
+    """Read and check a configuration file; ConfigError for anything wrong with it."""
+    file = str(path)
+    try:
+        text = Path(path).read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot be read: {error.strerror}", file=file) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"is not UTF-8: byte {error.start}", file=file) from None
+    return parse(text, file)
+
+
+def parse(text: str, file: str = "<text>") -> Config:
+    """Check the text of a configuration; `file` is the name that errors carry."""
+    try:
+        tree = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise ConfigError(
+            f"is not TOML: {error}", file=file, line=int(line[1]) if line else 0
+        ) from None
+    except ValueError as error:  # an integer of thousands of digits
+        raise ConfigError(f"is not TOML: {error}", file=file) from None
+    return _Reader(file, text, tree).config()
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (bool, int, str, type(None))) else repr(value)
+
+
+_HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
+_KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*[A-Za-z0-9_"'-]+)*)\s*=""")
+
+
+def _lines(text: str) -> dict[str, int]:
+    """Line of every table header and key, by dotted path, rows of arrays counted from 1."""
+    found: dict[str, int] = {}
+    rows: dict[str, int] = {}
+    table, fence = "", ""
+    for number, line in enumerate(text.splitlines(), 1):
+        if fence:
+            fence = "" if fence in line else fence
+            continue
+        if header := _HEADER.match(line):
+            path = re.sub(r"[\s\"']", "", header[2])
+            if header[1] == "[[":
+                rows[path] = rows.get(path, 0) + 1
+            head, _, rest = path.partition(".")
+            table = f"{head}[{rows[head]}]" + (f".{rest}" if rest else "") if head in rows else path
+            found.setdefault(table, number)
+        elif key := _KEY.match(line):
+            path = re.sub(r"[\s\"']", "", key[1])
+            found.setdefault(f"{table}.{path}" if table else path, number)
+            for quotes in ('"""', "'''"):
+                if line.count(quotes) == 1:
+                    fence = quotes
+    return found
+
+
+class _Table:
+    """One table under reading: takes keys with their rules, then refuses those nobody took."""
+
+    def __init__(self, reader: _Reader, path: str, values: dict[str, Any]) -> None:
+        self.reader, self.path, self.values = reader, path, values
+        self.known: list[str] = []
+
+    def fail(self, key: str, problem: str) -> NoReturn:
+        self.reader.fail(f"{self.path}.{key}" if key else self.path, problem)
+
+    def take(self, key: str, default: Any = ...) -> Any:
+        self.known.append(key)
+        if key in self.values:
+            return self.values[key]
+        if default is ...:
+            near = difflib.get_close_matches(key, self.values.keys(), 1)
+            self.fail("", f"{key} is missing" + (f"; is {near[0]} meant for it?" if near else ""))
+        return default
+
+    def text(self, key: str, default: Any = ..., *, size_max: int = 36, empty: bool = False) -> str:
+        value = self.take(key, default)
+        if not isinstance(value, str):
+            self.fail(key, f"{_shown(value)} is not a text")
+        ok = value.isascii() and value.isprintable() and " " not in value
+        if not ok or len(value) > size_max or (not value and not empty):
+            low = 0 if empty else 1
+            self.fail(
+                key,
+                f"{_shown(value)} is not allowed: {low} to {size_max} printable ASCII characters "
+                "without spaces",
+            )
+        return value
+
+    def named(self, key: str) -> str:
+        """Check a key that is itself a name."""
+        if not (key.isascii() and key.isprintable()) or " " in key or not 1 <= len(key) <= 36:
+            self.fail(key, "a name is 1 to 36 printable ASCII characters without spaces")
+        return key
+
+    def choice(self, key: str, allowed: Iterable[str], default: Any = ...) -> str:
+        value, allowed = self.take(key, default), list(allowed)
+        if value not in allowed:
+            self.fail(
+                key, f"{_shown(value)} is not one of {', '.join(allowed)}{_near(value, allowed)}"
+            )
+        return cast("str", value)
+
+    def name_of(self, key: str, what: str, names: Iterable[str], default: Any = ...) -> str:
+        value, names = self.text(key, default, empty=default == ""), list(names)
+        if value and value not in names:
+            told = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
+            self.fail(
+                key,
+                f"{_shown(value)} is no {what} of this file{_near(value, names)}; "
+                f"it has {told or 'none'}",
+            )
+        return value
+
+    def integer(self, key: str, low: int, high: int, default: Any = ...) -> int:
+        value = self.take(key, default)
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.fail(key, f"{_shown(value)} is not an integer; allowed are {low} to {high}")
+        if not low <= value <= high:
+            self.fail(key, f"{_shown(value)} is out of range; allowed are {low} to {high}")
+        return value
+
+    def cpu(self) -> int | None:
+        value = self.take("cpu", None)
+        return None if value is None else self.integer("cpu", 0, 1023)
+
+    def flag(self, key: str, default: bool) -> bool:
+        value = self.take(key, default)
+        if not isinstance(value, bool):
+            self.fail(key, f"{_shown(value)} is not one of true, false")
+        return value
+
+    def fixed(self, key: str, default: Any = ..., *, low: int = 1) -> int:
+        """Take a decimal at 1e-9, at least `low` (1e-9 units)."""
+        value = self.take(key, default)
+        try:
+            fixed = to_fixed(value, "value")
+        except NumberError as error:
+            self.fail(key, str(error))
+        if fixed < low:
+            self.fail(key, f"{_shown(value)} must be {'above 0' if low == 1 else 'at least 0'}")
+        return fixed
+
+    def limit(self, key: str, *, fixed: bool) -> int:
+        value = self.take(key)
+        if value == "unlimited":
+            return UNLIMITED
+        if fixed:
+            try:
+                return to_fixed(value, "limit")
+            except NumberError as error:
+                self.fail(key, f'{error}; or "unlimited"')
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < UNLIMITED:
+            self.fail(
+                key,
+                f"{_shown(value)} is not allowed: whole units of desk currency from 0 to "
+                f'{UNLIMITED - 1}, or "unlimited"',
+            )
+        return value
+
+    def done(self) -> None:
+        for key in self.values:
+            if key not in self.known:
+                near = _near(key, self.known)
+                self.fail(key, f"unknown key{near}; allowed are {', '.join(sorted(self.known))}")
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value) if isinstance(value, (str, bool)) else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _near(value: Any, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(value, list(names), 2) if isinstance(value, str) else []
+    return f" (near: {', '.join(near)})" if near else ""
+
+
+class _Reader:
+    """Walks the tree in the order of its references: venues before instruments, and so on."""
+
+    def __init__(self, file: str, text: str, tree: dict[str, Any]) -> None:
+        self.file, self.text, self.tree = file, text, tree
+        self.lines: dict[str, int] | None = None
+
+    def fail(self, path: str, problem: str) -> NoReturn:
+        if self.lines is None:
+            self.lines = _lines(self.text)
+        at = path
+        while at and at not in self.lines:  # an inline table's key stands on its parent's line
+            at = at.rpartition(".")[0] if "." in at else ""
+        raise ConfigError(problem, file=self.file, line=self.lines.get(at, 0), key=path)
+
+    def table(self, name: str, *, needed: bool = False) -> _Table:
+        values = self.tree.get(name, {})
+        if needed and name not in self.tree:
+            self.fail("", f"section [{name}] is missing")
+        if not isinstance(values, dict):
+            self.fail(name, f"is a {type(values).__name__}, write it as [{name}]")
+        return _Table(self, name, values)
+
+    def rows(self, name: str) -> list[_Table]:
+        values = self.tree.get(name, [])
+        if not isinstance(values, list) or not all(isinstance(row, dict) for row in values):
+            self.fail(name, f"write each one as [[{name}]]")
+        return [_Table(self, f"{name}[{i}]", row) for i, row in enumerate(values, 1)]
+
+    def config(self) -> Config:
+        sections = (
+            *("desk", "engine", "journal", "people"),
+            *("instrument", "account", "limit", "venue", "session", "strategy"),
+        )
+        for name in self.tree:
+            if name not in sections:
+                near = _near(name, sections)
+                self.fail(name, f"unknown section{near}; allowed are {', '.join(sections)}")
+        desk, engine = self.desk(), self.engine()
+        currencies = [desk.currency, *desk.rates]
+        venues = self.named("venue", engine.venues_max, self.venue)
+        names = [venue.name for venue in venues]
+        instruments = self.named(
+            "instrument", engine.instruments_max, lambda t: self.instrument(t, names, currencies)
+        )
+        accounts = self.named(
+            "account", engine.accounts_max, lambda t: self.account(t, desk.currency, currencies)
+        )
+        self.check_tree(accounts)
+        account_names = [account.name for account in accounts]
+        sessions = self.named(
+            "session", engine.sessions_max, lambda t: self.session(t, account_names)
+        )
+        session_names = [session.name for session in sessions]
+        return Config(
+            desk=desk,
+            engine=engine,
+            journal=self.journal(),
+            people=self.people(),
+            instruments=instruments,
+            accounts=accounts,
+            limits=self.limits(account_names, [i.name for i in instruments], session_names),
+            venues=venues,
+            sessions=sessions,
+            strategies=self.named(
+                "strategy",
+                engine.strategies_max,
+                lambda t: self.strategy(t, account_names, session_names),
+            ),
+        )
+
+    def named(self, name: str, most: int, read: Any) -> tuple[Any, ...]:
+        rows, seen = [], set()
+        for table in self.rows(name):
+            row = read(table)
+            table.done()
+            if row.name in seen:
+                table.fail("name", f"{_shown(row.name)} stands twice")
+            seen.add(row.name)
+            rows.append(row)
+            if len(rows) > most:
+                table.fail("", f"the {len(rows)}th {name}; engine.{_plural(name)}_max is {most}")
+        return tuple(rows)
+
+    def desk(self) -> DeskConfig:
+        table = self.table("desk", needed=True)
+        raw = table.take("rates", {})
+        if not isinstance(raw, dict):
+            table.fail("rates", 'write it as { EUR = "1.08" }')
+        rates = _Table(self, "desk.rates", raw)
+        desk = DeskConfig(
+            name=table.text("name"),
+            currency=table.text("currency", "USD"),
+            rates=types.MappingProxyType({rates.named(name): rates.fixed(name) for name in raw}),
+            rate_age_s_max=table.integer("rate_age_s_max", 1, 2**31, 86_400),
+        )
+        if desk.currency in desk.rates:
+            rates.fail(desk.currency, "is the desk currency, its rate is 1")
+        table.done()
+        return desk
+
+    def engine(self) -> EngineConfig:
+        table = self.table("engine")
+        engine = EngineConfig(
+            orders_max=table.integer("orders_max", 16, 2**26, 2**20),
+            ids_max=table.integer("ids_max", 16, 2**27, 2**21),
+            fills_max=table.integer("fills_max", 16, 2**27, 2**21),
+            accounts_max=table.integer("accounts_max", 1, 2**16, 1_024),
+            instruments_max=table.integer("instruments_max", 1, 2**17, 4_096),
+            venues_max=table.integer("venues_max", 1, 1_024, 64),
+            sessions_max=table.integer("sessions_max", 1, 2**16 - 1, 256),
+            strategies_max=table.integer("strategies_max", 1, 2**16 - 1, 256),
+            id_ttl_s=table.integer("id_ttl_s", 60, 31 * 86_400, 86_400),
+            cpu=table.cpu(),
+            spin=table.flag("spin", False),
+        )
+        if engine.ids_max < engine.orders_max:
+            table.fail("ids_max", f"{engine.ids_max} is below orders_max {engine.orders_max}")
+        table.done()
+        return engine
+
+    def journal(self) -> JournalConfig:
+        table = self.table("journal")
+        journal = JournalConfig(
+            tier=table.choice("tier", TIERS, "process"),
+            ring_mib=table.integer("ring_mib", 1, 16_384, 64),
+            segment_mib=table.integer("segment_mib", 1, 16_384, 64),
+            cpu=table.cpu(),
+        )
+        for key in ("ring_mib", "segment_mib"):
+            value = getattr(journal, key)
+            if value & (value - 1):
+                table.fail(key, f"{value} is not a power of two")
+        table.done()
+        return journal
+
+    def people(self) -> tuple[Person, ...]:
+        people = []
+        for name, raw in self.table("people").values.items():
+            path = f"people.{name}"
+            if not (name.isascii() and name.isprintable()) or " " in name or len(name) > 24:
+                self.fail(path, "a name is 1 to 24 printable ASCII characters without spaces")
+            if not isinstance(raw, dict):
+                self.fail(path, 'write it as { roles = ["risk"], uid = 1000 }')
+            table = _Table(self, path, raw)
+            roles = table.take("roles")
+            if not isinstance(roles, list) or not roles:
+                table.fail("roles", f"{_shown(roles)} is not a list of {', '.join(ROLES)}")
+            for role in roles:
+                if role not in ROLES:
+                    table.fail(
+                        "roles",
+                        f"{_shown(role)} is not one of {', '.join(ROLES)}{_near(role, ROLES)}",
+                    )
+            uid = table.integer("uid", 0, 2**32 - 2) if "uid" in raw else table.take("uid", None)
+            table.done()
+            people.append(Person(name=name, roles=tuple(roles), uid=uid))
+        return tuple(people)
+
+    def venue(self, table: _Table) -> VenueConfig:
+        return VenueConfig(
+            name=table.text("name"),
+            socket=table.text("socket", "", size_max=100, empty=True),
+            replace_rule=table.choice("replace_rule", CODES["replace_rule"]),
+            cancel_on_disconnect=table.flag("cancel_on_disconnect", True),
+            cancels_per_s_max=table.integer("cancels_per_s_max", 1, 1_000_000, 100),
+            zone=self.zone(table),
+        )
+
+    @staticmethod
+    def zone(table: _Table) -> str:
+        zone = table.text("zone", "UTC", size_max=32)
+        try:
+            zoneinfo.ZoneInfo(zone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            known = zoneinfo.available_timezones()
+            if known:  # a machine without a zone database cannot judge
+                table.fail("zone", f"{_shown(zone)} is no time zone{_near(zone, known)}")
+        return zone
+
+    def instrument(
+        self, table: _Table, venues: list[str], currencies: list[str]
+    ) -> InstrumentConfig:
+        instrument = InstrumentConfig(
+            name=table.text("name"),
+            venue=table.name_of("venue", "venue", venues),
+            currency=table.name_of("currency", "currency with a rate in [desk]", currencies),
+            tick=table.fixed("tick"),
+            lot=table.fixed("lot"),
+            qty_min=table.fixed("qty_min"),
+            qty_max=table.fixed("qty_max"),
+            contract_multiplier=table.fixed("contract_multiplier", "1"),
+            band_unit=table.choice("band_unit", ("ppm", "price"), "ppm"),
+            band=self.band(table),
+            reference_age_ms_max=table.integer("reference_age_ms_max", 1, 2**32 - 1, 5_000),
+            restricted=table.flag("restricted", False),
+            negative_prices=table.flag("negative_prices", False),
+            band_check=table.flag("band_check", True),
+            locked_is_reference=table.flag("locked_is_reference", False),
+            ticks=self.ticks(table),
+        )
+        for key in ("qty_min", "qty_max"):
+            if getattr(instrument, key) % instrument.lot:
+                table.fail(
+                    key, f"{table.values[key]} is not a multiple of lot {table.values['lot']}"
+                )
+        if instrument.qty_max < instrument.qty_min:
+            table.fail(
+                "qty_max", f"{table.values['qty_max']} is below qty_min {table.values['qty_min']}"
+            )
+        return instrument
+
+    @staticmethod
+    def band(table: _Table) -> int:
+        if table.values.get("band_check") is False and "band" not in table.values:
+            table.known.append("band")
+            return 0
+        if table.values.get("band_unit", "ppm") == "ppm":
+            return table.integer("band", 1, 1_000_000)
+        return table.fixed("band")
+
+    def ticks(self, table: _Table) -> tuple[TickRange, ...]:
+        raw = table.take("ticks", [])
+        if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
+            table.fail("ticks", 'write it as [{ price_from = "10", tick = "0.05" }]')
+        ranges: list[TickRange] = []
+        for values in raw:
+            row = _Table(self, f"{table.path}.ticks", values)
+            ranges.append(
+                TickRange(price_from=row.fixed("price_from", low=0), tick=row.fixed("tick"))
+            )
+            row.done()
+            if len(ranges) > 1 and ranges[-1].price_from <= ranges[-2].price_from:
+                row.fail("price_from", f"{values['price_from']} does not rise from row to row")
+        return tuple(ranges)
+
+    def account(self, table: _Table, currency: str, currencies: list[str]) -> AccountConfig:
+        return AccountConfig(
+            name=table.text("name"),
+            parent=table.text("parent", "", empty=True),
+            level=table.choice("level", CODES["account_level"], "account"),
+            currency=table.name_of(
+                "currency", "currency with a rate in [desk]", currencies, currency
+            ),
+        )
+
+    def check_tree(self, accounts: tuple[AccountConfig, ...]) -> None:
+        """Parents exist, stand at a higher level and therefore never form a ring."""
+        by_name = {account.name: account for account in accounts}
+        for i, account in enumerate(accounts, 1):
+            if not account.parent:
+                continue
+            path = f"account[{i}].parent"
+            parent = by_name.get(account.parent)
+            if parent is None:
+                near = _near(account.parent, by_name)
+                self.fail(path, f"{_shown(account.parent)} is no account of this file{near}")
+            if parent.level_code <= account.level_code:
+                self.fail(
+                    path,
+                    f"{_shown(parent.name)} is a {parent.level}, not above the {account.level} "
+                    f"{_shown(account.name)}",
+                )
+
+    @staticmethod
+    def session(table: _Table, accounts: list[str]) -> SessionConfig:
+        return SessionConfig(
+            name=table.text("name"), account=table.name_of("account", "account", accounts, "")
+        )
+
+    def limits(
+        self, accounts: list[str], instruments: list[str], sessions: list[str]
+    ) -> tuple[LimitConfig, ...]:
+        limits, seen = [], set()
+        targets = {
+            "account": ("account", accounts),
+            "instrument": ("instrument", instruments),
+            "session": ("session", sessions),
+        }
+        for table in self.rows("limit"):
+            scope = table.choice("scope", LIMIT_FIELDS)
+            of = dict.fromkeys(targets, "")
+            for part in ("account", "instrument") if scope == "account_instrument" else (scope,):
+                what, names = targets[part]
+                of[part] = table.name_of(part, what, names)
+            values: dict[str, int] = {
+                "orders_max": 0,
+                "window_ms": 0,
+                "order_qty_max": UNLIMITED,
+                "order_notional_max": UNLIMITED,
+                "net_qty_max": UNLIMITED,
+                "gross_notional_max": UNLIMITED,
+                "net_notional_max": UNLIMITED,
+            }
+            for field in LIMIT_FIELDS[scope]:
+                if field == "orders_max":
+                    values[field] = table.integer(field, 0, 2**32 - 1)
+                elif field == "window_ms":
+                    low = 1 if values["orders_max"] else 0
+                    values[field] = table.integer(field, low, 86_400_000, ... if low else 0)
+                else:
+                    values[field] = table.limit(field, fixed=field.endswith("qty_max"))
+            table.done()
+            row = (scope, *of.values())
+            if row in seen:
+                table.fail("", f"a second row for {scope} {' '.join(filter(None, of.values()))}")
+            seen.add(row)
+            limits.append(
+                LimitConfig(
+                    scope=scope,
+                    account=of["account"],
+                    instrument=of["instrument"],
+                    session=of["session"],
+                    **values,
+                )
+            )
+        return tuple(limits)
+
+    @staticmethod
+    def strategy(table: _Table, accounts: list[str], sessions: list[str]) -> StrategyConfig:
+        entry = table.text("entry", "", size_max=200, empty=True)
+        if entry and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", entry):
+            table.fail("entry", f"{_shown(entry)} is not of the form package.module:Class")
+        params = table.take("params", {})
+        if not isinstance(params, dict):
+            table.fail("params", f"{_shown(params)} is not a table")
+        return StrategyConfig(
+            name=table.text("name"),
+            entry=entry,
+            account=table.name_of("account", "account", accounts),
+            session=table.name_of("session", "session", sessions),
+            params=types.MappingProxyType(params),
+        )
+
+
+def _plural(name: str) -> str:
+    return "strategies" if name == "strategy" else name + "s"

@@ -1,0 +1,177 @@
+"""The configuration: the example is whole, and every mistake is told with its place and bound."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyoms import config
+from pyoms.errors import ConfigError
+from pyoms.numbers import to_text
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "desk.toml"
+TEXT = EXAMPLE.read_text()
+
+
+def mistake(old, new, text=TEXT):
+    """Plant one mistake, which must be there to plant, and return the error and its line's text."""
+    assert old in text
+    broken = text.replace(old, new, 1)
+    with pytest.raises(ConfigError) as caught:
+        config.parse(broken, "desk.toml")
+    error = caught.value
+    return error, broken.splitlines()[error.line - 1] if error.line else ""
+
+
+def test_example_is_whole_and_names_every_section():
+    whole = config.load(EXAMPLE)
+    for field in dataclasses.fields(whole):
+        assert getattr(whole, field.name), field.name
+    es = whole.instruments[0]
+    assert (es.tick, es.lot, es.contract_multiplier) == (250_000_000, 10**9, 50 * 10**9)
+    assert es.flags == 2
+    assert whole.limits[0].net_qty_max == config.UNLIMITED
+
+
+def test_commented_keys_of_the_example_are_good_too():
+    uncommented = re.sub(r"(?m)^# (cpu|ticks|entry) =", r"\1 =", TEXT)
+    whole = config.parse(uncommented)
+    assert (whole.engine.cpu, whole.journal.cpu) == (2, 3)
+    assert [row.tick for row in whole.instruments[0].ticks] == [50_000_000, 250_000_000]
+    assert whole.strategies[0].entry == "my_desk.strategies:Maker"
+
+
+def test_smallest_configuration_is_on_the_safe_side():
+    whole = config.parse('[desk]\nname = "d"\n[[venue]]\nname = "V"\nreplace_rule = "cancel_new"\n')
+    assert whole.venues[0].cancel_on_disconnect
+    assert whole.journal.tier == "process"
+    assert whole.engine.id_ttl_s == 86_400
+    assert not whole.limits
+
+
+MISTAKES = [
+    # planted                               instead                       key               told
+    ('name = "es-desk"', 'nmae = "es-desk"', "desk", "name is missing; is nmae meant"),
+    ("[engine]", "[engin]", "engin", "unknown section (near: engine)"),
+    ("spin = false", "spinn = false", "engine.spinn", "unknown key (near: spin"),
+    ("spin = false", 'spin = "no"', "engine.spin", '"no" is not one of true, false'),
+    ("ids_max = 2_097_152", "ids_max = 100", "engine.ids_max", "100 is below orders_max 1048576"),
+    ("orders_max = 1_048_576", "orders_max = 0", "engine.orders_max", "allowed are 16 to 67108864"),
+    ("orders_max = 1_048_576", "orders_max = 1.5", "engine.orders_max", "1.5 is not an integer"),
+    ('tier = "process"', 'tier = "disc"', "journal.tier", "memory, process, disk (near: disk)"),
+    ('tier = "process"', "tier = ['disk']", "journal.tier", "is not one of memory"),
+    ("ring_mib = 64", "ring_mib = 65", "journal.ring_mib", "65 is not a power of two"),
+    ('["auditor"]', '["auditr"]', "people.carol.roles", '"auditr" is not one of viewer'),
+    ('["auditor"]', "[]", "people.carol.roles", "is not a list of"),
+    ("uid = 1001", "uid = -1", "people.bob.uid", "-1 is out of range"),
+    ('carol = { roles = ["auditor"] }', 'carol = "x"', "people.carol", "write it as"),
+    ('tick = "0.25"', "tick = 0.25", "instrument[1].tick", "0.25 is a float"),
+    ('tick = "0.25"', "tick = nan", "instrument[1].tick", "nan is a float"),
+    ('tick = "0.25"', "tick = -inf", "instrument[1].tick", "-inf is a float"),
+    ('tick = "0.25"', 'tick = "nan"', "instrument[1].tick", "'nan' is not a decimal number"),
+    ('tick = "0.25"', 'tick = "0.0000000001"', "instrument[1].tick", "has 10 decimals, at most 9"),
+    ('tick = "0.25"', 'tick = "0"', "instrument[1].tick", "must be above 0"),
+    ('tick = "0.25"', 'tick = "9223372037"', "instrument[1].tick", "at most ±9223372036.854775807"),
+    ("qty_max = 500", 'qty_max = "1.5"', "instrument[1].qty_max", "1.5 is not a multiple of lot 1"),
+    ("qty_min = 1", "qty_min = 501", "instrument[1].qty_max", "500 is below qty_min 501"),
+    ("band = 20_000 ", "band = 0 ", "instrument[1].band", "allowed are 1 to 1000000"),
+    ('venue = "SIM"', 'venue = "SIN"', "instrument[1].venue", "no venue of this file (near: SIM)"),
+    (
+        'currency = "USD"\ntick',
+        'currency = "JPY"\ntick',
+        "instrument[1].currency",
+        "it has USD, EUR",
+    ),
+    ('name = "MAKER"', 'name = "MA KER"', "account[2].name", "without spaces"),
+    ('name = "MAKER"', f'name = "{"M" * 37}"', "account[2].name", "1 to 36 printable ASCII"),
+    ('name = "SLICER"', 'name = "MAKER"', "account[3].name", '"MAKER" stands twice'),
+    (
+        'parent = "FIRM"',
+        'parent = "FIRN"',
+        "account[2].parent",
+        "no account of this file (near: FI",
+    ),
+    ('parent = "FIRM"', 'parent = "MAKER"', "account[2].parent", "is a account, not above"),
+    ("order_qty_max = 100", "# ", "limit[1]", "order_qty_max is missing"),
+    ("order_qty_max = 100", "order_qty_max = 1e2", "limit[1].order_qty_max", "100.0 is a float"),
+    ("net_qty_max = 200", 'net_qty_max = "all"', "limit[3].net_qty_max", 'or "unlimited"'),
+    ('max = "unlimited"', 'max = "unlimitd"', "limit[3].order_notional_max", 'or "unlimited"'),
+    ('scope = "session"', 'scope = "desk"', "limit[4].scope", '"desk" is not one of account'),
+    ('session = "S1"\norders', 'session = "S9"\norders', "limit[4].session", "it has S1, S2"),
+    (
+        'account = "SLICER"\norders',
+        'account = "MAKER"\norders',
+        "limit[2]",
+        "a second row for account",
+    ),
+    (
+        'replace_rule = "in_flight_counted"',
+        'replace_rule = "none"',
+        "venue[1].replace_rule",
+        "cancel_new",
+    ),
+    ('zone = "America/Chicago"', 'zone = "America/Chicagoo"', "venue[1].zone", "America/Chicago"),
+    (
+        '# entry = "my_desk.strategies:Maker"',
+        'entry = "Maker"',
+        "strategy[1].entry",
+        "module:Class",
+    ),
+    ('EUR = "1.08"', 'USD = "1.08"', "desk.rates.USD", "is the desk currency"),
+    ('EUR = "1.08"', "EUR = 1.08", "desk.rates.EUR", "1.08 is a float"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "key", "told"), MISTAKES)
+def test_mistake_is_told_with_file_line_key_value_and_bound(old, new, key, told):
+    error, line = mistake(old, new)
+    assert error.key == key
+    assert told in error.problem
+    assert str(error).startswith(f"desk.toml:{error.line}: {key}: ") or key == "engin"
+    last = re.sub(r"\[\d+\]$", "", key).split(".")[-1]
+    assert last in line or key.split(".")[-2] in line or "rates" in line
+
+
+def test_what_is_no_toml_is_told_with_its_line():
+    error, line = mistake("[journal]", "[journal")
+    assert "is not TOML" in error.problem
+    assert line.startswith("[journal")
+
+
+def test_unreadable_files_are_config_errors(tmp_path):
+    (tmp_path / "latin.toml").write_bytes(b"name = '\xff'")
+    for name, told in (("none.toml", "No such file"), ("latin.toml", "not UTF-8: byte 8")):
+        with pytest.raises(ConfigError, match=told):
+            config.load(tmp_path / name)
+
+
+def test_capacities_bound_the_file():
+    error, _ = mistake("accounts_max = 1_024", "accounts_max = 2")
+    assert "engine.accounts_max is 2" in error.problem
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_a_configuration_or_a_config_error(text):
+    for whole in (text, f"[desk]\nname = 'd'\n{text}"):
+        try:
+            config.parse(whole)
+        except ConfigError:
+            continue
+
+
+@given(st.integers(1, 2**63 - 1))
+def test_every_decimal_reaches_the_instrument_exactly(tick):
+    text = TEXT.replace('tick = "0.25"', f'tick = "{to_text(tick)}"', 1)
+    assert config.parse(text).instruments[0].tick == tick
+
+
+def test_hash_follows_values_not_spelling():
+    whole = config.parse(TEXT)
+    respelt = TEXT.replace('tick = "0.25"', 'tick = "0.250"').replace("lot = 1\n", 'lot = "1.0"\n')
+    respelt = re.sub(r"(?m)#.*$", "", respelt)
+    assert config.parse(respelt).config_hash == whole.config_hash
+    changed = TEXT.replace('tick = "0.25"', 'tick = "0.5"', 1)
+    assert config.parse(changed).config_hash != whole.config_hash
