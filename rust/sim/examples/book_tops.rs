@@ -1,0 +1,48 @@
+//! Dumps the top of the Rust book at every record flagged last, times the book, and shows what the
+//! sampler and the generator make of the day: `book_tops FILE SYMBOL OUT [SEED]`. Run by hand and by people who
+//! doubt a figure; the rows are those of `sim::tape::book_tops`.
+
+use std::path::Path;
+use std::time::Instant;
+
+use sim::tape;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().collect();
+    let [_, file, symbol, out, rest @ ..] = &args[..] else {
+        return Err("usage: book_tops FILE SYMBOL OUT [SEED]".into());
+    };
+    let seed = rest.first().map_or(Ok(1), |s| s.parse())?;
+    let rows = tape::book_tops(Path::new(file), symbol)?;
+    std::fs::write(out, &rows)?;
+    println!("{} rows of {} bytes in {out}", rows.len() / tape::TOP_SIZE, tape::TOP_SIZE);
+
+    let day = tape::read(Path::new(file), &[(symbol, 1)])?;
+    println!("{:#?}", tape::stats(&day.updates));
+    time("whole day, cold pools", &day.updates, 1);
+    time("whole day, 20 times, best of", &day.updates, 20);
+
+    for commands in [5_000, 10_000, 20_000, 30_000, u64::MAX] {
+        let plan = tape::plan(&day.updates, seed, commands);
+        println!("asked {commands}: {} commands, {:?}", plan.stats.commands(), plan.stats);
+    }
+    let recorded = tape::profile(&day.updates);
+    print!("{}", tape::side_by_side(&[("recording", &recorded)]));
+    Ok(())
+}
+
+/// Applies all records `rounds` times to fresh books and prints the fastest round.
+fn time(what: &str, updates: &[layout::BookUpdate], rounds: u32) {
+    let mut best = f64::INFINITY;
+    let mut check = 0;
+    for _ in 0..rounds {
+        let mut book = tape::day_book();
+        let start = Instant::now();
+        for update in updates {
+            let _ = book.apply(update);
+            check += book.best_bid().map_or(0, |l| l.count);
+        }
+        best = best.min(start.elapsed().as_nanos() as f64 / updates.len() as f64);
+    }
+    println!("{what}: {best:.1} ns per update with a look at the best bid (check {check})");
+}
