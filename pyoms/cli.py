@@ -1,5 +1,64 @@
-"""The `pyoms` command."""
+"""The `pyoms` command: dispatch, errors and exit codes; the verbs stand in `commands.py`.
+
+Called by the console script and by ``python -m pyoms.cli``. What must stay true: `kill` is sent on
+before anything else is imported, so the kill switch needs the standard library alone; bad input
+ends in one sentence (or one JSON object) and exit code 2, never in a traceback. Exit codes: 0 ok,
+1 a check failed, 2 bad input, 3 desk not reachable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
 
 
-def main() -> None:
-    """Run the command."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command and leave with its exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if args[:1] == ["kill"]:
+        from pyoms import kill
+
+        sys.exit(kill.main(args[1:]))
+    sys.exit(run(args or ["--help"]))
+
+
+def run(args: list[str]) -> int:
+    """Run one verb and return its exit code; every refusal is told as a sentence or as JSON."""
+    import typer
+
+    from pyoms.commands import app
+    from pyoms.errors import OmsError
+
+    as_json = "--json" in args
+    try:
+        code = app(args=args, prog_name="pyoms", standalone_mode=False)
+        sys.stdout.flush()
+    except (typer.Abort, KeyboardInterrupt):
+        return fail("aborted", "stopped before the end", as_json=as_json, exit_code=1)
+    except typer.TyperException as error:
+        return fail("usage", error.format_message(), as_json=as_json, exit_code=2)
+    except OmsError as error:
+        return fail(error.code, str(error), as_json=as_json, exit_code=error.exit_code)
+    except BrokenPipeError:  # the reader of our pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        message = f"{where}{error.strerror or error}"
+        return fail("os", message, as_json=as_json, exit_code=2)
+    return code if isinstance(code, int) else 0
+
+
+def fail(code: str, message: str, *, as_json: bool, exit_code: int) -> int:
+    """Tell a refusal, as JSON on stdout or as a sentence on stderr, and return `exit_code`."""
+    if as_json:
+        print(json.dumps({"error": {"code": code, "message": message}}))
+    else:
+        print(f"error: {message}", file=sys.stderr)
+    return exit_code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,610 @@
+"""The kill switch from a shell: engages by the control file alone (DESIGN §6), and reads it.
+
+Called as `pyoms kill` and `python -m pyoms.kill`, while the engine hangs, the network is down or
+nothing else is installed: it needs the standard library and the generated layout, nothing more.
+What must stay true: a kill only ever gets stricter here, it is written before anything is judged
+or waited for, and a file that cannot be trusted is never reported as an open desk.
+
+    0           4096       4160                                  next multiple of 64
+    header|crc  desk word  accounts instruments venues ... words sender rows, 64 bytes each
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import json
+import mmap
+import os
+import signal
+import stat
+import struct
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from pyoms.errors import OmsError
+from pyoms_core.layout import (
+    CODES,
+    CONTROL_DESK_WORD,
+    CONTROL_EPOCH_BITS,
+    CONTROL_MAGIC,
+    CONTROL_WORDS,
+    LAYOUT_HASH,
+    NAMES,
+    TABLES,
+    offset,
+)
+
+SCOPES = ("account", "instrument", "venue", "session", "strategy")
+"""Scopes below the desk, in the order of their blocks of words."""
+
+MODES = ("cancel_only", "halt")
+"""Modes one person may engage; a higher code of ``kill_mode`` is stricter."""
+
+WAIT_S = 1.0
+"""How long an acknowledgement is waited for."""
+
+LOCK_WAIT_S = 0.25
+"""How long the file lock is waited for; a stuck holder must not stop a kill."""
+
+_PLURAL = {scope: "strategies" if scope == "strategy" else f"{scope}s" for scope in SCOPES}
+_EPOCH_MASK = (1 << CONTROL_EPOCH_BITS) - 1
+_ROW = TABLES["control_sender"][0]
+_HEADER = TABLES["control_header"][0]
+
+
+class KillError(OmsError):
+    """The command could not be carried out as asked; nothing was engaged."""
+
+    code = "kill"
+
+
+class DeskNotReachableError(OmsError):
+    """There is no desk at this place."""
+
+    code = "desk_not_reachable"
+    exit_code = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """One process that sends, as its row tells; `answer` is one of epoch, parked, dead, silent."""
+
+    pid: int
+    start_time: int
+    venue_id: int
+    seen_epoch: int
+    sent_seq: int
+    unsent_bytes: int
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switch:
+    """What the control file says: the strictest reading where it cannot be trusted.
+
+    `entities` maps a scope to ``{id: mode}`` for every word that is not open; `problem` says what
+    is wrong with the file and is empty where nothing is.
+    """
+
+    mode: str
+    epoch: int
+    entities: dict[str, dict[int, str]]
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engaged:
+    """What a kill did. `acknowledged` holds when every sender answered; `ack_us` is how soon."""
+
+    scope: str
+    target: str
+    mode: str
+    epoch: int
+    acknowledged: bool
+    ack_us: int | None
+    durable: bool
+    senders: tuple[Sender, ...]
+    notes: tuple[str, ...] = ()
+    already: bool = False
+
+
+def desk_dir(given: str | os.PathLike[str] | None = None) -> Path:
+    """Return the desk directory: `given`, else ``$PYOMS_DESK``, else the user's default."""
+    chosen = os.fspath(given) if given else os.environ.get("PYOMS_DESK", "")
+    return Path(chosen) if chosen else Path.home() / ".local/state/pyoms/default"
+
+
+def crc32c(data: bytes) -> int:
+    """CRC-32C (Castagnoli) of `data`."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+class UntrustedFileError(OmsError):
+    """The control file is missing, short, noisy or wrongly owned: the desk counts as killed."""
+
+    code = "control_file"
+    exit_code = 1
+
+
+def _control(field: str, data: bytes) -> int:
+    formats = {name: kind for name, kind, _ in TABLES["control_header"][1]}
+    code = {"<u4": "<I", "<u8": "<Q"}[formats[field]]
+    return int(struct.unpack_from(code, data, offset("control_header", field))[0])
+
+
+class ControlFile:
+    """The mapped control file. Words are single aligned 8-byte stores, as the senders read them.
+
+    Opening checks owner, mode, type and header, and follows no link; UntrustedFileError tells what
+    is wrong. Keep it open no longer than one command: it holds no lock by itself.
+    """
+
+    def __init__(self, path: Path, *, write: bool) -> None:
+        self.path = path
+        flags = os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_RDWR if write else os.O_RDONLY)
+        try:
+            self.handle = os.open(path, flags)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise KillError(f"{path}: {error.strerror}; nothing was engaged") from None
+            if error.errno == errno.ELOOP:
+                raise UntrustedFileError(f"{path} is a link") from None
+            raise UntrustedFileError(f"{path}: {error.strerror}") from None
+        try:
+            self._check_status(os.fstat(self.handle))
+            header = os.pread(self.handle, _HEADER, 0)
+            self.counts = self._check_header(header)
+            self.size = self._check_size(header)
+            access = mmap.ACCESS_WRITE if write else mmap.ACCESS_READ
+            self.map = mmap.mmap(self.handle, self.size, access=access)
+        except BaseException:
+            os.close(self.handle)
+            raise
+        self.words = memoryview(self.map).cast("Q")
+
+    def _check_status(self, status: os.stat_result) -> None:
+        owner = self.path.parent.stat().st_uid
+        problems = (
+            (not stat.S_ISREG(status.st_mode), "is no regular file"),
+            (status.st_uid != owner, f"belongs to user {status.st_uid}, the desk to {owner}"),
+            (bool(status.st_mode & 0o027), f"has mode {status.st_mode & 0o777:04o}, at most 0640"),
+            (status.st_nlink != 1, f"has {status.st_nlink} names"),
+        )
+        for wrong, what in problems:
+            if wrong:
+                raise UntrustedFileError(f"{self.path} {what}")
+
+    def _check_header(self, header: bytes) -> dict[str, int]:
+        if len(header) < _HEADER or _control("magic", header) != CONTROL_MAGIC:
+            raise UntrustedFileError(f"{self.path} is no control file")
+        if _control("crc32c", header) != crc32c(header[: offset("control_header", "crc32c")]):
+            raise UntrustedFileError(f"{self.path} has a damaged header")
+        layout = _control("layout_hash", header)
+        if layout != LAYOUT_HASH:
+            raise UntrustedFileError(
+                f"{self.path} is of layout {layout:#018x}, this program has {LAYOUT_HASH:#018x}"
+            )
+        return {scope: _control(f"{_PLURAL[scope]}_max", header) for scope in SCOPES}
+
+    def _check_size(self, header: bytes) -> int:
+        words_end = CONTROL_WORDS + 8 * sum(self.counts.values())
+        self.rows_at = -(-words_end // 64) * 64
+        self.rows = _control("senders_max", header)
+        size, found = self.rows_at + _ROW * self.rows, os.fstat(self.handle).st_size
+        if found < size:
+            raise UntrustedFileError(f"{self.path} has {found} bytes, {size} are needed")
+        return size
+
+    def close(self) -> None:
+        """Give the mapping and the file back."""
+        self.words.release()
+        self.map.close()
+        os.close(self.handle)
+
+    def index(self, scope: str, entity_id: int) -> int:
+        """Index of an entity's word; KillError when the file has no such word."""
+        if scope == "desk":
+            return CONTROL_DESK_WORD // 8
+        most = self.counts[scope]
+        if not 1 <= entity_id <= most:
+            raise KillError(f"{scope} #{entity_id} is out of range: this desk has #1 to #{most}")
+        before = sum(self.counts[s] for s in SCOPES[: SCOPES.index(scope)])
+        return CONTROL_WORDS // 8 + before + entity_id - 1
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Hold the file lock; yields False when another holds it past :data:`LOCK_WAIT_S`."""
+        end = time.monotonic() + LOCK_WAIT_S
+        got = False
+        while not got:
+            try:
+                fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                got = True
+            except OSError:
+                if time.monotonic() >= end:
+                    break
+                time.sleep(0.001)
+        try:
+            yield got
+        finally:
+            if got:
+                fcntl.flock(self.handle, fcntl.LOCK_UN)
+
+    def tighten(self, scope: str, entity_id: int, mode: int) -> tuple[int, int]:
+        """Write the entity word, then the desk word with the next epoch; return mode and epoch.
+
+        A word that is stricter already keeps its mode.
+        """
+        desk = CONTROL_DESK_WORD // 8
+        word = self.words[desk]
+        epoch = (word & _EPOCH_MASK) + 1 & _EPOCH_MASK
+        if scope == "desk":
+            mode = max(mode, word >> CONTROL_EPOCH_BITS)
+            self.words[desk] = mode << CONTROL_EPOCH_BITS | epoch
+            return mode, epoch
+        at = self.index(scope, entity_id)
+        mode = max(mode, self.words[at] >> CONTROL_EPOCH_BITS)
+        self.words[at] = mode << CONTROL_EPOCH_BITS | epoch
+        self.words[desk] = (word >> CONTROL_EPOCH_BITS) << CONTROL_EPOCH_BITS | epoch
+        return mode, epoch
+
+    def stands(self, scope: str, entity_id: int, mode: int, epoch: int) -> bool:
+        """Whether what :meth:`tighten` wrote is still there, or something stricter."""
+        desk, word = self.words[CONTROL_DESK_WORD // 8], self.words[self.index(scope, entity_id)]
+        return desk & _EPOCH_MASK >= epoch and word >> CONTROL_EPOCH_BITS >= mode
+
+    def sync_behind(self) -> threading.Event:
+        """Make the words survive a power loss, on a thread of its own; the event says when.
+
+        A disk that hangs must not hold up a kill, so nobody waits for it without a bound.
+        """
+        done, handle = threading.Event(), os.dup(self.handle)
+
+        def sync() -> None:
+            with contextlib.suppress(OSError):
+                os.fsync(handle)  # covers pages written through the mapping too
+                done.set()
+            os.close(handle)
+
+        threading.Thread(target=sync, daemon=True).start()
+        return done
+
+    def senders(self, epoch: int) -> tuple[Sender, ...]:
+        """Every row in use, judged against `epoch`."""
+        found = []
+        for at in range(self.rows_at // 8, self.rows_at // 8 + self.rows * _ROW // 8, _ROW // 8):
+            pid, state = self.words[at] & 0xFFFFFFFF, self.words[at] >> 32
+            if pid == 0 or state == 0:
+                continue
+            seen = self.words[at + 2]
+            if seen >= epoch:
+                answer = "epoch"
+            elif state == 2:
+                answer = "parked"
+            else:
+                answer = "silent" if start_time_of(pid) == self.words[at + 1] else "dead"
+            found.append(
+                Sender(
+                    pid=pid,
+                    start_time=self.words[at + 1],
+                    venue_id=self.words[at + 5] & 0xFFFFFFFF,
+                    seen_epoch=seen,
+                    sent_seq=self.words[at + 3],
+                    unsent_bytes=self.words[at + 4],
+                    answer=answer,
+                )
+            )
+        return tuple(found)
+
+
+def start_time_of(pid: int) -> int:
+    """Start time of a process in clock ticks since boot; 0 when it is gone or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return 0
+    return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def engine_pid(desk: Path) -> int | None:
+    """Process that holds the desk's lock; 0 when it does not tell, None when no engine runs."""
+    try:
+        handle = os.open(desk / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        digits = os.pread(handle, 64, 0).split()
+        return int(digits[0]) if digits and digits[0].isdigit() else 0
+    finally:
+        os.close(handle)
+    return None
+
+
+def _existing(desk: Path) -> Path:
+    if not desk.is_dir():
+        raise DeskNotReachableError(f"{desk} is no desk directory")
+    if not (desk / "control").is_symlink() and not (desk / "control").exists():
+        if not (desk / "desk_id").exists():
+            raise DeskNotReachableError(f"{desk} holds no desk")
+        raise UntrustedFileError(f"{desk / 'control'} is missing")
+    return desk / "control"
+
+
+def read(desk: Path) -> Switch:
+    """Read the kill switch; a file that cannot be trusted reads as halted, with the problem."""
+    try:
+        control = ControlFile(_existing(desk), write=False)
+    except UntrustedFileError as error:
+        return Switch(mode="halt", epoch=0, entities={}, problem=str(error))
+    try:
+        word = control.words[CONTROL_DESK_WORD // 8]
+        entities: dict[str, dict[int, str]] = {}
+        for scope in SCOPES:
+            first = control.index(scope, 1) if control.counts[scope] else 0
+            for i in range(control.counts[scope]):
+                if mode := control.words[first + i] >> CONTROL_EPOCH_BITS:
+                    entities.setdefault(scope, {})[i + 1] = _mode_name(mode)
+        return Switch(
+            mode=_mode_name(word >> CONTROL_EPOCH_BITS), epoch=word & _EPOCH_MASK, entities=entities
+        )
+    finally:
+        control.close()
+
+
+def _mode_name(mode: int) -> str:
+    return NAMES["kill_mode"].get(mode, "halt")  # an unknown mode is the strictest one
+
+
+def resolve(desk: Path, scope: str, target: str) -> int:
+    """Return the number of an entity: ``#7`` as it is, a name through the desk's ``names.json``."""
+    if target.startswith("#"):
+        if not target[1:].isdigit() or len(target) > 10:
+            raise KillError(f"{target!r} is not a number such as #7; nothing was engaged")
+        return int(target[1:])
+    path = desk / "names.json"
+    try:
+        names = json.loads(path.read_bytes())[scope]
+        number = names.get(target)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KillError(
+            f"{path} does not tell the number of {scope} {target!r} ({error.__class__.__name__}): "
+            f"nothing was engaged; give its number as #7, or kill the whole desk"
+        ) from None
+    if not isinstance(number, int):
+        import difflib
+
+        near = difflib.get_close_matches(target, names, 3) or sorted(names)[:8]
+        raise KillError(
+            f"{scope} {target!r} is not defined, nothing was engaged; "
+            f"defined are {', '.join(near) or 'none'}"
+        )
+    return number
+
+
+def engage(
+    desk: Path,
+    scope: str = "desk",
+    target: str = "",
+    mode: str = "cancel_only",
+    *,
+    wait_s: float = WAIT_S,
+    hard: bool = False,
+) -> Engaged:
+    """Engage the kill switch and wait for every sender.
+
+    Parameters
+    ----------
+    desk : Path
+        The desk directory.
+    scope, target : str
+        ``desk`` and nothing, or one of :data:`SCOPES` and a name or ``#number``.
+    mode : str
+        One of :data:`MODES`; a stricter mode in force stays.
+    wait_s : float
+        Bound of the wait for acknowledgements.
+    hard : bool
+        Kill senders that did not answer in time with SIGKILL, and wait again.
+
+    Raises
+    ------
+    DeskNotReachableError
+        There is no desk directory, or it holds no desk.
+    UntrustedFileError
+        The file is wrong and an engine runs that cannot be reached through it.
+    KillError
+        The target is unknown; nothing was engaged.
+    """
+    try:
+        control = ControlFile(_existing(desk), write=True)
+    except UntrustedFileError as error:
+        return _killed_already(desk, scope, target, error)
+    try:
+        entity_id = 0 if scope == "desk" else resolve(desk, scope, target)
+        notes = []
+        with control.locked() as got:
+            before = time.perf_counter_ns()
+            code, epoch = control.tighten(scope, entity_id, CODES["kill_mode"][mode].code)
+        if not got:
+            notes.append(f"another held the file lock for {LOCK_WAIT_S} s: written without it")
+        # Starting the thread takes locks: that is the fence between our store and the first look at
+        # a row; it pairs with the sender, which sets `parked` and then reads the desk word again.
+        durable = control.sync_behind()
+        senders = _wait(control, epoch, wait_s)
+        if hard and any(sender.answer == "silent" for sender in senders):
+            notes += [_end_process(s) for s in senders if s.answer == "silent"]
+            senders = _wait(control, epoch, wait_s)
+        after = time.perf_counter_ns()
+        acknowledged = all(sender.answer != "silent" for sender in senders)
+        if not control.stands(scope, entity_id, code, epoch):
+            acknowledged = False
+            notes.append("another writer took it back meanwhile: engage again")
+        if not durable.wait(wait_s):
+            notes.append("the disk has not confirmed the file: it may not survive a power loss")
+        return Engaged(
+            scope=scope,
+            target=target,
+            mode=_mode_name(code),
+            epoch=epoch,
+            acknowledged=acknowledged,
+            ack_us=(after - before) // 1_000 if acknowledged else None,
+            durable=durable.is_set(),
+            senders=senders,
+            notes=tuple(notes),
+        )
+    finally:
+        control.close()
+
+
+def _wait(control: ControlFile, epoch: int, wait_s: float) -> tuple[Sender, ...]:
+    """Poll the rows until nobody is silent or the time is up: first spinning, then in naps."""
+    start = time.monotonic()
+    while True:
+        senders = control.senders(epoch)
+        waited = time.monotonic() - start
+        if waited >= wait_s or all(sender.answer != "silent" for sender in senders):
+            return senders
+        if waited > 0.002:
+            time.sleep(0.0002)
+
+
+def _end_process(sender: Sender) -> str:
+    """Send SIGKILL to exactly the process of the row, not to another with its number."""
+    try:
+        handle = os.pidfd_open(sender.pid)
+        try:
+            if start_time_of(sender.pid) == sender.start_time:
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                return f"process {sender.pid} did not answer and was killed"
+        finally:
+            os.close(handle)
+    except OSError as error:
+        return f"process {sender.pid} did not answer and could not be killed: {error.strerror}"
+    return f"process {sender.pid} is gone"
+
+
+def _killed_already(desk: Path, scope: str, target: str, error: OmsError) -> Engaged:
+    """Say that a desk is killed by its bad file; raise where an engine runs and cannot be told."""
+    pid = engine_pid(desk)
+    if pid is not None:
+        raise UntrustedFileError(
+            f"{error}; a desk that starts on it is killed, but process {pid or 'unknown'} runs on "
+            f"this desk and cannot be told through the file: end it (kill -9 {pid or 'PID'})"
+        ) from None
+    return Engaged(
+        scope=scope,
+        target=target,
+        mode="halt",
+        epoch=0,
+        acknowledged=True,
+        ack_us=None,
+        durable=True,
+        senders=(),
+        notes=(f"{error}: the desk is killed already, and no engine runs on it",),
+        already=True,
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise KillError(f"{message}; nothing was engaged")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="pyoms kill",
+        allow_abbrev=False,
+        description="Engage the kill switch: the whole desk or one scope. Needs no running engine; "
+        "a release does, and two people. Exit code 0: every sender acknowledged; 1: engaged, and "
+        "somebody did not answer; 2: bad input, nothing engaged; 3: no desk there.",
+    )
+    group = parser.add_mutually_exclusive_group()
+    for scope in SCOPES:
+        group.add_argument(f"--{scope}", metavar="NAME", help=f"this {scope} alone; #7 is a number")
+    parser.add_argument("--mode", choices=MODES, default="cancel_only", help="default: cancel_only")
+    parser.add_argument("--hard", action="store_true", help="SIGKILL senders that do not answer")
+    parser.add_argument("--show", action="store_true", help="only read the switch")
+    parser.add_argument("--desk", metavar="DIR", help="desk directory; else $PYOMS_DESK")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in args
+    try:
+        given = _parser().parse_args(args)
+        desk = desk_dir(given.desk)
+        if given.show:
+            return _tell_switch(read(desk), as_json)
+        scopes = [scope for scope in SCOPES if getattr(given, scope) is not None]
+        scope = scopes[0] if scopes else "desk"
+        target = getattr(given, scope) if scopes else ""
+        return _tell(engage(desk, scope, target, given.mode, hard=given.hard), as_json)
+    except OmsError as error:
+        if as_json:
+            print(json.dumps({"error": {"code": error.code, "message": str(error)}}))
+        else:
+            print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except SystemExit:  # --help
+        return 0
+
+
+def _tell_switch(switch: Switch, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps(dataclasses.asdict(switch)))
+        return 0
+    print(f"desk: {switch.mode}, epoch {switch.epoch}")
+    if switch.problem:
+        print(f"{switch.problem}: a desk that starts on it is killed")
+    for scope, modes in switch.entities.items():
+        for number, mode in modes.items():
+            print(f"{scope} #{number}: {mode}")
+    return 0
+
+
+def _tell(engaged: Engaged, as_json: bool) -> int:
+    code = 0 if engaged.acknowledged else 1
+    if as_json:
+        print(json.dumps({"engaged": True, **dataclasses.asdict(engaged)}))
+        return code
+    what = f"{engaged.scope} {engaged.target}".strip()
+    silent = [sender for sender in engaged.senders if sender.answer == "silent"]
+    if not engaged.already:
+        print(f"engaged: {what}, {engaged.mode}, epoch {engaged.epoch}")
+        if engaged.acknowledged and engaged.senders:
+            print(f"acknowledged by {len(engaged.senders)} after {engaged.ack_us} us")
+        elif engaged.acknowledged:
+            print("no sender runs on this desk")
+        elif silent:
+            named = ", ".join(f"process {sender.pid}" for sender in silent)
+            print(f"NOT acknowledged by {named}")
+    for sender in engaged.senders:
+        print(
+            f"  process {sender.pid}: {sender.answer}, {sender.sent_seq} order messages handed "
+            f"over, {sender.unsent_bytes} bytes unsent"
+        )
+    for note in engaged.notes:
+        print(note)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
