@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
-    #define PYOMS_LAYOUT_HASH 0xd2e5ebe67d24afaeULL
+    #define PYOMS_LAYOUT_HASH 0x763d44bee847743bULL
     """
     const uint64_t LAYOUT_HASH "PYOMS_LAYOUT_HASH"
 
@@ -128,6 +128,7 @@ cdef enum:  # What the engine made of a report; written in the event, so that re
     DISPOSITION_OUTSIDE_TABLE = 8
     DISPOSITION_MALFORMED = 9
     DISPOSITION_UNSUPPORTED = 10
+    DISPOSITION_GAP = 11
 
 cdef enum:  # What a definition names.
     ENTITY_ACCOUNT = 1
@@ -820,7 +821,7 @@ cdef struct ring_header_t:  # Header of the ring in shared memory; one page, the
     uint64_t slots
     uint8_t boot_id[16]
     uint64_t epoch
-    uint64_t reserved0
+    uint64_t first_seq
     uint64_t published_seq
     uint8_t reserved1[56]
     uint64_t durable_seq

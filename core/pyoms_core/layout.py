@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-LAYOUT_HASH: Final = 0xd2e5ebe67d24afae
+LAYOUT_HASH: Final = 0x763d44bee847743b
 RECORD_SIZE: Final = 128  # bytes of a record
 ONE: Final = 1000000000  # fixed-point one, 1e-9
 NO_PRICE: Final = -9223372036854775808  # no price in a quote or a refusal
@@ -37,7 +37,7 @@ COMMAND_RING_MAGIC: Final = 4921663992844212560  # command ring magic
 FILE_HEADER_SIZE: Final = 4096  # bytes before the first slot, record or word
 CONTROL_EPOCH_BITS: Final = 56  # low bits of a control word that hold the epoch
 CONTROL_DESK_WORD: Final = 4096  # control file: byte of the desk word
-CONTROL_WORDS: Final = 4160  # control file: byte of the entity words: accounts, instruments, venues, sessions, strategies in blocks of *_max words without gaps, id i is number i - 1; then, at a multiple of 64, senders
+CONTROL_WORDS: Final = 4160  # control file: accounts, instruments, venues, sessions, strategies; id i at i - 1
 
 
 class Code(NamedTuple):
@@ -123,6 +123,7 @@ CODES: Final[dict[str, dict[str, Code]]] = {
         "outside_table": Code(8, "", "no row of the transition table allows it: flagged, nothing changes"),
         "malformed": Code(9, "", "a field is out of range: flagged, nothing changes"),
         "unsupported": Code(10, "", "an exec_type that this release records and does not fold"),
+        "gap": Code(11, "", "the venue counts fills that we do not have: query them first, nothing changes"),
     },
     "entity": {
         "account": Code(1, "", "an account, or a node above it in the tree"),
@@ -1303,7 +1304,7 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("slots", "<u8", 24),
             ("boot_id", ("u1", (16,)), 32),
             ("epoch", "<u8", 48),
-            ("reserved0", "<u8", 56),
+            ("first_seq", "<u8", 56),
             ("published_seq", "<u8", 64),
             ("reserved1", ("u1", (56,)), 72),
             ("durable_seq", "<u8", 128),

@@ -81,6 +81,7 @@ codes! {
         outside_table OutsideTable = 8, "", "no row of the transition table allows it: flagged, nothing changes";
         malformed Malformed = 9, "", "a field is out of range: flagged, nothing changes";
         unsupported Unsupported = 10, "", "an exec_type that this release records and does not fold";
+        gap Gap = 11, "", "the venue counts fills that we do not have: query them first, nothing changes";
     }
     /// What a definition names.
     Entity entity: u8 {

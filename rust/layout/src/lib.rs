@@ -114,8 +114,7 @@ pub const CONSTANTS: &[(&str, i128, &str)] = &[
     (
         "CONTROL_WORDS",
         CONTROL_WORDS as i128,
-        "control file: byte of the entity words: accounts, instruments, venues, sessions, strategies \
-         in blocks of *_max words without gaps, id i is number i - 1; then, at a multiple of 64, senders",
+        "control file: accounts, instruments, venues, sessions, strategies; id i at i - 1",
     ),
 ];
 

@@ -563,7 +563,7 @@ record! {
         24 slots: u64, "number of slots, a power of two";
         32 boot_id: [u8; 16], "boot of the machine that made it";
         48 epoch: u64, "epoch of the writer";
-        56 reserved0: u64, "zero";
+        56 first_seq: u64, "first record this ring ever held";
         64 published_seq: u64, "last record that readers may see; stored with Release";
         72 reserved1: [u8; 56], "zero: a line of its own";
         128 durable_seq: u64, "last record that is on disk; stored with Release by the journal thread";

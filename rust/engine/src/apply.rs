@@ -1,0 +1,806 @@
+//! The only mutator: folds one logged record into the state. Live and in replay alike, so it never
+//! judges: what was decided stands in the record. Asserts are on in release; they are about our own
+//! sums and our own log, never about what a venue said.
+
+use crate::dedup::{IdRow, id_hash};
+use crate::number::{Divisor, Factor};
+use crate::order::{
+    Action, CANCEL_ASKED, CANCELING, Exposure, Order, REPLACING, Trigger, UNSURE, closed,
+};
+use crate::report::trigger_of;
+use crate::risk::stops_orders;
+use crate::{Engine, fills, position, street};
+use layout::{
+    CancelAccepted, ChangeRefused, CommandRepeated, Control, DayChange, Definition, DeskState,
+    Disposition, DroppedUnsent, Entity, EpochStarted, ExecType, ExecutionReport, InstrumentTerms,
+    LimitRow, LimitsActivated, LinkChange, MassCancel, MsgType, OrdStatus, OrderAccepted,
+    OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange, PositionAdjusted, Rate, Record,
+    ReplaceAccepted, Routed, Scope, Side, Typed, Verdict,
+};
+
+/// A fill as it moves the position.
+#[derive(Clone, Copy)]
+struct Filled {
+    qty: i64,
+    px: i64,
+    fee: i64,
+}
+
+impl Engine {
+    /// Folds the next record of the log. Panics when `record` is not the next one, or when it says
+    /// what the transition table has no row for: a log that this engine did not write.
+    #[inline]
+    pub fn apply(&mut self, record: &Record) {
+        assert!(record.header.event_seq == self.event_seq + 1);
+        self.event_seq = record.header.event_seq;
+        self.time_ns = self.time_ns.max(record.header.ingest_time_ns);
+        macro_rules! view {
+            ($ty:ty) => {
+                <$ty>::from_record(record).expect("the kind was matched")
+            };
+        }
+        match record.header.kind {
+            OrderAccepted::KIND => self.apply_accepted(view!(OrderAccepted)),
+            Routed::KIND => self.apply_routed(view!(Routed)),
+            ExecutionReport::KIND => self.apply_report(view!(ExecutionReport)),
+            CancelAccepted::KIND => self.apply_cancel(view!(CancelAccepted)),
+            ReplaceAccepted::KIND => self.apply_replace(view!(ReplaceAccepted)),
+            OrderTerms::KIND => self.apply_terms(view!(OrderTerms)),
+            OrderRefused::KIND => self.apply_order_refused(view!(OrderRefused)),
+            ChangeRefused::KIND => self.apply_change_refused(view!(ChangeRefused)),
+            CommandRepeated::KIND => assert!(view!(CommandRepeated).session_id != 0),
+            MassCancel::KIND => self.apply_mass_cancel(view!(MassCancel)),
+            DroppedUnsent::KIND => self.apply_dropped(view!(DroppedUnsent)),
+            OutcomeUnknown::KIND => self.apply_outcome_unknown(view!(OutcomeUnknown)),
+            Control::KIND => self.apply_control(view!(Control)),
+            LinkChange::KIND => self.apply_link(view!(LinkChange)),
+            PhaseChange::KIND => self.apply_phase(view!(PhaseChange)),
+            DayChange::KIND => self.apply_day(view!(DayChange)),
+            DeskState::KIND => self.recovering = view!(DeskState).recovering,
+            EpochStarted::KIND => self.epoch = view!(EpochStarted).epoch,
+            Definition::KIND => self.apply_definition(view!(Definition)),
+            InstrumentTerms::KIND => self.apply_instrument(view!(InstrumentTerms)),
+            LimitRow::KIND => {
+                assert!(self.staged.len() < self.staged.capacity());
+                self.staged.push(*view!(LimitRow));
+            }
+            LimitsActivated::KIND => self.apply_limits(view!(LimitsActivated)),
+            Rate::KIND => self.apply_rate(view!(Rate)),
+            PositionAdjusted::KIND => self.apply_adjusted(view!(PositionAdjusted)),
+            // Facts for readers: refusal, report_text, annotation, tail_cut, clock_anomaly, approvals.
+            _ => {}
+        }
+    }
+
+    // Ids -----------------------------------------------------------------------------------------
+
+    /// Takes an id and forgets up to two that are old enough.
+    fn take_id(&mut self, row: IdRow) -> u32 {
+        for _ in 0..2 {
+            let before = row.time_ns.saturating_sub(self.config.id_ttl_ns);
+            let Some(oldest) = self.dedup.oldest_before(before) else { break };
+            if self.dedup.row(oldest).session_id != 0 && !self.id_expired(oldest, row.time_ns) {
+                let order_seq = self.dedup.row(oldest).order_seq;
+                let moved = self.dedup.renew_oldest(row.time_ns);
+                let slot = self.slot(order_seq);
+                let order = &mut self.orders[slot];
+                if order.order_seq == order_seq {
+                    order.id_row = if order.id_row == oldest { moved } else { order.id_row };
+                    order.replace_id_row =
+                        if order.replace_id_row == oldest { moved } else { order.replace_id_row };
+                }
+            } else {
+                self.dedup.forget_oldest();
+            }
+        }
+        let hash = id_hash(&row.cl_ord_id, row.session_id);
+        if let Some(expired) = self.dedup.find(hash, row.session_id, &row.cl_ord_id) {
+            assert!(self.id_expired(expired, row.time_ns));
+            self.dedup.forget(expired);
+        }
+        self.dedup.insert(hash, row)
+    }
+
+    /// A refusal behind the duplicate check takes its id; one before it does not (DESIGN §7).
+    fn refusal_takes_id(verdict: u16) -> bool {
+        verdict > Verdict::IdTableFull.code()
+    }
+
+    // Orders --------------------------------------------------------------------------------------
+
+    #[inline]
+    fn apply_accepted(&mut self, e: &OrderAccepted) {
+        let slot = self.slot(e.header.order_seq);
+        assert!(e.header.order_seq >= self.next_order_seq);
+        assert!(!self.orders[slot].live());
+        let time_ns = e.header.ingest_time_ns;
+        let id_row = self.take_id(IdRow {
+            cl_ord_id: e.cl_ord_id,
+            session_id: e.session_id,
+            verdict: 0,
+            order_seq: e.header.order_seq,
+            time_ns,
+            body_hash: e.body_hash,
+        });
+        self.next_order_seq = e.header.order_seq + 1;
+        let parent = e.tags & layout::TAG_PARENT != 0;
+        self.orders[slot] = Order {
+            order_seq: e.header.order_seq,
+            price: e.price,
+            order_qty: e.order_qty,
+            instrument_id: e.instrument_id,
+            account_id: e.account_id,
+            base: if parent { OrdStatus::New } else { OrdStatus::PendingNew } as u8,
+            side: e.side,
+            ord_type: e.ord_type,
+            time_in_force: e.time_in_force,
+            tags: e.tags,
+            venue_id: e.venue_id,
+            epoch: self.epoch as u32,
+            id_row,
+            session_id: e.session_id,
+            strategy_id: e.strategy_id,
+            ..Order::default()
+        };
+        arch::prefetch_write(&self.orders[self.slot(self.next_order_seq + 1)]);
+        self.live[slot / 64] |= 1 << (slot % 64);
+        self.live_count += 1;
+        if !parent {
+            let after = self.orders[slot].exposure(0);
+            self.settle(slot, Exposure::default(), after, None);
+        }
+        self.count_send(e.account_id, e.session_id, time_ns);
+    }
+
+    /// One more order-creating or order-changing message in every window it counts for.
+    #[inline]
+    fn count_send(&mut self, account_id: u32, session_id: u16, time_ns: i64) {
+        let cap = self.config.throttle_orders_max;
+        let account = &mut self.accounts[account_id as usize];
+        if account.orders_max != 0 {
+            let at = account_id as usize * cap + (account.sends as usize & (cap - 1));
+            self.account_sends[at] = time_ns;
+            account.sends += 1;
+        }
+        let session = &mut self.sessions[session_id as usize];
+        if session.orders_max != 0 {
+            let at = session_id as usize * cap + (session.sends as usize & (cap - 1));
+            self.session_sends[at] = time_ns;
+            session.sends += 1;
+        }
+    }
+
+    fn apply_terms(&mut self, e: &OrderTerms) {
+        let slot = self.slot(e.header.order_seq);
+        assert!(self.orders[slot].order_seq == e.header.order_seq);
+        if e.parent_order_seq == 0 {
+            return;
+        }
+        self.orders[slot].parent_order_seq = e.parent_order_seq;
+        let parent = self.slot(e.parent_order_seq);
+        assert!(self.orders[parent].order_seq == e.parent_order_seq);
+        self.orders[parent].children_qty += self.orders[slot].order_qty;
+        assert!(self.orders[parent].children_qty <= self.orders[parent].order_qty); // I10
+    }
+
+    #[inline]
+    fn apply_routed(&mut self, e: &Routed) {
+        let venue = &mut self.venues[e.venue_id as usize];
+        assert!(e.link_seq == venue.link_seq_out + 1);
+        venue.link_seq_out = e.link_seq;
+        if e.header.order_seq != 0 {
+            let slot = self.slot(e.header.order_seq);
+            self.orders[slot].revision_last = self.orders[slot].revision_last.max(e.revision);
+        }
+    }
+
+    fn apply_cancel(&mut self, e: &CancelAccepted) {
+        let slot = self.slot(e.header.order_seq);
+        assert!(self.orders[slot].order_seq == e.header.order_seq);
+        assert!(self.orders[slot].live());
+        self.unask(slot);
+        if e.session_id != 0 {
+            self.take_id(IdRow {
+                cl_ord_id: e.cl_ord_id,
+                session_id: e.session_id,
+                verdict: 0,
+                order_seq: e.header.order_seq,
+                time_ns: e.header.ingest_time_ns,
+                body_hash: e.body_hash,
+            });
+        }
+        if e.closed != 0 {
+            let time_ns = e.header.ingest_time_ns;
+            self.change(slot, time_ns, None, |order| order.base = OrdStatus::Canceled as u8);
+            self.ask_cancels(|order| order.parent_order_seq == e.header.order_seq);
+            return;
+        }
+        self.expect(slot, Trigger::CancelSent, e.revision, Action::BeginCancel);
+        self.change(slot, e.header.ingest_time_ns, None, |order| {
+            order.flight |= CANCELING;
+            order.cancel_revision = e.revision;
+        });
+    }
+
+    fn apply_replace(&mut self, e: &ReplaceAccepted) {
+        let slot = self.slot(e.header.order_seq);
+        assert!(self.orders[slot].order_seq == e.header.order_seq);
+        let time_ns = e.header.ingest_time_ns;
+        let id_row = self.take_id(IdRow {
+            cl_ord_id: e.cl_ord_id,
+            session_id: e.session_id,
+            verdict: 0,
+            order_seq: e.header.order_seq,
+            time_ns,
+            body_hash: e.body_hash,
+        });
+        if self.orders[slot].is_parent() {
+            let order = &mut self.orders[slot];
+            (order.price, order.order_qty, order.id_row) = (e.price, e.order_qty, id_row);
+            assert!(order.children_qty <= order.order_qty);
+        } else {
+            self.expect(slot, Trigger::ReplaceSent, e.revision, Action::BeginReplace);
+            self.change(slot, time_ns, None, |order| {
+                order.flight |= REPLACING;
+                (order.replace_revision, order.replace_id_row) = (e.revision, id_row);
+                (order.pending_price, order.pending_qty) = (e.price, e.order_qty);
+            });
+        }
+        let (account_id, session_id) = (self.orders[slot].account_id, self.orders[slot].session_id);
+        self.count_send(account_id, session_id, time_ns);
+    }
+
+    /// The table's word on what our own event says: a log that disagrees is not ours.
+    fn expect(&self, slot: usize, trigger: Trigger, revision: u16, action: Action) {
+        assert!(self.action(&self.orders[slot], trigger, revision) == Some(action));
+    }
+
+    fn apply_order_refused(&mut self, e: &OrderRefused) {
+        if Self::refusal_takes_id(e.verdict) {
+            self.take_id(IdRow {
+                cl_ord_id: e.cl_ord_id,
+                session_id: e.session_id,
+                verdict: e.verdict,
+                order_seq: 0,
+                time_ns: e.header.ingest_time_ns,
+                body_hash: e.body_hash,
+            });
+        }
+    }
+
+    fn apply_change_refused(&mut self, e: &ChangeRefused) {
+        if Self::refusal_takes_id(e.verdict) {
+            self.take_id(IdRow {
+                cl_ord_id: e.cl_ord_id,
+                session_id: e.session_id,
+                verdict: e.verdict,
+                order_seq: e.header.order_seq,
+                time_ns: e.header.ingest_time_ns,
+                body_hash: e.body_hash,
+            });
+        }
+    }
+
+    // Mass cancel and kill -----------------------------------------------------------------------
+
+    /// Marks live orders for a cancel; the sweep of the pipeline sends them. Part of the state, so an
+    /// interrupted sweep goes on after a restart.
+    pub(crate) fn ask_cancels(&mut self, wanted: impl Fn(&Order) -> bool) -> u32 {
+        let mut matched = 0;
+        for word in 0..self.live.len() {
+            let mut bits = self.live[word];
+            while bits != 0 {
+                let slot = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let order = &mut self.orders[slot];
+                if !wanted(order) {
+                    continue;
+                }
+                matched += 1;
+                if order.flight & (CANCELING | CANCEL_ASKED) == 0 {
+                    order.flight |= CANCEL_ASKED;
+                    self.asked_count += 1;
+                }
+            }
+        }
+        matched
+    }
+
+    fn unask(&mut self, slot: usize) {
+        if self.orders[slot].flight & CANCEL_ASKED != 0 {
+            self.orders[slot].flight &= !CANCEL_ASKED;
+            self.asked_count -= 1;
+        }
+    }
+
+    fn apply_mass_cancel(&mut self, e: &MassCancel) {
+        if Self::refusal_takes_id(e.verdict) || e.verdict == 0 {
+            self.take_id(IdRow {
+                cl_ord_id: e.cl_ord_id,
+                session_id: e.session_id,
+                verdict: e.verdict,
+                order_seq: 0,
+                time_ns: e.header.ingest_time_ns,
+                body_hash: e.body_hash,
+            });
+        }
+        if e.verdict == 0 {
+            let entitled = self.sessions[e.session_id as usize].account_id;
+            let wanted = *e;
+            let matched = self.ask_cancels(|order| mass_cancel_matches(&wanted, entitled, order));
+            assert!(matched == e.matched);
+        }
+    }
+
+    fn apply_control(&mut self, e: &Control) {
+        self.control_epoch = self.control_epoch.max(e.control_epoch);
+        let id = e.target_id as usize;
+        let scope = Scope::from_code(e.scope).unwrap_or(Scope::Desk);
+        match scope {
+            Scope::Account => self.accounts[id].mode = e.mode,
+            Scope::Instrument => self.instruments[id].mode = e.mode,
+            Scope::Venue => self.venues[id].mode = e.mode,
+            Scope::Session => self.sessions[id].mode = e.mode,
+            Scope::Strategy => self.strategies[id].mode = e.mode,
+            // Whatever is not understood stops the desk.
+            Scope::Desk | Scope::AccountInstrument => self.desk_mode = e.mode,
+        }
+        if stops_orders(e.mode) {
+            self.ask_cancels(|order| match scope {
+                Scope::Account => order.account_id as usize == id,
+                Scope::Instrument => order.instrument_id as usize == id,
+                Scope::Venue => order.venue_id as usize == id,
+                Scope::Session => order.session_id as usize == id,
+                Scope::Strategy => order.strategy_id as usize == id,
+                Scope::Desk | Scope::AccountInstrument => true,
+            });
+        }
+    }
+
+    fn apply_dropped(&mut self, e: &DroppedUnsent) {
+        let slot = self.slot(e.header.order_seq);
+        if e.header.order_seq == 0 || self.orders[slot].order_seq != e.header.order_seq {
+            return;
+        }
+        let order = &self.orders[slot];
+        let (trigger, revision) = match MsgType::from_code(e.msg_type) {
+            Some(MsgType::NewOrder) => (Trigger::NewDropped, 0),
+            Some(MsgType::Replace) => (Trigger::ReplaceDropped, order.replace_revision),
+            Some(MsgType::Cancel) => (Trigger::CancelDropped, order.cancel_revision),
+            _ => return,
+        };
+        let action = self.action(order, trigger, revision);
+        let action = action.expect("the outbox drops only what was accepted");
+        self.act(slot, e.header.ingest_time_ns, action, revision, None);
+    }
+
+    fn apply_outcome_unknown(&mut self, e: &OutcomeUnknown) {
+        let slot = self.slot(e.header.order_seq);
+        assert!(self.orders[slot].order_seq == e.header.order_seq);
+        self.expect(slot, Trigger::OutcomeLost, 0, Action::Doubt);
+        self.act(slot, e.header.ingest_time_ns, Action::Doubt, 0, None);
+    }
+
+    // Reports -------------------------------------------------------------------------------------
+
+    #[inline]
+    fn apply_report(&mut self, e: &ExecutionReport) {
+        if e.link_seq != 0 && (e.venue_id as usize) < self.venues.len() {
+            let venue = &mut self.venues[e.venue_id as usize];
+            venue.link_seq_in = venue.link_seq_in.max(e.link_seq);
+        }
+        let disposition = Disposition::from_code(e.disposition).unwrap_or(Disposition::Malformed);
+        let booked =
+            matches!(disposition, Disposition::Applied | Disposition::Late | Disposition::Overfill);
+        if !booked {
+            return;
+        }
+        let slot = self.slot(e.header.order_seq);
+        assert!(self.orders[slot].order_seq == e.header.order_seq);
+        let exec_type = ExecType::from_code(e.exec_type).expect("judged before it was logged");
+        let trigger = trigger_of(exec_type, e.ord_status).expect("judged before it was logged");
+        let revision = street::decode(&e.street_id).map_or(0, |street| street.revision);
+        let action = self.action(&self.orders[slot], trigger, revision);
+        let action = action.expect("judged before it was logged");
+        let fill = (exec_type == ExecType::Trade).then(|| {
+            let day = self.venues[e.venue_id as usize].trade_day;
+            self.fills.insert(fills::fill_row(e, e.header.order_seq, day));
+            self.counters.fills += 1;
+            Filled { qty: e.last_qty, px: e.last_px, fee: e.fee }
+        });
+        self.act(slot, e.header.ingest_time_ns, action, revision, fill);
+    }
+
+    /// Does what a row of the transition table says.
+    #[inline]
+    fn act(
+        &mut self,
+        slot: usize,
+        time_ns: i64,
+        action: Action,
+        revision: u16,
+        fill: Option<Filled>,
+    ) {
+        self.change(slot, time_ns, fill, |order| match action {
+            Action::Stay => {}
+            Action::Open => {
+                order.base = by_fills(order);
+                if order.flight & (CANCELING | REPLACING) == 0 {
+                    order.flight &= !UNSURE;
+                }
+            }
+            Action::Fill | Action::LateFill => {
+                let fill = fill.expect("a trade has a fill");
+                order.cum_qty += fill.qty;
+                order.cum_points += crate::number::points(fill.px, fill.qty);
+                if action == Action::Fill {
+                    if order.base == OrdStatus::PendingNew as u8
+                        && order.flight & (CANCELING | REPLACING) == 0
+                    {
+                        order.flight &= !UNSURE; // the fill proves that the order arrived
+                    }
+                    order.base = by_fills(order);
+                } else if order.cum_qty >= order.order_qty {
+                    order.base = OrdStatus::Filled as u8; // precedence: filled before canceled
+                }
+            }
+            Action::Cancel => order.base = OrdStatus::Canceled as u8,
+            Action::Reject => order.base = OrdStatus::Rejected as u8,
+            Action::Expire => order.base = OrdStatus::Expired as u8,
+            Action::Complete => order.base = OrdStatus::Filled as u8,
+            Action::Replace => replace(order),
+            Action::RestoreCancel => {
+                order.flight &= !CANCELING;
+                settle_doubt(order);
+            }
+            Action::RestoreReplace => {
+                order.flight &= !REPLACING;
+                settle_doubt(order);
+            }
+            Action::Resolve => {
+                if order.flight & REPLACING != 0 && revision == order.replace_revision {
+                    replace(order);
+                }
+                order.flight &= CANCEL_ASKED;
+                order.base = by_fills(order);
+            }
+            Action::BeginCancel => order.flight |= CANCELING,
+            Action::BeginReplace => order.flight |= REPLACING,
+            Action::Doubt => order.flight |= UNSURE,
+        });
+    }
+
+    /// Changes one order and carries what that means into parent, row, account and indexes: one place
+    /// for every path, so that reserved == released + consumed on each (I24).
+    #[inline]
+    fn change(
+        &mut self,
+        slot: usize,
+        time_ns: i64,
+        fill: Option<Filled>,
+        f: impl FnOnce(&mut Order),
+    ) {
+        let rule = self.venues[self.orders[slot].venue_id as usize].replace_rule;
+        let before = self.orders[slot];
+        let (exposed, committed) = (before.exposure(rule), before.committed_qty(rule));
+        let order = &mut self.orders[slot];
+        f(order);
+        if order.flight & (CANCELING | REPLACING) == 0 && order.base != OrdStatus::PendingNew as u8
+        {
+            order.flight &= !UNSURE;
+        }
+        let ended = before.live() && closed(order.base);
+        if ended {
+            order.end_time_ns = time_ns;
+            self.live[slot / 64] &= !(1 << (slot % 64));
+            self.live_count -= 1;
+            if order.flight & CANCEL_ASKED != 0 {
+                self.asked_count -= 1;
+            }
+            order.flight = 0;
+        }
+        let order = &self.orders[slot];
+        assert!(order.cum_qty >= 0);
+        assert!(!closed(order.base) || order.flight == 0);
+        let (after, now_committed) = (order.exposure(rule), order.committed_qty(rule));
+        if order.parent_order_seq != 0 {
+            let parent = self.slot(order.parent_order_seq);
+            if self.orders[parent].order_seq == order.parent_order_seq {
+                self.orders[parent].children_qty += now_committed - committed;
+            }
+        }
+        if exposed != after || fill.is_some() {
+            self.settle(slot, exposed, after, fill);
+        }
+    }
+
+    /// Moves the row of an order from one exposure to another, books a fill, and keeps the account's
+    /// sums: gross and worst sides are sums of pure functions of rows, so they never drift.
+    #[inline]
+    fn settle(&mut self, slot: usize, before: Exposure, after: Exposure, fill: Option<Filled>) {
+        let order = &self.orders[slot];
+        let (buy, account_id, instrument_id) =
+            (order.is_buy(), order.account_id, order.instrument_id);
+        let pair = self.pair(account_id, instrument_id);
+        let factor = self.instruments[instrument_id as usize].factor;
+        let row = &mut self.rows[pair];
+        let old = (row.gross(), row.worst_long(), row.worst_short());
+        let (open_qty, open_points) = if buy {
+            (&mut row.open_buy_qty, &mut row.open_buy)
+        } else {
+            (&mut row.open_sell_qty, &mut row.open_sell)
+        };
+        // Saturating: two extreme orders must not wrap into room; the gate refuses long before.
+        *open_qty = open_qty.saturating_add(after.qty.saturating_sub(before.qty));
+        *open_points += after.points - before.points;
+        assert!(*open_qty >= 0);
+        assert!(*open_points >= 0);
+        if let Some(fill) = fill {
+            let ledger = &mut self.ledgers[pair];
+            position::book(row, ledger, buy, fill.qty, fill.px, fill.fee);
+        }
+        let new = (row.gross(), row.worst_long(), row.worst_short());
+        self.move_sums(account_id, factor, old, new);
+    }
+
+    #[inline]
+    fn move_sums(
+        &mut self,
+        account_id: u32,
+        factor: Factor,
+        old: (i128, i128, i128),
+        new: (i128, i128, i128),
+    ) {
+        let account = &mut self.accounts[account_id as usize];
+        account.gross += factor.micro(new.0) - factor.micro(old.0);
+        account.worst_long += factor.micro(new.1) - factor.micro(old.1);
+        account.worst_short += factor.micro(new.2) - factor.micro(old.2);
+    }
+
+    fn apply_adjusted(&mut self, e: &PositionAdjusted) {
+        let pair = self.pair(e.account_id, e.instrument_id);
+        let factor = self.instruments[e.instrument_id as usize].factor;
+        let row = &mut self.rows[pair];
+        let old = (row.gross(), row.worst_long(), row.worst_short());
+        let value = crate::number::points(e.price, e.net_qty);
+        self.ledgers[pair].cash = self.ledgers[pair].cash.saturating_sub(value);
+        position::carry(row, e.net_qty, value, e.price);
+        let new = (row.gross(), row.worst_long(), row.worst_short());
+        self.move_sums(e.account_id, factor, old, new);
+    }
+
+    // Venues --------------------------------------------------------------------------------------
+
+    fn apply_link(&mut self, e: &LinkChange) {
+        self.venues[e.venue_id as usize].link = e.state;
+    }
+
+    fn apply_phase(&mut self, e: &PhaseChange) {
+        let venue = &mut self.venues[e.venue_id as usize];
+        venue.link_seq_in = venue.link_seq_in.max(e.link_seq);
+        if e.instrument_id == 0 {
+            venue.phase = e.phase;
+        } else {
+            self.instruments[e.instrument_id as usize].phase = e.phase;
+        }
+    }
+
+    fn apply_day(&mut self, e: &DayChange) {
+        let venue = &mut self.venues[e.venue_id as usize];
+        venue.link_seq_in = venue.link_seq_in.max(e.link_seq);
+        if e.opened != 0 {
+            venue.trade_day = e.trade_day;
+        }
+    }
+
+    // Definitions and limits ----------------------------------------------------------------------
+
+    fn apply_definition(&mut self, e: &Definition) {
+        let id = e.id as usize;
+        match self.names.get(&(e.entity, e.name)) {
+            Some(&index) => self.definitions[index as usize] = *e,
+            None => {
+                self.names.insert((e.entity, e.name), self.definitions.len() as u32);
+                self.definitions.push(*e);
+                self.counts[e.entity as usize] = self.counts[e.entity as usize].max(e.id);
+            }
+        }
+        match Entity::from_code(e.entity) {
+            Some(Entity::Account) => {
+                let account = &mut self.accounts[id];
+                account.defined = 1;
+                (account.level, account.parent_id, account.currency_id) =
+                    (e.level, e.parent_id, e.currency_id);
+            }
+            Some(Entity::Instrument) => {
+                let instrument = &mut self.instruments[id];
+                instrument.defined = instrument.defined.max(1);
+            }
+            Some(Entity::Venue) => {
+                let venue = &mut self.venues[id];
+                (venue.defined, venue.replace_rule, venue.flags) = (1, e.level, e.flags);
+            }
+            Some(Entity::Session) => {
+                let session = &mut self.sessions[id];
+                (session.defined, session.account_id) = (1, e.parent_id);
+            }
+            Some(Entity::Strategy) => self.strategies[id].defined = 1,
+            Some(Entity::Trader) => self.traders[id].defined = 1,
+            Some(Entity::Currency) => self.currencies[id].defined = 1,
+            Some(Entity::Person) | None => {}
+        }
+    }
+
+    fn apply_instrument(&mut self, e: &InstrumentTerms) {
+        let id = e.instrument_id as usize;
+        self.terms[id] = *e;
+        let instrument = &mut self.instruments[id];
+        (instrument.tick, instrument.lot) = (Divisor::new(e.tick), Divisor::new(e.lot));
+        (instrument.qty_min, instrument.qty_max) = (e.qty_min, e.qty_max);
+        (instrument.multiplier, instrument.band) = (e.contract_multiplier, e.band);
+        instrument.reference_age_ns_max = e.reference_age_ms_max as i64 * 1_000_000;
+        instrument.flags = e.flags;
+        (instrument.venue_id, instrument.currency_id) = (e.venue_id, e.currency_id);
+        instrument.order_qty_max = i64::MAX;
+        instrument.defined = 2;
+        let (bid, ask) = (instrument.bid, instrument.ask);
+        instrument.set_reference(bid, ask);
+        self.refactor(e.instrument_id);
+    }
+
+    fn apply_rate(&mut self, e: &Rate) {
+        let currency = &mut self.currencies[e.currency_id as usize];
+        (currency.rate, currency.rate_time_ns, currency.age_s_max) =
+            (e.rate, e.rate_time_ns, e.age_s_max);
+        for id in 1..self.config.instruments_max as u32 {
+            let instrument = &self.instruments[id as usize];
+            if instrument.defined == 2 && instrument.currency_id == e.currency_id {
+                self.refactor(id);
+            }
+        }
+    }
+
+    /// Works out an instrument's factor anew and moves every account's sums to it.
+    fn refactor(&mut self, instrument_id: u32) {
+        let instrument = &mut self.instruments[instrument_id as usize];
+        let currency = &self.currencies[instrument.currency_id as usize];
+        let old_factor = instrument.factor;
+        let factor = if currency.rate > 0 {
+            Factor::new(instrument.multiplier, currency.rate)
+        } else {
+            Factor::default()
+        };
+        instrument.factor = factor;
+        instrument.rate_stale_ns = match currency.age_s_max {
+            0 => i64::MAX,
+            age => currency.rate_time_ns.saturating_add(age as i64 * 1_000_000_000),
+        };
+        for account_id in 0..self.config.accounts_max as u32 {
+            let row = &self.rows[self.pair(account_id, instrument_id)];
+            let sums = (row.gross(), row.worst_long(), row.worst_short());
+            let account = &mut self.accounts[account_id as usize];
+            account.gross += factor.micro(sums.0) - old_factor.micro(sums.0);
+            account.worst_long += factor.micro(sums.1) - old_factor.micro(sums.1);
+            account.worst_short += factor.micro(sums.2) - old_factor.micro(sums.2);
+        }
+        self.limits_stamp += 1;
+    }
+
+    fn apply_limits(&mut self, e: &LimitsActivated) {
+        self.limits_version = e.limits_version;
+        for index in 0..self.staged.len() {
+            let row = self.staged[index];
+            let micro = |units: i64| match units {
+                i64::MAX => i128::MAX >> 1,
+                units => units as i128 * 1_000_000,
+            };
+            match Scope::from_code(row.scope) {
+                Some(Scope::Account) => {
+                    let account = &mut self.accounts[row.account_id as usize];
+                    account.limited = 1;
+                    (account.orders_max, account.window_ns) = (row.orders_max, row.window_ns);
+                    account.order_qty_max = row.order_qty_max;
+                    account.order_notional_max = row.order_notional_max;
+                    account.gross_max = micro(row.gross_notional_max);
+                    account.net_max = micro(row.net_notional_max);
+                }
+                Some(Scope::Session) => {
+                    let session = &mut self.sessions[row.session_id as usize];
+                    (session.orders_max, session.window_ns) = (row.orders_max, row.window_ns);
+                }
+                Some(Scope::Instrument) => {
+                    self.instruments[row.instrument_id as usize].order_qty_max = row.order_qty_max;
+                }
+                Some(Scope::AccountInstrument) => {
+                    let pair = self.pair(row.account_id, row.instrument_id);
+                    let cell = &mut self.cells[pair];
+                    cell.present = 1;
+                    cell.order_qty_max = row.order_qty_max;
+                    cell.order_notional_max = row.order_notional_max;
+                    cell.net_qty_max = row.net_qty_max;
+                    cell.gross_notional_max = row.gross_notional_max;
+                }
+                _ => {}
+            }
+        }
+        self.staged.clear();
+        self.limits_stamp += 1;
+    }
+
+    /// Brings the limits of one row into the units of the checks, once per change of limits, rates or
+    /// terms: a cache, not state.
+    #[inline]
+    pub(crate) fn refresh_row(&mut self, account_id: u32, instrument_id: u32) {
+        if account_id as usize >= self.accounts.len()
+            || instrument_id as usize >= self.instruments.len()
+        {
+            return;
+        }
+        let pair = self.pair(account_id, instrument_id);
+        if self.rows[pair].limits_stamp != self.limits_stamp {
+            self.refresh_pair(pair, account_id, instrument_id);
+        }
+    }
+
+    #[cold]
+    fn refresh_pair(&mut self, pair: usize, account_id: u32, instrument_id: u32) {
+        let (cell, account) = (self.cells[pair], self.accounts[account_id as usize]);
+        let instrument = &self.instruments[instrument_id as usize];
+        let factor = instrument.factor;
+        let row = &mut self.rows[pair];
+        row.limits_stamp = self.limits_stamp;
+        row.order_qty_max = account.order_qty_max.min(instrument.order_qty_max);
+        row.order_points_max = factor.points_of(account.order_notional_max);
+        (row.net_qty_max, row.gross_points_max) = (i64::MAX, i128::MAX);
+        if cell.present != 0 {
+            row.order_qty_max = row.order_qty_max.min(cell.order_qty_max);
+            row.order_points_max =
+                row.order_points_max.min(factor.points_of(cell.order_notional_max));
+            row.net_qty_max = cell.net_qty_max;
+            row.gross_points_max = factor.points_of(cell.gross_notional_max);
+        }
+    }
+}
+
+/// Live base status by what has filled; a replace in flight that would leave something open keeps the
+/// order alive until it is answered.
+fn by_fills(order: &Order) -> u8 {
+    let open_by_replace = order.flight & REPLACING != 0 && order.pending_qty > order.cum_qty;
+    if order.cum_qty >= order.order_qty && !open_by_replace {
+        OrdStatus::Filled as u8
+    } else if order.cum_qty > 0 {
+        OrdStatus::PartiallyFilled as u8
+    } else {
+        OrdStatus::New as u8
+    }
+}
+
+/// The pending terms hold; below or equal to what is filled means filled (FIX 4.4 vol. 4, D10-D12).
+fn replace(order: &mut Order) {
+    (order.price, order.order_qty) = (order.pending_price, order.pending_qty);
+    (order.revision, order.id_row) = (order.replace_revision, order.replace_id_row);
+    order.flight &= !REPLACING;
+    order.base = by_fills(order);
+}
+
+/// After an answer: the fills decide, unless the order itself is still unanswered.
+fn settle_doubt(order: &mut Order) {
+    if order.base != OrdStatus::PendingNew as u8 {
+        order.base = by_fills(order);
+    }
+}
+
+/// Whether a mass cancel means this order: all named scopes, within what its session may touch.
+pub(crate) fn mass_cancel_matches(c: &MassCancel, entitled: u32, order: &Order) -> bool {
+    let side = match Side::from_code(c.side) {
+        None => true,
+        Some(Side::Buy) => order.is_buy(),
+        Some(_) => !order.is_buy(),
+    };
+    side && (entitled == 0 || order.account_id == entitled)
+        && (c.account_id == 0 || order.account_id == c.account_id)
+        && (c.instrument_id == 0 || order.instrument_id == c.instrument_id)
+        && (c.of_session_id == 0 || order.session_id == c.of_session_id)
+        && (c.strategy_id == 0 || order.strategy_id == c.strategy_id)
+        && (c.venue_id == 0 || order.venue_id == c.venue_id)
+}

@@ -1,0 +1,794 @@
+//! The gate: session and entitlement, idempotency, kill switch, syntax, instrument, phase, risk.
+//! Pure: judges one command and changes nothing. All checks are evaluated into a bit mask without a
+//! branch each; the lowest bit, in the order of `layout::Verdict`, is the reason told. Called by the
+//! pipeline; what `apply` needs of the judgement travels in the event.
+
+use crate::order::{CANCELING, REPLACING, UNSURE};
+use crate::risk::{Fails, check_exposure, fail, first, phase_takes_orders, stops_orders};
+use crate::{Engine, Order, dedup, number, risk, street};
+use layout::{
+    CancelOrder, KillMode, LinkState, MassCancel, NO_PRICE, NO_TICKS, NewOrder, OrdType, Refusal,
+    ReplaceOrder, Side, TAG_PARENT, TimeInForce, Verdict,
+};
+use zerocopy::IntoBytes;
+
+/// What was found about an id before anything else was judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// Never seen, or forgotten by its TTL.
+    New,
+    /// Same id and body: answered from this row.
+    Repeated(u32),
+    /// Same id, other body; the row of the first.
+    Other(u32),
+}
+
+/// A judgement of a new order or a replace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judged {
+    pub verdict: Verdict,
+    pub seen: Seen,
+    pub body_hash: u64,
+    /// New order: the number it gets. Change: the order it concerns, 0 if none was found.
+    pub order_seq: u64,
+    /// Limit price, or the collar of a market order.
+    pub price: i64,
+    pub venue_id: u16,
+    pub bid_ticks: i32,
+    pub ask_ticks: i32,
+    pub reference_age_ms: u16,
+}
+
+/// Slots tried for a new order before the table counts as full.
+const SLOT_TRIES: u64 = 16;
+
+#[inline(always)]
+fn at<T>(table: &[T], id: usize) -> &T {
+    // Row 0 is never defined, so a number out of range fails its check without a branch.
+    &table[if id < table.len() { id } else { 0 }]
+}
+
+/// xxh3 of a command's payload: the body that a repeated id must match.
+#[inline(always)]
+pub(crate) fn body_hash(record: &[u8; 128]) -> u64 {
+    let body: &[u8; 96] = record[32..].try_into().expect("96 bytes");
+    xxhash_rust::xxh3::xxh3_64(body)
+}
+
+impl Engine {
+    /// Brings the lines that a new order will touch into cache, ahead of its turn.
+    #[inline]
+    pub fn prefetch(&self, command: &NewOrder) {
+        self.dedup.prefetch(dedup::id_hash(&command.cl_ord_id, command.session_id));
+        if (command.account_id as usize) < self.config.accounts_max
+            && (command.instrument_id as usize) < self.config.instruments_max
+        {
+            let pair = self.pair(command.account_id, command.instrument_id);
+            arch::prefetch_write(&self.rows[pair]);
+            arch::prefetch_write(&self.rows[pair].open_sell);
+            arch::prefetch_read(&self.instruments[command.instrument_id as usize]);
+        }
+    }
+
+    /// Whether an id was seen, and whether its row still counts.
+    #[inline]
+    fn seen(&self, cl_ord_id: &[u8; 36], session_id: u16, body_hash: u64, now_ns: i64) -> Seen {
+        let hash = dedup::id_hash(cl_ord_id, session_id);
+        match self.dedup.find(hash, session_id, cl_ord_id) {
+            None => Seen::New,
+            Some(row) if self.id_expired(row, now_ns) => Seen::New,
+            Some(row) if self.dedup.row(row).body_hash == body_hash => Seen::Repeated(row),
+            Some(row) => Seen::Other(row),
+        }
+    }
+
+    /// Whether the TTL of an id has run out: it starts at the end of its order.
+    pub(crate) fn id_expired(&self, row: u32, now_ns: i64) -> bool {
+        let row = self.dedup.row(row);
+        let start = match self.order(row.order_seq) {
+            Some(order) if order.live() => return false,
+            Some(order) => order.end_time_ns.max(row.time_ns),
+            None => row.time_ns,
+        };
+        now_ns >= start.saturating_add(self.config.id_ttl_ns)
+    }
+
+    #[inline(always)]
+    fn check_identity(&self, cl_ord_id: &[u8; 36], session_id: u16) -> Fails {
+        let session = at(&self.sessions, session_id as usize);
+        // Empty, longer than its field, or not printable: the key itself is no key.
+        let malformed = !matches!(arch::printable_len(cl_ord_id), Some(1..=36));
+        fail(session.defined == 0, Verdict::SessionUnknown)
+            | fail(malformed, Verdict::ClOrdIdMalformed)
+    }
+
+    /// Strictest mode over the scopes of an order.
+    #[inline(always)]
+    pub(crate) fn mode(
+        &self,
+        account_id: u32,
+        instrument_id: u32,
+        venue_id: u16,
+        session_id: u16,
+        strategy_id: u16,
+    ) -> u8 {
+        self.desk_mode
+            .max(at(&self.accounts, account_id as usize).mode)
+            .max(at(&self.instruments, instrument_id as usize).mode)
+            .max(at(&self.venues, venue_id as usize).mode)
+            .max(at(&self.sessions, session_id as usize).mode)
+            .max(at(&self.strategies, strategy_id as usize).mode)
+    }
+
+    #[inline(always)]
+    fn throttled(sends: u64, orders_max: u32, window_ns: i64, times: &[i64], now_ns: i64) -> bool {
+        if orders_max == 0 || sends < orders_max as u64 {
+            return false;
+        }
+        let oldest = times[(sends - orders_max as u64) as usize & (times.len() - 1)];
+        now_ns.saturating_sub(oldest) < window_ns
+    }
+
+    #[inline(always)]
+    fn check_throttles(&self, account_id: u32, session_id: u16, now_ns: i64) -> Fails {
+        let cap = self.config.throttle_orders_max;
+        let account = at(&self.accounts, account_id as usize);
+        let session = at(&self.sessions, session_id as usize);
+        let times = |table: &'_ [i64], id: usize| -> (usize, usize) {
+            let start = if (id + 1) * cap <= table.len() { id * cap } else { 0 };
+            (start, start + cap)
+        };
+        let (a0, a1) = times(&self.account_sends, account_id as usize);
+        let (s0, s1) = times(&self.session_sends, session_id as usize);
+        let (by_account, by_session) = (&self.account_sends[a0..a1], &self.session_sends[s0..s1]);
+        fail(
+            Self::throttled(
+                session.sends,
+                session.orders_max,
+                session.window_ns,
+                by_session,
+                now_ns,
+            ),
+            Verdict::ThrottleSession,
+        ) | fail(
+            Self::throttled(
+                account.sends,
+                account.orders_max,
+                account.window_ns,
+                by_account,
+                now_ns,
+            ),
+            Verdict::ThrottleAccount,
+        )
+    }
+
+    #[inline(always)]
+    fn check_rate(&self, instrument: &risk::Instrument, now_ns: i64) -> Fails {
+        fail(!instrument.factor.known(), Verdict::RateAbsent)
+            | fail(now_ns > instrument.rate_stale_ns, Verdict::RateStale)
+    }
+
+    #[inline(always)]
+    fn reference_ticks(
+        &self,
+        instrument: &risk::Instrument,
+        price: i64,
+        now_ns: i64,
+    ) -> (i32, i32, u16) {
+        let ticks = |reference: i64| {
+            if reference == NO_PRICE {
+                return NO_TICKS;
+            }
+            let distance = reference.wrapping_sub(price);
+            let exact = instrument.tick.divides(distance);
+            i32::try_from(instrument.tick.exact_quotient(distance))
+                .ok()
+                .filter(|_| exact)
+                .unwrap_or(NO_TICKS)
+        };
+        let age_ns = now_ns.saturating_sub(instrument.reference_time_ns).max(0);
+        // 1 ms = 10^6 ns; u64 by a constant is a multiplication.
+        let age_ms = (age_ns as u64 / 1_000_000).min(u16::MAX as u64) as u16;
+        (ticks(instrument.bid), ticks(instrument.ask), age_ms)
+    }
+
+    /// The number a new order would get: its slot is free, or holds an order that may be forgotten.
+    #[inline(always)]
+    fn free_order_seq(&self, now_ns: i64) -> Option<u64> {
+        (self.next_order_seq..self.next_order_seq + SLOT_TRIES).find(|&order_seq| {
+            let order = &self.orders[self.slot(order_seq)];
+            order.order_seq == 0
+                || (!order.live()
+                    && order.end_time_ns.saturating_add(self.config.id_ttl_ns) <= now_ns)
+        })
+    }
+
+    /// Judges a new order and changes nothing.
+    #[inline]
+    pub(crate) fn decide_new(&self, c: &NewOrder, now_ns: i64, room: u64) -> Judged {
+        let instrument = at(&self.instruments, c.instrument_id as usize);
+        let venue_id = if c.venue_id != 0 { c.venue_id } else { instrument.venue_id };
+        let mut judged = Judged {
+            verdict: Verdict::Accepted,
+            seen: Seen::New,
+            body_hash: body_hash(c.as_bytes().try_into().expect("a record")),
+            order_seq: 0,
+            price: c.price,
+            venue_id,
+            bid_ticks: NO_TICKS,
+            ask_ticks: NO_TICKS,
+            reference_age_ms: u16::MAX,
+        };
+        let session = at(&self.sessions, c.session_id as usize);
+        let entitled = session.account_id == 0 || session.account_id == c.account_id;
+        let identity = self.check_identity(&c.cl_ord_id, c.session_id)
+            | fail(!entitled, Verdict::AccountNotEntitled);
+        if identity != 0 {
+            judged.verdict = first(identity);
+            return judged;
+        }
+        judged.seen = self.seen(&c.cl_ord_id, c.session_id, judged.body_hash, now_ns);
+        match judged.seen {
+            Seen::New => {}
+            Seen::Repeated(_) => return judged,
+            Seen::Other(_) => {
+                judged.verdict = Verdict::DuplicateId;
+                return judged;
+            }
+        }
+
+        let account = at(&self.accounts, c.account_id as usize);
+        let venue = at(&self.venues, venue_id as usize);
+        let buy = c.side == Side::Buy as u8;
+        let market = c.ord_type == OrdType::Market as u8;
+        if market {
+            // Reserved, and banded, at the far edge of the band.
+            judged.price = if buy { instrument.band_high } else { instrument.band_low };
+            let step = instrument.tick.value;
+            if instrument.reference_fails == 0
+                && judged.price != i64::MIN
+                && judged.price != i64::MAX
+            {
+                judged.price = judged.price.div_euclid(step) * step; // cold: market orders alone
+            }
+        }
+        let price = judged.price;
+        let hash = dedup::id_hash(&c.cl_ord_id, c.session_id);
+        let mode = self.mode(c.account_id, c.instrument_id, venue_id, c.session_id, c.strategy_id);
+        let parent = c.tags & TAG_PARENT != 0;
+        let row = if (c.account_id as usize) < self.accounts.len()
+            && (c.instrument_id as usize) < self.instruments.len()
+        {
+            &self.rows[self.pair(c.account_id, c.instrument_id)]
+        } else {
+            &self.rows[0]
+        };
+        let points = number::points(price, c.order_qty).saturating_abs();
+        let reduces = {
+            let net = if buy { row.net_qty } else { -row.net_qty };
+            let open = if buy { row.open_buy_qty } else { row.open_sell_qty };
+            net.saturating_add(open).saturating_add(c.order_qty) <= 0
+        };
+        let order_seq = self.free_order_seq(now_ns);
+        let phase = venue.phase;
+        let halted = instrument.phase != 0 && !phase_takes_orders(instrument.phase);
+        let mut fails = fail(!self.dedup.has_room(hash), Verdict::IdTableFull)
+            | fail(
+                stops_orders(mode) || (mode == KillMode::ReduceOnly as u8 && !reduces),
+                Verdict::Killed,
+            )
+            | fail(self.recovering != 0, Verdict::Recovering)
+            | fail(Side::from_code(c.side).is_none(), Verdict::SideUnsupported)
+            | fail(!market && c.ord_type != OrdType::Limit as u8, Verdict::OrdTypeUnsupported)
+            | fail(
+                c.time_in_force < TimeInForce::Day as u8
+                    || c.time_in_force > TimeInForce::Fok as u8,
+                Verdict::TimeInForceUnsupported,
+            )
+            | fail(c.order_qty <= 0, Verdict::QtyNotPositive)
+            | fail(
+                !market && c.price == 0 && instrument.flags & layout::FLAG_NEGATIVE_PRICES == 0,
+                Verdict::PriceMissing,
+            )
+            | fail(market && c.price != 0, Verdict::PriceNotAllowed)
+            | fail(account.defined == 0, Verdict::AccountUnknown)
+            | fail(
+                at(&self.strategies, c.strategy_id as usize).defined == 0,
+                Verdict::StrategyUnknown,
+            )
+            | fail(venue.defined == 0, Verdict::VenueUnknown)
+            | fail(instrument.defined != 2, Verdict::InstrumentUnknown)
+            | fail(instrument.flags & layout::FLAG_RESTRICTED != 0, Verdict::InstrumentRestricted)
+            | fail(!phase_takes_orders(phase) || halted, Verdict::MarketClosed)
+            | fail(venue.link != LinkState::Up as u8, Verdict::VenueDown)
+            | self.check_rate(instrument, now_ns)
+            | fail(points >= number::POINTS_MAX, Verdict::NotionalOverflow)
+            | fail(account.limited == 0, Verdict::LimitsAbsent)
+            | fail(order_seq.is_none(), Verdict::OrderTableFull)
+            | fail(room < self.config.log_reserve, Verdict::LogFull)
+            | fail(
+                self.fills.len() >= self.fills.capacity() - self.fills.capacity() / 16,
+                Verdict::ReportTableFull,
+            );
+        fails |= instrument.check_terms(price, c.order_qty);
+        fails |= instrument.check_reference(price, now_ns);
+        fails |= fail(c.order_qty > row.order_qty_max, Verdict::OrderQtyLimit)
+            | fail(points > row.order_points_max, Verdict::OrderNotionalLimit);
+        fails |= self.check_throttles(c.account_id, c.session_id, now_ns);
+        if points < number::POINTS_MAX {
+            fails |= check_exposure(row, account, &instrument.factor, buy, c.order_qty, points);
+        }
+        if c.parent_order_seq != 0 {
+            fails |= self.check_parent(c, parent);
+        }
+        judged.verdict = first(fails);
+        judged.order_seq = order_seq.unwrap_or(0);
+        (judged.bid_ticks, judged.ask_ticks, judged.reference_age_ms) =
+            self.reference_ticks(instrument, price, now_ns);
+        judged
+    }
+
+    /// I10: a child never takes more than its parent has left.
+    fn check_parent(&self, c: &NewOrder, is_parent: bool) -> Fails {
+        let Some(parent) = self.order(c.parent_order_seq).filter(|p| p.is_parent() && p.live())
+        else {
+            return fail(true, Verdict::ParentUnknown);
+        };
+        let same = parent.account_id == c.account_id
+            && parent.instrument_id == c.instrument_id
+            && parent.side == c.side
+            && parent.strategy_id == c.strategy_id
+            && parent.session_id == c.session_id;
+        let held = parent.children_qty.saturating_add(c.order_qty.max(0));
+        fail(!same || is_parent, Verdict::ParentMismatch)
+            | fail(held > parent.order_qty, Verdict::ParentExceeded)
+    }
+
+    /// The order a change names, if the session may know it.
+    fn target(
+        &self,
+        session_id: u16,
+        order_seq: u64,
+        orig_cl_ord_id: &[u8; 36],
+        now_ns: i64,
+    ) -> Option<&Order> {
+        let order_seq = if order_seq != 0 {
+            order_seq
+        } else {
+            let hash = dedup::id_hash(orig_cl_ord_id, session_id);
+            let row = self.dedup.find(hash, session_id, orig_cl_ord_id)?;
+            if self.id_expired(row, now_ns) || self.dedup.row(row).verdict != 0 {
+                return None;
+            }
+            self.dedup.row(row).order_seq
+        };
+        self.order(order_seq).filter(|order| order.session_id == session_id)
+    }
+
+    /// Judges a cancel: it passes every limit and throttle, and every kill mode but `halt`.
+    pub(crate) fn decide_cancel(&self, c: &CancelOrder, now_ns: i64, room: u64) -> Judged {
+        let hash = body_hash(c.as_bytes().try_into().expect("a record"))
+            ^ c.header.order_seq.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut judged = self.judged_change(hash);
+        let identity = self.check_identity(&c.cl_ord_id, c.session_id);
+        if identity != 0 {
+            judged.verdict = first(identity);
+            return judged;
+        }
+        judged.seen = self.seen(&c.cl_ord_id, c.session_id, hash, now_ns);
+        match judged.seen {
+            Seen::New => {}
+            Seen::Repeated(_) => return judged,
+            Seen::Other(_) => {
+                judged.verdict = Verdict::DuplicateId;
+                return judged;
+            }
+        }
+        let id_hash = dedup::id_hash(&c.cl_ord_id, c.session_id);
+        let fails = fail(!self.dedup.has_room(id_hash), Verdict::IdTableFull)
+            | fail(room < self.config.log_reserve / 4, Verdict::LogFull);
+        let Some(order) = self.target(c.session_id, c.header.order_seq, &c.orig_cl_ord_id, now_ns)
+        else {
+            judged.verdict = first(fails | fail(true, Verdict::OrderUnknown));
+            return judged;
+        };
+        judged.order_seq = order.order_seq;
+        judged.venue_id = order.venue_id;
+        judged.verdict = first(fails | self.check_cancel(order));
+        judged
+    }
+
+    /// What stops a cancel of this order.
+    pub(crate) fn check_cancel(&self, order: &Order) -> Fails {
+        let mode = self.mode_of(order);
+        fail(mode == KillMode::Halt as u8, Verdict::Killed)
+            | fail(
+                !order.is_parent()
+                    && at(&self.venues, order.venue_id as usize).link == LinkState::Down as u8,
+                Verdict::VenueDown,
+            )
+            | fail(!order.live(), Verdict::OrderClosed)
+            | fail(order.flight & CANCELING != 0, Verdict::CancelPending)
+            | fail(order.revision_last >= street::REVISION_MAX, Verdict::RevisionFull)
+    }
+
+    /// Strictest mode over the scopes of an order.
+    pub fn mode_of(&self, order: &Order) -> u8 {
+        self.mode(
+            order.account_id,
+            order.instrument_id,
+            order.venue_id,
+            order.session_id,
+            order.strategy_id,
+        )
+    }
+
+    /// Judges a replace: every check of a new order on what it adds.
+    pub(crate) fn decide_replace(&self, c: &ReplaceOrder, now_ns: i64, room: u64) -> Judged {
+        let hash = body_hash(c.as_bytes().try_into().expect("a record"))
+            ^ c.header.order_seq.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut judged = self.judged_change(hash);
+        judged.price = c.price;
+        let identity = self.check_identity(&c.cl_ord_id, c.session_id);
+        if identity != 0 {
+            judged.verdict = first(identity);
+            return judged;
+        }
+        judged.seen = self.seen(&c.cl_ord_id, c.session_id, hash, now_ns);
+        match judged.seen {
+            Seen::New => {}
+            Seen::Repeated(_) => return judged,
+            Seen::Other(_) => {
+                judged.verdict = Verdict::DuplicateId;
+                return judged;
+            }
+        }
+        let id_hash = dedup::id_hash(&c.cl_ord_id, c.session_id);
+        let mut fails = fail(!self.dedup.has_room(id_hash), Verdict::IdTableFull);
+        let Some(order) = self.target(c.session_id, c.header.order_seq, &c.orig_cl_ord_id, now_ns)
+        else {
+            judged.verdict = first(fails | fail(true, Verdict::OrderUnknown));
+            return judged;
+        };
+        (judged.order_seq, judged.venue_id) = (order.order_seq, order.venue_id);
+        let instrument = &self.instruments[order.instrument_id as usize];
+        let account = &self.accounts[order.account_id as usize];
+        let venue = &self.venues[order.venue_id as usize];
+        let row = &self.rows[self.pair(order.account_id, order.instrument_id)];
+        let points = number::points(c.price, c.order_qty).saturating_abs();
+        let mode = self.mode_of(order);
+        fails |= fail(mode != KillMode::Open as u8, Verdict::Killed)
+            | fail(self.recovering != 0, Verdict::Recovering)
+            | fail(order.ord_type != OrdType::Limit as u8, Verdict::OrdTypeUnsupported)
+            | fail(c.order_qty <= 0, Verdict::QtyNotPositive)
+            | fail(instrument.flags & layout::FLAG_RESTRICTED != 0, Verdict::InstrumentRestricted)
+            | fail(
+                !phase_takes_orders(venue.phase)
+                    || (instrument.phase != 0 && !phase_takes_orders(instrument.phase)),
+                Verdict::MarketClosed,
+            )
+            | fail(!order.is_parent() && venue.link != LinkState::Up as u8, Verdict::VenueDown)
+            | self.check_rate(instrument, now_ns)
+            | fail(points >= number::POINTS_MAX, Verdict::NotionalOverflow)
+            | fail(room < self.config.log_reserve, Verdict::LogFull)
+            | fail(!order.live(), Verdict::OrderClosed)
+            | fail(order.flight & CANCELING != 0, Verdict::CancelPending)
+            | fail(order.flight & REPLACING != 0, Verdict::ReplacePending)
+            | fail(order.flight & UNSURE != 0, Verdict::OutcomeUnknown)
+            | fail(c.order_qty <= order.cum_qty, Verdict::QtyBelowFilled)
+            | fail(c.price == order.price && c.order_qty == order.order_qty, Verdict::Unchanged)
+            | fail(order.revision_last >= street::REVISION_MAX, Verdict::RevisionFull)
+            | instrument.check_terms(c.price, c.order_qty)
+            | instrument.check_reference(c.price, now_ns)
+            | fail(c.order_qty > row.order_qty_max, Verdict::OrderQtyLimit)
+            | fail(points > row.order_points_max, Verdict::OrderNotionalLimit)
+            | self.check_throttles(order.account_id, order.session_id, now_ns);
+        if points < number::POINTS_MAX && c.order_qty > 0 && !order.is_parent() && order.live() {
+            let before = order.exposure(venue.replace_rule);
+            let changed = Order {
+                flight: order.flight | REPLACING,
+                pending_price: c.price,
+                pending_qty: c.order_qty,
+                ..*order
+            };
+            let after = changed.exposure(venue.replace_rule);
+            let (qty, points) =
+                (after.qty.saturating_sub(before.qty), after.points - before.points);
+            fails |= check_exposure(row, account, &instrument.factor, order.is_buy(), qty, points);
+            if let Some(parent) = self.order(order.parent_order_seq) {
+                let held = parent.children_qty.saturating_add(qty);
+                fails |= fail(qty > 0 && held > parent.order_qty, Verdict::ParentExceeded);
+            }
+        }
+        if order.is_parent() {
+            fails |= fail(c.order_qty < order.children_qty, Verdict::ParentExceeded);
+        }
+        judged.verdict = first(fails);
+        (judged.bid_ticks, judged.ask_ticks, judged.reference_age_ms) =
+            self.reference_ticks(instrument, c.price, now_ns);
+        judged
+    }
+
+    fn judged_change(&self, body_hash: u64) -> Judged {
+        Judged {
+            verdict: Verdict::Accepted,
+            seen: Seen::New,
+            body_hash,
+            order_seq: 0,
+            price: 0,
+            venue_id: 0,
+            bid_ticks: NO_TICKS,
+            ask_ticks: NO_TICKS,
+            reference_age_ms: u16::MAX,
+        }
+    }
+
+    /// Judges a mass cancel: it must name scopes that exist, in numbers; all zero means everything.
+    pub(crate) fn decide_mass_cancel(
+        &self,
+        c: &MassCancel,
+        now_ns: i64,
+        room: u64,
+    ) -> (Seen, Verdict, u64) {
+        let hash = body_hash(c.as_bytes().try_into().expect("a record"));
+        let identity = self.check_identity(&c.cl_ord_id, c.session_id);
+        if identity != 0 {
+            return (Seen::New, first(identity), hash);
+        }
+        let seen = self.seen(&c.cl_ord_id, c.session_id, hash, now_ns);
+        match seen {
+            Seen::New => {}
+            Seen::Repeated(_) => return (seen, Verdict::Accepted, hash),
+            Seen::Other(_) => return (seen, Verdict::DuplicateId, hash),
+        }
+        let known = |ok: bool| ok;
+        let scopes =
+            known(c.account_id == 0 || at(&self.accounts, c.account_id as usize).defined != 0)
+                && (c.instrument_id == 0
+                    || at(&self.instruments, c.instrument_id as usize).defined != 0)
+                && (c.of_session_id == 0
+                    || at(&self.sessions, c.of_session_id as usize).defined != 0)
+                && (c.strategy_id == 0
+                    || at(&self.strategies, c.strategy_id as usize).defined != 0)
+                && (c.venue_id == 0 || at(&self.venues, c.venue_id as usize).defined != 0)
+                && (c.side == 0 || Side::from_code(c.side).is_some());
+        let id_hash = dedup::id_hash(&c.cl_ord_id, c.session_id);
+        let fails = fail(!self.dedup.has_room(id_hash), Verdict::IdTableFull)
+            | fail(self.desk_mode == KillMode::Halt as u8, Verdict::Killed)
+            | fail(!scopes, Verdict::FilterEmpty)
+            | fail(room < self.config.log_reserve / 4, Verdict::LogFull);
+        (seen, first(fails), hash)
+    }
+
+    /// The numbers behind a refusal: worked out again, since refusals are rare and orders are not.
+    #[cold]
+    pub(crate) fn explain_new(
+        &self,
+        c: &NewOrder,
+        judged: &Judged,
+        now_ns: i64,
+        room: u64,
+    ) -> Refusal {
+        let terms = Terms {
+            cl_ord_id: &c.cl_ord_id,
+            account_id: c.account_id,
+            instrument_id: c.instrument_id,
+            session_id: c.session_id,
+            venue_id: judged.venue_id,
+            strategy_id: c.strategy_id,
+            side: c.side,
+            price: judged.price,
+            order_qty: c.order_qty,
+            parent_order_seq: c.parent_order_seq,
+        };
+        let mut refusal = self.explain(judged, &terms, None, now_ns, room);
+        match judged.verdict {
+            Verdict::SideUnsupported => refusal.value = c.side as i64,
+            Verdict::OrdTypeUnsupported => refusal.value = c.ord_type as i64,
+            Verdict::TimeInForceUnsupported => refusal.value = c.time_in_force as i64,
+            Verdict::PriceNotAllowed => refusal.value = c.price,
+            _ => {}
+        }
+        refusal
+    }
+
+    /// The numbers behind a refused change.
+    #[cold]
+    pub(crate) fn explain_change(
+        &self,
+        cl_ord_id: &[u8; 36],
+        session_id: u16,
+        judged: &Judged,
+        order_qty: i64,
+        now_ns: i64,
+        room: u64,
+    ) -> Refusal {
+        let order = self.order(judged.order_seq).copied();
+        let known = order.unwrap_or_default();
+        let terms = Terms {
+            cl_ord_id,
+            account_id: known.account_id,
+            instrument_id: known.instrument_id,
+            session_id,
+            venue_id: known.venue_id,
+            strategy_id: known.strategy_id,
+            side: known.side,
+            price: judged.price,
+            order_qty,
+            parent_order_seq: known.parent_order_seq,
+        };
+        self.explain(judged, &terms, order.as_ref(), now_ns, room)
+    }
+
+    fn explain(
+        &self,
+        judged: &Judged,
+        t: &Terms<'_>,
+        change: Option<&Order>,
+        now_ns: i64,
+        room: u64,
+    ) -> Refusal {
+        let instrument = at(&self.instruments, t.instrument_id as usize);
+        let account = at(&self.accounts, t.account_id as usize);
+        let session = at(&self.sessions, t.session_id as usize);
+        let row = if instrument.defined != 0 && account.defined != 0 {
+            &self.rows[self.pair(t.account_id, t.instrument_id)]
+        } else {
+            &self.rows[0]
+        };
+        let buy = t.side == Side::Buy as u8;
+        let age_ms = match instrument.reference_time_ns {
+            time if time < 0 => -1,
+            time => now_ns.saturating_sub(time).max(0) / 1_000_000,
+        };
+        let sum = |x: i128| i64::try_from(x).unwrap_or(i64::MAX);
+        let micro = |points: i128| number::whole_units(instrument.factor.micro(points));
+        let points = number::points(t.price, t.order_qty).saturating_abs();
+        let (mut add_qty, mut add_points) = (t.order_qty, points);
+        if let Some(order) = change {
+            let rule = at(&self.venues, order.venue_id as usize).replace_rule;
+            let before = order.exposure(rule);
+            let after = Order {
+                flight: order.flight | REPLACING,
+                pending_price: t.price,
+                pending_qty: t.order_qty,
+                ..*order
+            }
+            .exposure(rule);
+            (add_qty, add_points) = (after.qty - before.qty, after.points - before.points);
+        }
+        let (side, other) = if buy {
+            (row.worst_long(), row.worst_short())
+        } else {
+            (row.worst_short(), row.worst_long())
+        };
+        let (net, open) =
+            if buy { (row.net_qty, row.open_buy_qty) } else { (-row.net_qty, row.open_sell_qty) };
+        let gross_new = (side + add_points.min(number::POINTS_MAX)).max(other).max(0);
+        let (value, bound) = match judged.verdict {
+            Verdict::SessionUnknown => (t.session_id as i64, 0),
+            Verdict::AccountNotEntitled => (t.account_id as i64, t.session_id as i64),
+            Verdict::ClOrdIdMalformed => malformed_byte(t.cl_ord_id),
+            Verdict::DuplicateId => match judged.seen {
+                Seen::Other(row) => (self.dedup.row(row).order_seq as i64, 0),
+                _ => (0, 0),
+            },
+            Verdict::IdTableFull => (self.dedup.len() as i64, self.dedup.capacity() as i64),
+            Verdict::Killed => self.killed_by(t),
+            Verdict::QtyNotPositive => (t.order_qty, 0),
+            Verdict::AccountUnknown | Verdict::LimitsAbsent => (t.account_id as i64, 0),
+            Verdict::StrategyUnknown => (t.strategy_id as i64, 0),
+            Verdict::VenueUnknown | Verdict::VenueDown => (t.venue_id as i64, 0),
+            Verdict::InstrumentUnknown | Verdict::InstrumentRestricted => {
+                (t.instrument_id as i64, 0)
+            }
+            Verdict::PriceNotPositive => (t.price, 0),
+            Verdict::PriceOffTick => (t.price, instrument.tick.value),
+            Verdict::QtyOffLot => (t.order_qty, instrument.lot.value),
+            Verdict::QtyBelowMin => (t.order_qty, instrument.qty_min),
+            Verdict::QtyAboveMax => (t.order_qty, instrument.qty_max),
+            Verdict::ReferenceStale => (age_ms, instrument.reference_age_ns_max / 1_000_000),
+            Verdict::ReferenceCrossed | Verdict::ReferenceLocked => {
+                (instrument.bid, instrument.ask)
+            }
+            Verdict::PriceAboveBand => (t.price, instrument.band_high),
+            Verdict::PriceBelowBand => (t.price, instrument.band_low),
+            Verdict::MarketClosed => {
+                let venue = at(&self.venues, t.venue_id as usize).phase;
+                let own = instrument.phase;
+                (if own != 0 && !phase_takes_orders(own) { own } else { venue } as i64, 0)
+            }
+            Verdict::ParentUnknown | Verdict::ParentMismatch => (t.parent_order_seq as i64, 0),
+            Verdict::ParentExceeded => match (self.order(t.parent_order_seq), change) {
+                (Some(parent), _) => {
+                    (parent.children_qty.saturating_add(add_qty), parent.order_qty)
+                }
+                (None, Some(order)) => (order.children_qty, t.order_qty),
+                (None, None) => (0, 0),
+            },
+            Verdict::OrderQtyLimit => (t.order_qty, row.order_qty_max),
+            Verdict::RateAbsent => (instrument.currency_id as i64, 0),
+            Verdict::RateStale => {
+                let currency = at(&self.currencies, instrument.currency_id as usize);
+                let age = now_ns.saturating_sub(currency.rate_time_ns) / 1_000_000_000;
+                (age, currency.age_s_max as i64)
+            }
+            Verdict::OrderNotionalLimit => {
+                let cell = &self.cells[self.pair(t.account_id, t.instrument_id)];
+                let own = if cell.present != 0 { cell.order_notional_max } else { i64::MAX };
+                (micro(points), account.order_notional_max.min(own))
+            }
+            Verdict::NetQtyLimit => {
+                (net.saturating_add(open).saturating_add(add_qty), row.net_qty_max)
+            }
+            Verdict::InstrumentGrossLimit => {
+                let cell = &self.cells[self.pair(t.account_id, t.instrument_id)];
+                (micro(gross_new), cell.gross_notional_max)
+            }
+            Verdict::AccountNetLimit => {
+                let sum = if buy { account.worst_long } else { account.worst_short };
+                let delta =
+                    instrument.factor.micro(side + add_points) - instrument.factor.micro(side);
+                (number::whole_units(sum + delta), number::whole_units(account.net_max))
+            }
+            Verdict::AccountGrossLimit => {
+                let delta =
+                    instrument.factor.micro(gross_new) - instrument.factor.micro(row.gross());
+                (number::whole_units(account.gross + delta), number::whole_units(account.gross_max))
+            }
+            Verdict::ThrottleSession => (session.orders_max as i64, session.orders_max as i64),
+            Verdict::ThrottleAccount => (account.orders_max as i64, account.orders_max as i64),
+            Verdict::OrderTableFull => (self.live_count as i64, self.config.orders_max as i64),
+            Verdict::LogFull => (sum(room as i128), self.config.log_reserve as i64),
+            Verdict::ReportTableFull => (self.fills.len() as i64, self.fills.capacity() as i64),
+            Verdict::OrderClosed => (change.map_or(0, |o| o.base as i64), 0),
+            Verdict::QtyBelowFilled => (t.order_qty, change.map_or(0, |o| o.cum_qty)),
+            Verdict::RevisionFull => {
+                (change.map_or(0, |o| o.revision_last as i64), street::REVISION_MAX as i64)
+            }
+            _ => (0, 0),
+        };
+        let mut refusal = Refusal::ZERO;
+        refusal.header.kind = Refusal::KIND;
+        (refusal.value, refusal.bound) = (value, bound);
+        (refusal.bid_px, refusal.ask_px) = (instrument.bid, instrument.ask);
+        refusal.reference_age_ms = age_ms;
+        refusal.verdict = judged.verdict.code();
+        refusal
+    }
+
+    /// The widest scope that is engaged, and its mode.
+    fn killed_by(&self, t: &Terms<'_>) -> (i64, i64) {
+        use layout::Scope;
+        let scopes = [
+            (Scope::Desk, self.desk_mode),
+            (Scope::Account, at(&self.accounts, t.account_id as usize).mode),
+            (Scope::Instrument, at(&self.instruments, t.instrument_id as usize).mode),
+            (Scope::Venue, at(&self.venues, t.venue_id as usize).mode),
+            (Scope::Session, at(&self.sessions, t.session_id as usize).mode),
+            (Scope::Strategy, at(&self.strategies, t.strategy_id as usize).mode),
+        ];
+        let found = scopes.iter().find(|(_, mode)| *mode != 0).unwrap_or(&scopes[0]);
+        (found.0 as i64, found.1 as i64)
+    }
+}
+
+/// What a refusal is explained by.
+struct Terms<'a> {
+    cl_ord_id: &'a [u8; 36],
+    account_id: u32,
+    instrument_id: u32,
+    session_id: u16,
+    venue_id: u16,
+    strategy_id: u16,
+    side: u8,
+    price: i64,
+    order_qty: i64,
+    parent_order_seq: u64,
+}
+
+/// The first byte that spoils an id, and where; an empty id has its zero at 0.
+fn malformed_byte(id: &[u8; 36]) -> (i64, i64) {
+    let end = id.iter().position(|b| !(0x20..=0x7e).contains(b)).unwrap_or(0);
+    (id[end] as i64, end as i64)
+}

@@ -1,0 +1,774 @@
+//! The picture of the house as one function: input -> gate -> event -> apply -> outbox. `step` takes
+//! one record, judges it, builds the group of events in the log's own slots, publishes it once,
+//! folds it, and hands what must leave to the outbox. Runs on the engine thread or inline; the same
+//! sentences in live trading, replay checks, simulation and benches.
+
+use crate::gate::{Judged, Seen};
+use crate::order::{CANCEL_ASKED, REPLACING};
+use crate::street::{self, Street};
+use crate::{Engine, GROUP_MAX, Log, Outbox};
+use layout::{
+    BookUpdate, CancelAccepted, CancelOrder, ChangeRefused, ClockAnomaly, CommandRepeated, Control,
+    DayChange, Definition, DeskState, DroppedUnsent, Entity, EpochStarted, ExecutionReport, Header,
+    InstrumentTerms, KillMode, LimitRow, LimitsActivated, LinkChange, LinkState, MassCancel,
+    MsgType, NO_PRICE, NewOrder, OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown,
+    PhaseChange, PositionAdjusted, Quote, Rate, Record, ReplaceAccepted, ReplaceOrder, ReportText,
+    Routed, TailCut, TimeInput, Typed, Verdict,
+};
+
+/// Cancels that one step sends for mass cancels and the kill switch.
+const SWEEP_CANCELS: usize = 32;
+/// Words of the live bitmap that one step looks through for them.
+const SWEEP_WORDS: usize = 4096;
+
+fn header(kind: u16, order_seq: u64, now_ns: i64) -> Header {
+    Header { kind, order_seq, ingest_time_ns: now_ns, ..Header::ZERO }
+}
+
+#[inline(always)]
+fn put<T: Typed, L: Log>(log: &mut L, index: usize, event: T) {
+    *T::view_mut(log.slot(index)) = event;
+}
+
+impl Engine {
+    /// Takes one input to its end: events in `log`, state changed, messages in `outbox`.
+    ///
+    /// `input` is a command (100-103), a venue's word (110), market data (112, 113), time (114) or one
+    /// of the host's own inputs (115-119, definitions, limits, rates, epoch, dropped, unknown).
+    /// `now_ns` is UTC and never below the one before (the host clamps it). Returns the verdict; a
+    /// refusal is an event too, unless the log has no room for one.
+    #[inline]
+    pub fn step<L: Log, O: Outbox>(
+        &mut self,
+        input: &Record,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) -> Verdict {
+        assert!(now_ns >= self.time_ns); // the clock is an argument, so a replay decides alike
+        let verdict = match input.header.kind {
+            NewOrder::KIND => self.step_new(typed(input), now_ns, log, outbox),
+            CancelOrder::KIND => self.step_cancel(typed(input), now_ns, log, outbox),
+            ReplaceOrder::KIND => self.step_replace(typed(input), now_ns, log, outbox),
+            MassCancel::KIND => self.step_mass_cancel(typed(input), now_ns, log),
+            ExecutionReport::KIND => {
+                self.step_report(typed(input), None, now_ns, log);
+                Verdict::Accepted
+            }
+            BookUpdate::KIND => self.take_book_update(typed(input), now_ns),
+            Quote::KIND => self.take_quote(typed(input), now_ns),
+            TimeInput::KIND => Verdict::Accepted,
+            Definition::KIND => self.step_definition(typed(input), now_ns, log),
+            _ => self.step_fact(input, now_ns, log),
+        };
+        if self.asked_count != 0 {
+            self.sweep(now_ns, log, outbox);
+        }
+        verdict
+    }
+
+    /// Publishes the group and folds it.
+    #[inline(always)]
+    fn commit<L: Log>(&mut self, log: &mut L, count: usize) {
+        debug_assert!(count <= GROUP_MAX);
+        log.publish(count);
+        for index in 0..count {
+            self.apply(log.last(index));
+        }
+    }
+
+    #[inline]
+    fn step_new<L: Log, O: Outbox>(
+        &mut self,
+        c: &NewOrder,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) -> Verdict {
+        self.counters.commands += 1;
+        self.refresh_row(c.account_id, c.instrument_id);
+        let judged = self.decide_new(c, now_ns, log.room());
+        if let Seen::Repeated(row) = judged.seen {
+            return self.repeat(row, &c.cl_ord_id, c.session_id, c.header.event_seq, now_ns, log);
+        }
+        if judged.verdict != Verdict::Accepted {
+            return self.refuse_new(c, &judged, now_ns, log);
+        }
+        put(
+            log,
+            0,
+            OrderAccepted {
+                header: header(OrderAccepted::KIND, judged.order_seq, now_ns),
+                cl_ord_id: c.cl_ord_id,
+                instrument_id: c.instrument_id,
+                price: judged.price,
+                order_qty: c.order_qty,
+                body_hash: judged.body_hash,
+                bid_ticks: judged.bid_ticks,
+                ask_ticks: judged.ask_ticks,
+                account_id: c.account_id,
+                command_seq: c.header.event_seq as u32,
+                session_id: c.session_id,
+                strategy_id: c.strategy_id,
+                trader_id: c.trader_id,
+                venue_id: judged.venue_id,
+                reference_age_ms: judged.reference_age_ms,
+                limits_version: self.limits_version as u16,
+                side: c.side,
+                ord_type: c.ord_type,
+                time_in_force: c.time_in_force,
+                tags: c.tags,
+            },
+        );
+        let mut count = 1;
+        if c.parent_order_seq != 0 {
+            let mut terms = OrderTerms::ZERO;
+            terms.header = header(OrderTerms::KIND, judged.order_seq, now_ns);
+            terms.parent_order_seq = c.parent_order_seq;
+            put(log, count, terms);
+            count += 1;
+        }
+        let parent = c.tags & layout::TAG_PARENT != 0;
+        if !parent {
+            let street =
+                Street { epoch: self.epoch as u32, order_seq: judged.order_seq, revision: 0 };
+            put(
+                log,
+                count,
+                Routed {
+                    header: header(Routed::KIND, judged.order_seq, now_ns),
+                    street_id: street::encode(street),
+                    orig_street_id: [0; 20],
+                    price: c.price,
+                    order_qty: c.order_qty,
+                    link_seq: self.venues[judged.venue_id as usize].link_seq_out + 1,
+                    instrument_id: c.instrument_id,
+                    account_id: c.account_id,
+                    venue_id: judged.venue_id,
+                    revision: 0,
+                    msg_type: MsgType::NewOrder as u8,
+                    side: c.side,
+                    ord_type: c.ord_type,
+                    time_in_force: c.time_in_force,
+                    reserved: [0; 20],
+                },
+            );
+            count += 1;
+        }
+        self.commit(log, count);
+        if !parent {
+            outbox.push(typed(log.last(count - 1)));
+        }
+        self.counters.accepted += 1;
+        Verdict::Accepted
+    }
+
+    /// Whether a refusal still finds room: refusals must not eat what cancels and reports need.
+    fn room_for_refusal<L: Log>(&mut self, log: &L) -> bool {
+        self.counters.refused += 1;
+        let room = log.room() > self.config.log_reserve / 2;
+        self.counters.unlogged_refusals += u64::from(!room);
+        room
+    }
+
+    #[cold]
+    fn refuse_new<L: Log>(
+        &mut self,
+        c: &NewOrder,
+        judged: &Judged,
+        now_ns: i64,
+        log: &mut L,
+    ) -> Verdict {
+        if !self.room_for_refusal(log) {
+            return judged.verdict;
+        }
+        let mut refusal = self.explain_new(c, judged, now_ns, log.room());
+        refusal.header.ingest_time_ns = now_ns;
+        put(
+            log,
+            0,
+            OrderRefused {
+                header: header(OrderRefused::KIND, 0, now_ns),
+                cl_ord_id: c.cl_ord_id,
+                instrument_id: c.instrument_id,
+                price: c.price,
+                order_qty: c.order_qty,
+                body_hash: judged.body_hash,
+                parent_order_seq: c.parent_order_seq,
+                account_id: c.account_id,
+                command_seq: c.header.event_seq as u32,
+                session_id: c.session_id,
+                strategy_id: c.strategy_id,
+                trader_id: c.trader_id,
+                venue_id: judged.venue_id,
+                verdict: judged.verdict.code(),
+                limits_version: self.limits_version as u16,
+                side: c.side,
+                ord_type: c.ord_type,
+                time_in_force: c.time_in_force,
+                tags: c.tags,
+            },
+        );
+        put(log, 1, refusal);
+        self.commit(log, 2);
+        judged.verdict
+    }
+
+    /// Answers a repeated id with the order's present state or its recorded refusal.
+    #[cold]
+    fn repeat<L: Log>(
+        &mut self,
+        row: u32,
+        cl_ord_id: &[u8; 36],
+        session_id: u16,
+        command_seq: u64,
+        now_ns: i64,
+        log: &mut L,
+    ) -> Verdict {
+        let (order_seq, verdict) = (self.dedup.row(row).order_seq, self.dedup.row(row).verdict);
+        let mut event = CommandRepeated::ZERO;
+        event.header = header(CommandRepeated::KIND, order_seq, now_ns);
+        (event.cl_ord_id, event.session_id, event.verdict) = (*cl_ord_id, session_id, verdict);
+        event.command_seq = command_seq as u32;
+        if let Some(order) = self.order(order_seq) {
+            (event.cum_qty, event.leaves_qty) = (order.cum_qty, order.leaves_qty());
+            event.ord_status = order.ord_status() as u8;
+        }
+        self.counters.repeated += 1;
+        if log.room() > self.config.log_reserve / 2 {
+            put(log, 0, event);
+            self.commit(log, 1);
+        }
+        Verdict::from_code(verdict).unwrap_or(Verdict::Accepted)
+    }
+
+    fn step_cancel<L: Log, O: Outbox>(
+        &mut self,
+        c: &CancelOrder,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) -> Verdict {
+        self.counters.commands += 1;
+        let judged = self.decide_cancel(c, now_ns, log.room());
+        if let Seen::Repeated(row) = judged.seen {
+            return self.repeat(row, &c.cl_ord_id, c.session_id, c.header.event_seq, now_ns, log);
+        }
+        if judged.verdict != Verdict::Accepted {
+            let command = Change::of(&c.header, &c.cl_ord_id, c.session_id, 0, 0);
+            return self.refuse_change(&command, &judged, now_ns, log);
+        }
+        let mut event = CancelAccepted::ZERO;
+        (event.cl_ord_id, event.session_id) = (c.cl_ord_id, c.session_id);
+        (event.body_hash, event.command_seq) = (judged.body_hash, c.header.event_seq as u32);
+        self.send_cancel(judged.order_seq, event, now_ns, log, outbox);
+        self.counters.accepted += 1;
+        Verdict::Accepted
+    }
+
+    /// Logs and routes one cancel; a parent is closed by the event itself.
+    fn send_cancel<L: Log, O: Outbox>(
+        &mut self,
+        order_seq: u64,
+        mut event: CancelAccepted,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) {
+        let order = self.orders[self.slot(order_seq)];
+        event.header = header(CancelAccepted::KIND, order_seq, now_ns);
+        if order.is_parent() {
+            event.closed = 1;
+            put(log, 0, event);
+            self.commit(log, 1);
+            return;
+        }
+        event.revision = order.revision_last + 1;
+        put(log, 0, event);
+        put(
+            log,
+            1,
+            self.change_message(
+                &order,
+                MsgType::Cancel,
+                event.revision,
+                order.price,
+                order.order_qty,
+                now_ns,
+            ),
+        );
+        self.commit(log, 2);
+        outbox.push(typed(log.last(1)));
+    }
+
+    fn change_message(
+        &self,
+        order: &crate::Order,
+        msg_type: MsgType,
+        revision: u16,
+        price: i64,
+        order_qty: i64,
+        now_ns: i64,
+    ) -> Routed {
+        let street = |revision| {
+            street::encode(Street { epoch: order.epoch, order_seq: order.order_seq, revision })
+        };
+        // A cancel behind a replace in flight names the id the venue will know by then: FIX asks for
+        // the last accepted one, and venues accept either; ours is the last acknowledged.
+        Routed {
+            header: header(Routed::KIND, order.order_seq, now_ns),
+            street_id: street(revision),
+            orig_street_id: street(order.revision),
+            price,
+            order_qty,
+            link_seq: self.venues[order.venue_id as usize].link_seq_out + 1,
+            instrument_id: order.instrument_id,
+            account_id: order.account_id,
+            venue_id: order.venue_id,
+            revision,
+            msg_type: msg_type as u8,
+            side: order.side,
+            ord_type: order.ord_type,
+            time_in_force: order.time_in_force,
+            reserved: [0; 20],
+        }
+    }
+
+    #[cold]
+    fn refuse_change<L: Log>(
+        &mut self,
+        c: &Change,
+        judged: &Judged,
+        now_ns: i64,
+        log: &mut L,
+    ) -> Verdict {
+        if !self.room_for_refusal(log) {
+            return judged.verdict;
+        }
+        let mut refusal = self.explain_change(
+            &c.cl_ord_id,
+            c.session_id,
+            judged,
+            c.order_qty,
+            now_ns,
+            log.room(),
+        );
+        refusal.header.ingest_time_ns = now_ns;
+        refusal.header.order_seq = judged.order_seq;
+        let mut event = ChangeRefused::ZERO;
+        event.header = header(ChangeRefused::KIND, judged.order_seq, now_ns);
+        (event.cl_ord_id, event.session_id) = (c.cl_ord_id, c.session_id);
+        (event.verdict, event.body_hash) = (judged.verdict.code(), judged.body_hash);
+        (event.price, event.order_qty) = (c.price, c.order_qty);
+        (event.command_seq, event.of_kind) = (c.command_seq, c.kind);
+        event.limits_version = self.limits_version as u16;
+        put(log, 0, event);
+        put(log, 1, refusal);
+        self.commit(log, 2);
+        judged.verdict
+    }
+
+    fn step_replace<L: Log, O: Outbox>(
+        &mut self,
+        c: &ReplaceOrder,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) -> Verdict {
+        self.counters.commands += 1;
+        self.refresh_target(c);
+        let judged = self.decide_replace(c, now_ns, log.room());
+        if let Seen::Repeated(row) = judged.seen {
+            return self.repeat(row, &c.cl_ord_id, c.session_id, c.header.event_seq, now_ns, log);
+        }
+        if judged.verdict != Verdict::Accepted {
+            let command = Change::of(&c.header, &c.cl_ord_id, c.session_id, c.price, c.order_qty);
+            return self.refuse_change(&command, &judged, now_ns, log);
+        }
+        let order = self.orders[self.slot(judged.order_seq)];
+        let revision = order.revision_last + 1;
+        put(
+            log,
+            0,
+            ReplaceAccepted {
+                header: header(ReplaceAccepted::KIND, judged.order_seq, now_ns),
+                cl_ord_id: c.cl_ord_id,
+                session_id: c.session_id,
+                revision,
+                price: c.price,
+                order_qty: c.order_qty,
+                body_hash: judged.body_hash,
+                bid_ticks: judged.bid_ticks,
+                ask_ticks: judged.ask_ticks,
+                command_seq: c.header.event_seq as u32,
+                reference_age_ms: judged.reference_age_ms,
+                limits_version: self.limits_version as u16,
+                reserved: [0; 16],
+            },
+        );
+        self.counters.accepted += 1;
+        if order.is_parent() {
+            self.commit(log, 1);
+            return Verdict::Accepted;
+        }
+        put(
+            log,
+            1,
+            self.change_message(&order, MsgType::Replace, revision, c.price, c.order_qty, now_ns),
+        );
+        self.commit(log, 2);
+        outbox.push(typed(log.last(1)));
+        Verdict::Accepted
+    }
+
+    fn refresh_target(&mut self, c: &ReplaceOrder) {
+        let order_seq = if c.header.order_seq != 0 {
+            c.header.order_seq
+        } else {
+            let hash = crate::dedup::id_hash(&c.orig_cl_ord_id, c.session_id);
+            let row = self.dedup.find(hash, c.session_id, &c.orig_cl_ord_id);
+            row.map_or(0, |row| self.dedup.row(row).order_seq)
+        };
+        if let Some(order) = self.order(order_seq) {
+            let (account_id, instrument_id) = (order.account_id, order.instrument_id);
+            self.refresh_row(account_id, instrument_id);
+        }
+    }
+
+    fn step_mass_cancel<L: Log>(&mut self, c: &MassCancel, now_ns: i64, log: &mut L) -> Verdict {
+        self.counters.commands += 1;
+        let (seen, verdict, body_hash) = self.decide_mass_cancel(c, now_ns, log.room());
+        if let Seen::Repeated(row) = seen {
+            return self.repeat(row, &c.cl_ord_id, c.session_id, c.header.event_seq, now_ns, log);
+        }
+        if verdict != Verdict::Accepted && !self.room_for_refusal(log) {
+            return verdict;
+        }
+        let entitled = self.sessions.get(c.session_id as usize).map_or(0, |s| s.account_id);
+        let mut event = *c;
+        event.header = header(MassCancel::KIND, 0, now_ns);
+        (event.verdict, event.body_hash) = (verdict.code(), body_hash);
+        event.command_seq = c.header.event_seq as u32;
+        event.matched = if verdict == Verdict::Accepted {
+            self.live_orders().filter(|o| crate::apply::mass_cancel_matches(c, entitled, o)).count()
+                as u32
+        } else {
+            0
+        };
+        put(log, 0, event);
+        self.commit(log, 1);
+        self.counters.accepted += u64::from(verdict == Verdict::Accepted);
+        verdict
+    }
+
+    /// Sends cancels for orders that a mass cancel or the kill switch has marked, a bounded number a
+    /// step and in the order of the table; what cannot go now stays marked.
+    fn sweep<L: Log, O: Outbox>(&mut self, now_ns: i64, log: &mut L, outbox: &mut O) {
+        let (words, mut sent) = (self.live.len(), 0);
+        for _ in 0..words.min(SWEEP_WORDS) {
+            let mut bits = self.live[self.sweep_word];
+            while bits != 0 {
+                if sent == SWEEP_CANCELS || log.room() < self.config.log_reserve / 8 {
+                    return;
+                }
+                let slot = self.sweep_word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let order = self.orders[slot];
+                if order.flight & CANCEL_ASKED == 0 || self.check_cancel(&order) != 0 {
+                    continue;
+                }
+                let mut event = CancelAccepted::ZERO;
+                event.cause = u8::from(self.mode_of(&order) != KillMode::Open as u8);
+                self.send_cancel(order.order_seq, event, now_ns, log, outbox);
+                sent += 1;
+            }
+            self.sweep_word = (self.sweep_word + 1) % words;
+            if self.asked_count == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Takes a venue's report, with the text that came with it.
+    pub fn step_report<L: Log>(
+        &mut self,
+        report: &ExecutionReport,
+        text: Option<&ReportText>,
+        now_ns: i64,
+        log: &mut L,
+    ) -> layout::Disposition {
+        assert!(now_ns >= self.time_ns);
+        let taken = self.judge(report);
+        self.counters.reports += 1;
+        use layout::Disposition::{Applied, Duplicate, Stale};
+        self.counters.flagged +=
+            u64::from(!matches!(taken.disposition, Applied | Duplicate | Stale));
+        let mut event = *report;
+        event.header = header(ExecutionReport::KIND, taken.order_seq, now_ns);
+        event.disposition = taken.disposition as u8;
+        put(log, 0, event);
+        if let Some(text) = text {
+            let mut text = *text;
+            text.header = header(ReportText::KIND, taken.order_seq, now_ns);
+            put(log, 1, text);
+        }
+        self.commit(log, 1 + usize::from(text.is_some()));
+        taken.disposition
+    }
+
+    // Market data: into books and quotes, never into the log ----------------------------------------
+
+    fn take_book_update(&mut self, update: &BookUpdate, now_ns: i64) -> Verdict {
+        self.counters.market_data += 1;
+        let id = update.instrument_id as usize;
+        if id == 0 || id >= self.instruments.len() {
+            return Verdict::InstrumentUnknown;
+        }
+        if self.instruments[id].book == 0 {
+            if self.books_used == self.books.len() {
+                self.counters.book_faults += 1;
+                return Verdict::DefinitionTableFull;
+            }
+            self.books_used += 1;
+            self.instruments[id].book = self.books_used as u64;
+        }
+        let book = &mut self.books[self.instruments[id].book as usize - 1];
+        let instrument = &mut self.instruments[id];
+        if update.action == layout::BookAction::Trade as u8 {
+            instrument.last_px = update.price;
+        }
+        if book.apply(update).is_err() {
+            self.counters.book_faults += 1;
+        }
+        if update.flags & layout::BOOK_LAST == 0 {
+            return Verdict::Accepted; // in the midst of an event the book may be crossed for a moment
+        }
+        instrument.reference_time_ns = now_ns;
+        let (bid, ask) = (book.best_bid(), book.best_ask());
+        let (bid_px, ask_px) =
+            (bid.map_or(NO_PRICE, |l| l.price), ask.map_or(NO_PRICE, |l| l.price));
+        (instrument.bid_qty, instrument.ask_qty) =
+            (bid.map_or(0, |l| l.qty), ask.map_or(0, |l| l.qty));
+        if (bid_px, ask_px) != (instrument.bid, instrument.ask) {
+            instrument.set_reference(bid_px, ask_px);
+        }
+        Verdict::Accepted
+    }
+
+    fn take_quote(&mut self, quote: &Quote, now_ns: i64) -> Verdict {
+        self.counters.market_data += 1;
+        let id = quote.instrument_id as usize;
+        if id == 0 || id >= self.instruments.len() {
+            return Verdict::InstrumentUnknown;
+        }
+        let instrument = &mut self.instruments[id];
+        instrument.reference_time_ns = now_ns;
+        (instrument.bid_qty, instrument.ask_qty) = (quote.bid_qty, quote.ask_qty);
+        instrument.set_reference(quote.bid_px, quote.ask_px);
+        Verdict::Accepted
+    }
+
+    // The host's own facts ------------------------------------------------------------------------
+
+    /// Logs a fact as it is, once its numbers are known to fit.
+    fn step_fact<L: Log>(&mut self, input: &Record, now_ns: i64, log: &mut L) -> Verdict {
+        let verdict = self.check_fact(input);
+        if verdict != Verdict::Accepted {
+            return verdict;
+        }
+        *log.slot(0) = *input;
+        let slot = log.slot(0);
+        slot.header = header(input.header.kind, input.header.order_seq, now_ns);
+        self.commit(log, 1);
+        Verdict::Accepted
+    }
+
+    fn check_fact(&self, input: &Record) -> Verdict {
+        let ok = |good: bool| if good { Verdict::Accepted } else { Verdict::DefinitionInvalid };
+        let within = |id: usize, max: usize| id < max;
+        let venue = |id: u16| id != 0 && within(id as usize, self.venues.len());
+        let c = &self.config;
+        match input.header.kind {
+            Control::KIND => {
+                let e: &Control = typed(input);
+                let max = match layout::Scope::from_code(e.scope) {
+                    Some(layout::Scope::Desk) => 1,
+                    Some(layout::Scope::Account) => c.accounts_max,
+                    Some(layout::Scope::Instrument) => c.instruments_max,
+                    Some(layout::Scope::Venue) => c.venues_max,
+                    Some(layout::Scope::Session) => c.sessions_max,
+                    Some(layout::Scope::Strategy) => c.strategies_max,
+                    _ => 0,
+                };
+                ok(within(e.target_id as usize, max) && KillMode::from_code(e.mode).is_some())
+            }
+            LinkChange::KIND => {
+                let e: &LinkChange = typed(input);
+                ok(venue(e.venue_id) && LinkState::from_code(e.state).is_some())
+            }
+            PhaseChange::KIND => {
+                let e: &PhaseChange = typed(input);
+                ok(venue(e.venue_id)
+                    && within(e.instrument_id as usize, c.instruments_max)
+                    && layout::Phase::from_code(e.phase).is_some())
+            }
+            DayChange::KIND => ok(venue(typed::<DayChange>(input).venue_id)),
+            EpochStarted::KIND => {
+                let epoch = typed::<EpochStarted>(input).epoch;
+                ok(epoch > self.epoch && epoch <= street::EPOCH_MAX as u64)
+            }
+            InstrumentTerms::KIND => {
+                let e: &InstrumentTerms = typed(input);
+                ok(within(e.instrument_id as usize, c.instruments_max)
+                    && self.instruments[e.instrument_id as usize].defined != 0
+                    && venue(e.venue_id)
+                    && within(e.currency_id as usize, c.currencies_max)
+                    && e.tick > 0
+                    && e.lot > 0
+                    && e.qty_min > 0
+                    && e.qty_max >= e.qty_min
+                    && e.contract_multiplier > 0
+                    && e.band >= 0)
+            }
+            LimitRow::KIND => {
+                let e: &LimitRow = typed(input);
+                if self.staged.len() == self.staged.capacity() {
+                    return Verdict::DefinitionTableFull;
+                }
+                ok(within(e.account_id as usize, c.accounts_max)
+                    && within(e.instrument_id as usize, c.instruments_max)
+                    && within(e.session_id as usize, c.sessions_max)
+                    && e.orders_max as usize <= c.throttle_orders_max
+                    && e.window_ns >= 0
+                    && matches!(
+                        layout::Scope::from_code(e.scope),
+                        Some(
+                            layout::Scope::Account
+                                | layout::Scope::Session
+                                | layout::Scope::Instrument
+                                | layout::Scope::AccountInstrument
+                        )
+                    ))
+            }
+            LimitsActivated::KIND => {
+                ok(typed::<LimitsActivated>(input).limits_version > self.limits_version)
+            }
+            Rate::KIND => {
+                let e: &Rate = typed(input);
+                ok(e.currency_id != 0
+                    && within(e.currency_id as usize, c.currencies_max)
+                    && e.rate > 0)
+            }
+            PositionAdjusted::KIND => {
+                let e: &PositionAdjusted = typed(input);
+                ok(within(e.account_id as usize, c.accounts_max)
+                    && within(e.instrument_id as usize, c.instruments_max)
+                    && crate::number::points(e.price, e.net_qty).abs() < crate::number::POINTS_MAX)
+            }
+            OutcomeUnknown::KIND => {
+                let order = self.order(input.header.order_seq);
+                ok(order.is_some_and(|o| {
+                    crate::order::transition(o.ord_status(), crate::order::Trigger::OutcomeLost)
+                        .is_some()
+                        && o.flight & crate::order::UNSURE == 0
+                }))
+            }
+            DroppedUnsent::KIND => {
+                let e: &DroppedUnsent = typed(input);
+                ok(self.droppable(input.header.order_seq, e.msg_type))
+            }
+            DeskState::KIND | TailCut::KIND | ClockAnomaly::KIND | layout::Approval::KIND => {
+                Verdict::Accepted
+            }
+            _ => Verdict::CommandMalformed,
+        }
+    }
+
+    /// Whether a message of this type can still be held back: what it carried is in flight.
+    fn droppable(&self, order_seq: u64, msg_type: u8) -> bool {
+        let Some(order) = self.order(order_seq) else { return false };
+        match MsgType::from_code(msg_type) {
+            Some(MsgType::NewOrder) => {
+                !order.live() || order.base == layout::OrdStatus::PendingNew as u8
+            }
+            Some(MsgType::Replace) => order.flight & REPLACING != 0 || !order.live(),
+            Some(MsgType::Cancel) => order.flight & crate::order::CANCELING != 0 || !order.live(),
+            _ => false,
+        }
+    }
+
+    /// Gives a name its number, once; the log's map wins over the order of a file.
+    fn step_definition<L: Log>(&mut self, c: &Definition, now_ns: i64, log: &mut L) -> Verdict {
+        let Some(entity) = Entity::from_code(c.entity) else { return Verdict::DefinitionInvalid };
+        let clean = matches!(arch::printable_len(&c.name), Some(1..=36)) && !c.name.contains(&b' ');
+        if !clean {
+            return Verdict::NameMalformed;
+        }
+        let max = match entity {
+            Entity::Account => self.config.accounts_max,
+            Entity::Instrument => self.config.instruments_max,
+            Entity::Venue => self.config.venues_max,
+            Entity::Session => self.config.sessions_max,
+            Entity::Strategy => self.config.strategies_max,
+            Entity::Trader => self.config.traders_max,
+            Entity::Currency => self.config.currencies_max,
+            Entity::Person => return Verdict::DefinitionInvalid,
+        };
+        let known = self.definition(entity, &c.name).copied();
+        let parents_known = match entity {
+            Entity::Account | Entity::Session => (c.parent_id as usize) < self.config.accounts_max,
+            _ => true,
+        };
+        let rule = entity != Entity::Venue || layout::ReplaceRule::from_code(c.level).is_some();
+        if !parents_known || !rule {
+            return Verdict::DefinitionInvalid;
+        }
+        let id = known.map_or(self.counts[entity as usize] + 1, |d| d.id);
+        if id as usize >= max {
+            return Verdict::DefinitionTableFull;
+        }
+        let mut event = *c;
+        event.header = Header::ZERO;
+        (event.id, event.command_seq) = (id, 0);
+        if let Some(mut old) = known {
+            (old.header, old.command_seq) = (Header::ZERO, 0);
+            if old == event {
+                return Verdict::Accepted; // told before: nothing happened
+            }
+        }
+        event.header = header(Definition::KIND, 0, now_ns);
+        event.command_seq = c.header.event_seq as u32;
+        put(log, 0, event);
+        self.commit(log, 1);
+        Verdict::Accepted
+    }
+}
+
+/// What a refused cancel or replace is told by.
+struct Change {
+    cl_ord_id: [u8; 36],
+    session_id: u16,
+    price: i64,
+    order_qty: i64,
+    command_seq: u32,
+    kind: u16,
+}
+
+impl Change {
+    fn of(
+        header: &Header,
+        cl_ord_id: &[u8; 36],
+        session_id: u16,
+        price: i64,
+        order_qty: i64,
+    ) -> Self {
+        let (command_seq, kind) = (header.event_seq as u32, header.kind);
+        Self { cl_ord_id: *cl_ord_id, session_id, price, order_qty, command_seq, kind }
+    }
+}
+
+/// A record whose kind was matched.
+#[inline(always)]
+fn typed<T: Typed>(record: &Record) -> &T {
+    T::from_record(record).expect("the kind was matched")
+}
