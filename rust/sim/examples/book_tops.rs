@@ -27,7 +27,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("asked {commands}: {} commands, {:?}", plan.stats.commands(), plan.stats);
     }
     let recorded = tape::profile(&day.updates);
-    print!("{}", tape::side_by_side(&[("recording", &recorded)]));
+    let synthetic = tape::profile(&tape::synthetic(seed, 1, 1));
+    print!("{}", tape::side_by_side(&[("recording", &recorded), ("synthetic", &synthetic)]));
     Ok(())
 }
 

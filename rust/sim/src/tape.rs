@@ -6,6 +6,7 @@
 
 mod plan;
 mod profile;
+mod synthetic;
 
 use std::collections::HashMap;
 use std::io::{Cursor, Read};
@@ -19,6 +20,7 @@ use layout::{BOOK_LAST, BOOK_SNAPSHOT, BookAction, BookUpdate, Header, NO_PRICE,
 
 pub use plan::{FlowCommand, FlowKind, PlanStats, TapePlan, plan};
 pub use profile::{Profile, profile, side_by_side};
+pub use synthetic::synthetic;
 
 /// Orders a book for a whole recorded day has room for.
 pub const TAPE_ORDERS_MAX: usize = 1 << 16;

@@ -173,7 +173,8 @@ pub fn plan(updates: &[BookUpdate], seed: u64, commands_min: u64) -> TapePlan {
         match step {
             Step::Market => {
                 plan.market.push(*u);
-                open = if u.flags & BOOK_LAST == 0 { open + 1 } else { 0 };
+                let whole = u.flags & (BOOK_LAST | BOOK_SNAPSHOT) != 0;
+                open = if whole { 0 } else { open + 1 };
                 continue;
             }
             Step::Nothing => {}
