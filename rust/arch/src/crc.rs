@@ -8,6 +8,7 @@
 /// One step of the checksum; `Hard` is the instruction, `Soft` the table.
 trait Step {
     fn word(crc: u32, word: u64) -> u32;
+    fn half(crc: u32, half: u32) -> u32;
     fn byte(crc: u32, byte: u8) -> u32;
 }
 
@@ -66,6 +67,10 @@ mod soft {
             soft_u64(crc, word)
         }
         #[inline(always)]
+        fn half(crc: u32, half: u32) -> u32 {
+            half.to_le_bytes().into_iter().fold(crc, soft_byte)
+        }
+        #[inline(always)]
         fn byte(crc: u32, byte: u8) -> u32 {
             soft_byte(crc, byte)
         }
@@ -83,6 +88,12 @@ impl Step for Hard {
         debug_assert!(std::arch::is_x86_feature_detected!("sse4.2"));
         // SAFETY: the build's target features include SSE4.2, asserted above.
         unsafe { core::arch::x86_64::_mm_crc32_u64(u64::from(crc), word) as u32 }
+    }
+    #[inline(always)]
+    fn half(crc: u32, half: u32) -> u32 {
+        debug_assert!(std::arch::is_x86_feature_detected!("sse4.2"));
+        // SAFETY: the build's target features include SSE4.2, asserted above.
+        unsafe { core::arch::x86_64::_mm_crc32_u32(crc, half) }
     }
     #[inline(always)]
     fn byte(crc: u32, byte: u8) -> u32 {
@@ -108,9 +119,7 @@ fn record_with<S: Step>(seed: u64, record: &[u8; 128]) -> u32 {
     crc = S::word(crc, word_at(record, 0));
     crc = S::word(crc, word_at(record, 8));
     crc = S::word(crc, word_at(record, 16));
-    for &byte in &record[24..28] {
-        crc = S::byte(crc, byte);
-    }
+    crc = S::half(crc, u32::from_le_bytes(record[24..28].try_into().expect("four bytes")));
     for at in (32..128).step_by(8) {
         crc = S::word(crc, word_at(record, at));
     }
