@@ -16,17 +16,19 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+# The command, and its groups of verbs.
 app = typer.Typer(
     help="An order management system. Exit codes: 0 ok, 1 a check failed, 2 bad input, "
     "3 desk not reachable.",
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-config_app = typer.Typer(help="The desk's configuration.")
+config_app = typer.Typer(help="The desk's configuration.")  # pyoms config ...
 app.add_typer(config_app, name="config")
 
+# Options that every verb, and every verb on a desk, takes.
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON alone.")]
-DESK = Annotated[
+DESK = Annotated[  # `kill.desk_dir` turns it into a path
     Path | None,
     typer.Option("--desk", help="Desk directory; else $PYOMS_DESK, else ~/.local/state/pyoms."),
 ]

@@ -9,6 +9,8 @@
 //!  event_seq ingest   order_seq kind m  e  crc    payload by kind, 96 bytes
 //! ```
 
+#![forbid(unsafe_code)]
+
 #[macro_use]
 pub mod tables;
 mod codes;
