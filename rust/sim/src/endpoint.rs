@@ -346,6 +346,7 @@ impl VenueServer {
         if !std::mem::take(&mut self.joined) {
             return;
         }
+        self.over &= !self.awaits_done; // a turn without its answer may never have arrived
         self.awaits_done = false;
         self.note(format!("desk of epoch {} left", self.end.epoch()));
         let config = self.sim.config();

@@ -84,7 +84,7 @@ impl Default for VenueConfig {
             trade_day: 0,
             lock_step: true,
             speed_up: 1,
-            step_min_ns: 400_000_000,
+            step_min_ns: 200_000_000,
             outage_ns: 30_000_000_000,
             start_ns: None,
             open_ns: None,
