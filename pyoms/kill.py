@@ -133,6 +133,14 @@ def crc32c(data: bytes) -> int:
     return crc ^ 0xFFFFFFFF
 
 
+def _log_id(path: Path) -> int:
+    """Id of the desk's log: the first half of the desk's id; 0, which no log has, where unknown."""
+    try:
+        return int(path.read_text("ascii").strip()[:16], 16)
+    except (OSError, ValueError):
+        return 0
+
+
 class UntrustedFileError(OmsError):
     """The control file is missing, short, noisy or wrongly owned: the desk counts as killed."""
 
@@ -177,11 +185,11 @@ class ControlFile:
         self.words = memoryview(self.map).cast("Q")
 
     def _check_status(self, status: os.stat_result) -> None:
-        owner = self.path.parent.stat().st_uid
+        owner, mode = self.path.parent.stat().st_uid, stat.S_IMODE(status.st_mode)
         problems = (
             (not stat.S_ISREG(status.st_mode), "is no regular file"),
             (status.st_uid != owner, f"belongs to user {status.st_uid}, the desk to {owner}"),
-            (bool(status.st_mode & 0o027), f"has mode {status.st_mode & 0o777:04o}, at most 0640"),
+            (mode not in (0o640, 0o600), f"has mode {mode:04o}, allowed are 0640 and 0600"),
             (status.st_nlink != 1, f"has {status.st_nlink} names"),
         )
         for wrong, what in problems:
@@ -198,6 +206,11 @@ class ControlFile:
             raise UntrustedFileError(
                 f"{self.path} is of layout {layout:#018x}, this program has {LAYOUT_HASH:#018x}"
             )
+        log_id = _log_id(self.path.with_name("desk_id"))
+        if _control("log_id", header) != log_id:
+            raise UntrustedFileError(
+                f"{self.path} belongs to log {_control('log_id', header):#018x}, not {log_id:#018x}"
+            )
         return {scope: _control(f"{_PLURAL[scope]}_max", header) for scope in SCOPES}
 
     def _check_size(self, header: bytes) -> int:
@@ -205,8 +218,10 @@ class ControlFile:
         self.rows_at = -(-words_end // 64) * 64
         self.rows = _control("senders_max", header)
         size, found = self.rows_at + _ROW * self.rows, os.fstat(self.handle).st_size
-        if found < size:
-            raise UntrustedFileError(f"{self.path} has {found} bytes, {size} are needed")
+        if found != size:
+            raise UntrustedFileError(f"{self.path} has {found} bytes, {size} are expected")
+        if any(os.pread(self.handle, CONTROL_DESK_WORD - _HEADER, _HEADER)):
+            raise UntrustedFileError(f"{self.path} has noise between header and words")
         return size
 
     def close(self) -> None:
@@ -224,6 +239,16 @@ class ControlFile:
             raise KillError(f"{scope} #{entity_id} is out of range: this desk has #1 to #{most}")
         before = sum(self.counts[s] for s in SCOPES[: SCOPES.index(scope)])
         return CONTROL_WORDS // 8 + before + entity_id - 1
+
+    def all_words(self) -> tuple[int, list[int]]:
+        """Give the desk word and all entity words as of one desk epoch."""
+        first, count = CONTROL_WORDS // 8, sum(self.counts.values())
+        for _ in range(64):  # a killer at work between two looks is seen at the next one
+            desk = self.words[CONTROL_DESK_WORD // 8]
+            words = self.words[first : first + count].tolist()
+            if desk == self.words[CONTROL_DESK_WORD // 8]:
+                break
+        return desk, words
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[bool]:
@@ -253,19 +278,19 @@ class ControlFile:
         word = self.words[desk]
         epoch = (word & _EPOCH_MASK) + 1 & _EPOCH_MASK
         if scope == "desk":
-            mode = max(mode, word >> CONTROL_EPOCH_BITS)
+            mode = max(mode, _mode(word))
             self.words[desk] = mode << CONTROL_EPOCH_BITS | epoch
             return mode, epoch
         at = self.index(scope, entity_id)
-        mode = max(mode, self.words[at] >> CONTROL_EPOCH_BITS)
+        mode = max(mode, _mode(self.words[at]))
         self.words[at] = mode << CONTROL_EPOCH_BITS | epoch
-        self.words[desk] = (word >> CONTROL_EPOCH_BITS) << CONTROL_EPOCH_BITS | epoch
+        self.words[desk] = _mode(word) << CONTROL_EPOCH_BITS | epoch
         return mode, epoch
 
     def stands(self, scope: str, entity_id: int, mode: int, epoch: int) -> bool:
         """Whether what :meth:`tighten` wrote is still there, or something stricter."""
         desk, word = self.words[CONTROL_DESK_WORD // 8], self.words[self.index(scope, entity_id)]
-        return desk & _EPOCH_MASK >= epoch and word >> CONTROL_EPOCH_BITS >= mode
+        return desk & _EPOCH_MASK >= epoch and _mode(word) >= mode
 
     def sync_behind(self) -> threading.Event:
         """Make the words survive a power loss, on a thread of its own; the event says when.
@@ -353,22 +378,33 @@ def read(desk: Path) -> Switch:
     except UntrustedFileError as error:
         return Switch(mode="halt", epoch=0, entities={}, problem=str(error))
     try:
-        word = control.words[CONTROL_DESK_WORD // 8]
+        desk_word, words = control.all_words()
         entities: dict[str, dict[int, str]] = {}
-        for scope in SCOPES:
-            first = control.index(scope, 1) if control.counts[scope] else 0
-            for i in range(control.counts[scope]):
-                if mode := control.words[first + i] >> CONTROL_EPOCH_BITS:
-                    entities.setdefault(scope, {})[i + 1] = _mode_name(mode)
-        return Switch(
-            mode=_mode_name(word >> CONTROL_EPOCH_BITS), epoch=word & _EPOCH_MASK, entities=entities
-        )
+        ids = ((scope, i + 1) for scope in SCOPES for i in range(control.counts[scope]))
+        noise = ""
+        for (scope, number), word in zip([("desk", 0), *ids], [desk_word, *words], strict=True):
+            if not word and number:
+                continue
+            known = word >> CONTROL_EPOCH_BITS in NAMES["kill_mode"]
+            if not known or not 0 < desk_word & _EPOCH_MASK >= word & _EPOCH_MASK:
+                noise = f"the word of {scope} #{number} is noise: {word:#018x}"
+            if number and _mode(word):
+                entities.setdefault(scope, {})[number] = _mode_name(_mode(word))
+        mode = "halt" if noise else _mode_name(_mode(desk_word))
+        epoch = desk_word & _EPOCH_MASK
+        return Switch(mode=mode, epoch=epoch, entities=entities, problem=noise)
     finally:
         control.close()
 
 
+def _mode(word: int) -> int:
+    """Mode of a word; a number that is no mode is the strictest."""
+    mode = word >> CONTROL_EPOCH_BITS
+    return mode if mode in NAMES["kill_mode"] else CODES["kill_mode"]["halt"].code
+
+
 def _mode_name(mode: int) -> str:
-    return NAMES["kill_mode"].get(mode, "halt")  # an unknown mode is the strictest one
+    return NAMES["kill_mode"][mode]
 
 
 def resolve(desk: Path, scope: str, target: str) -> int:

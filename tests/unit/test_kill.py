@@ -24,7 +24,7 @@ ME = os.getpid()
 def make_desk(path, *, rows=(), epoch=7, desk_mode=0):
     """Write a desk directory with a control file as the journal writes it."""
     path.mkdir(mode=0o750, exist_ok=True)
-    (path / "desk_id").write_text("0" * 32)
+    (path / "desk_id").write_text(f"{9:016x}{1:016x}\n")
     (path / "names.json").write_text(json.dumps({"account": {"A1": 1, "A5": 5}, "venue": {"V": 2}}))
     header = struct.pack(
         "<QQIIIIIIQ",
@@ -176,6 +176,13 @@ def damage(desk, what):
     elif what == "one bit":
         data[20] ^= 1
         control.write_bytes(data)
+    elif what == "longer":
+        control.write_bytes(data + b"\0")
+    elif what == "padding":
+        data[200] = 1
+        control.write_bytes(data)
+    elif what == "another log":
+        (desk / "desk_id").write_text("1" * 32)
     elif what == "layout":
         data[8] ^= 1
         data[124:128] = struct.pack("<I", kill.crc32c(bytes(data[:124])))
@@ -184,7 +191,7 @@ def damage(desk, what):
 
 DAMAGES = [
     *("missing", "link", "dangling link", "two names", "directory", "mode", "empty", "short"),
-    *("noise", "one bit", "layout"),
+    *("noise", "one bit", "layout", "longer", "padding", "another log"),
     pytest.param(
         "owner", marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
     ),
@@ -326,6 +333,18 @@ def test_show_reads_and_changes_nothing(desk, capsys):
         "problem": "",
     }
     assert (desk / "control").read_bytes() == before
+
+
+@pytest.mark.parametrize(("value", "problem"), [(9 << 56 | 3, "noise"), (2 << 56 | 8, "noise")])
+def test_noise_in_a_word_reads_as_halted_and_can_still_be_tightened(desk, value, problem):
+    data = bytearray((desk / "control").read_bytes())
+    struct.pack_into("<Q", data, layout.CONTROL_WORDS, value)
+    (desk / "control").write_bytes(data)
+    assert problem in kill.read(desk).problem
+    assert kill.read(desk).mode == "halt"
+    engaged = kill.engage(desk, "account", "A1")
+    assert engaged.mode == ("halt" if value >> 56 == 9 else "cancel_only")
+    assert kill.read(desk).problem == ""
 
 
 def test_crc32c_is_castagnoli():
