@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{:#?}", tape::stats(&day.updates));
     time("whole day, cold pools", &day.updates, 1);
     time("whole day, 20 times, best of", &day.updates, 20);
+    each(&day.updates);
 
     for commands in [5_000, 10_000, 20_000, 30_000, u64::MAX] {
         let plan = tape::plan(&day.updates, seed, commands);
@@ -46,4 +47,30 @@ fn time(what: &str, updates: &[layout::BookUpdate], rounds: u32) {
         best = best.min(start.elapsed().as_nanos() as f64 / updates.len() as f64);
     }
     println!("{what}: {best:.1} ns per update with a look at the best bid (check {check})");
+}
+
+/// Times every record by itself and prints the quantiles, what the clock costs included.
+fn each(updates: &[layout::BookUpdate]) {
+    let mut book = tape::day_book();
+    let mut took: Vec<u128> = Vec::with_capacity(updates.len());
+    let mut clock = Vec::with_capacity(updates.len());
+    for update in updates {
+        let start = Instant::now();
+        let _ = std::hint::black_box(book.apply(update));
+        took.push(start.elapsed().as_nanos());
+        let start = Instant::now();
+        clock.push(start.elapsed().as_nanos());
+    }
+    took.sort_unstable();
+    clock.sort_unstable();
+    let at = |per_mille: usize| took[(took.len() - 1) * per_mille / 1000];
+    println!(
+        "one by one, clock of {} ns included: n {} p50 {} p99 {} p99.9 {} max {} ns",
+        clock[clock.len() / 2],
+        took.len(),
+        at(500),
+        at(990),
+        at(999),
+        at(1000)
+    );
 }

@@ -160,7 +160,10 @@ fn each_record_of_a_sampled_order_becomes_the_command_its_client_sent_or_none() 
         (update(Trade, 5, 102, 1, false), Some((FlowKind::Replace, 102, 7))),
         (update(Fill, 5, 102, 1, false), None),
         (update(Modify, 5, 102, 2, true), None), // bookkeeping of both
-        (update(Cancel, 5, 102, 2, true), Some((FlowKind::Cancel, 102, 7))),
+        (update(Trade, 5, 103, 1, false), Some((FlowKind::Replace, 103, 7))),
+        (update(Fill, 5, 103, 1, false), None),
+        (update(Modify, 5, 104, 1, true), Some((FlowKind::Replace, 104, 7))), // the limit shows now
+        (update(Cancel, 5, 104, 1, true), Some((FlowKind::Cancel, 104, 7))),
         (update(Add, 6, 100, 1, true), Some((FlowKind::New, 100, 1))),
         (update(Fill, 6, 100, 1, false), None),
         (update(Cancel, 6, 100, 1, true), None), // bookkeeping: filled
@@ -171,7 +174,7 @@ fn each_record_of_a_sampled_order_becomes_the_command_its_client_sent_or_none() 
     let seen: Vec<_> = plan.flow.iter().map(|c| (c.kind, c.price / ONE, c.qty / ONE)).collect();
     assert_eq!(seen, expected);
     assert_eq!(plan.market, [updates[0]]);
-    assert_eq!((plan.stats.crossing, plan.stats.bookkeeping, plan.stats.contracts), (2, 3, 6));
+    assert_eq!((plan.stats.crossing, plan.stats.bookkeeping, plan.stats.contracts), (3, 3, 7));
     assert_eq!(plan.stats.commands(), plan.stats.commands_reachable);
 }
 
