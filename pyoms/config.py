@@ -56,7 +56,7 @@ LIMIT_FIELDS: dict[str, tuple[str, ...]] = {
         "net_qty_max",
         "gross_notional_max",
     ),
-    "instrument": ("order_qty_max", "order_notional_max"),
+    "instrument": ("order_qty_max",),
     "session": ("orders_max", "window_ms"),
 }
 """What a limit row of each scope must state, no more and no less."""
@@ -74,7 +74,10 @@ class DeskConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
-    """``[engine]``: capacities, fixed for the life of a process, and how its thread runs."""
+    """``[engine]``: capacities, fixed for the life of a process, and how its thread runs.
+
+    The `*_max` of names count names; the engine's tables have one row more, for number 0.
+    """
 
     orders_max: int
     ids_max: int
@@ -84,6 +87,13 @@ class EngineConfig:
     venues_max: int
     sessions_max: int
     strategies_max: int
+    traders_max: int
+    currencies_max: int
+    throttle_orders_max: int
+    log_reserve: int
+    books_max: int
+    book_orders_max: int
+    book_levels_max: int
     id_ttl_s: int
     cpu: int | None
     spin: bool
@@ -386,6 +396,12 @@ class _Table:
             self.fail(key, f"{_shown(value)} is out of range; allowed are {low} to {high}")
         return value
 
+    def power_of_two(self, key: str, low: int, high: int, default: int) -> int:
+        value = self.integer(key, low, high, default)
+        if value & (value - 1):
+            self.fail(key, f"{value} is not a power of two")
+        return value
+
     def cpu(self) -> int | None:
         value = self.take("cpu", None)
         return None if value is None else self.integer("cpu", 0, 1023)
@@ -502,7 +518,12 @@ class _Reader:
             people=self.people(),
             instruments=instruments,
             accounts=accounts,
-            limits=self.limits(account_names, [i.name for i in instruments], session_names),
+            limits=self.limits(
+                account_names,
+                [instrument.name for instrument in instruments],
+                session_names,
+                engine.throttle_orders_max,
+            ),
             venues=venues,
             sessions=sessions,
             strategies=self.named(
@@ -537,7 +558,7 @@ class _Reader:
             rates=types.MappingProxyType({rates.named(name): rates.fixed(name) for name in raw}),
             rate_age_s_max=table.integer("rate_age_s_max", 1, 2**31, 86_400),
         )
-        if desk.currency in desk.rates:
+        if desk.currency in raw:
             rates.fail(desk.currency, "is the desk currency, its rate is 1")
         table.done()
         return desk
@@ -545,14 +566,21 @@ class _Reader:
     def engine(self) -> EngineConfig:
         table = self.table("engine")
         engine = EngineConfig(
-            orders_max=table.integer("orders_max", 16, 2**26, 2**20),
-            ids_max=table.integer("ids_max", 16, 2**27, 2**21),
-            fills_max=table.integer("fills_max", 16, 2**27, 2**21),
-            accounts_max=table.integer("accounts_max", 1, 2**16, 1_024),
-            instruments_max=table.integer("instruments_max", 1, 2**17, 4_096),
-            venues_max=table.integer("venues_max", 1, 1_024, 64),
-            sessions_max=table.integer("sessions_max", 1, 2**16 - 1, 256),
-            strategies_max=table.integer("strategies_max", 1, 2**16 - 1, 256),
+            orders_max=table.power_of_two("orders_max", 64, 2**26, 2**20),
+            ids_max=table.power_of_two("ids_max", 64, 2**27, 2**21),
+            fills_max=table.power_of_two("fills_max", 64, 2**27, 2**21),
+            accounts_max=table.integer("accounts_max", 1, 2**16, 256),
+            instruments_max=table.integer("instruments_max", 1, 2**17, 1_024),
+            venues_max=table.integer("venues_max", 1, 1_024, 16),
+            sessions_max=table.integer("sessions_max", 1, 2**16 - 2, 64),
+            strategies_max=table.integer("strategies_max", 1, 2**16 - 2, 64),
+            traders_max=table.integer("traders_max", 1, 2**16 - 2, 64),
+            currencies_max=table.integer("currencies_max", 1, 1_024, 32),
+            throttle_orders_max=table.power_of_two("throttle_orders_max", 1, 2**16, 1_024),
+            log_reserve=table.integer("log_reserve", 64, 2**24, 4_096),
+            books_max=table.integer("books_max", 0, 1_024, 4),
+            book_orders_max=table.power_of_two("book_orders_max", 64, 2**24, 2**16),
+            book_levels_max=table.power_of_two("book_levels_max", 64, 2**20, 2**13),
             id_ttl_s=table.integer("id_ttl_s", 60, 31 * 86_400, 86_400),
             cpu=table.cpu(),
             spin=table.flag("spin", False),
@@ -566,14 +594,10 @@ class _Reader:
         table = self.table("journal")
         journal = JournalConfig(
             tier=table.choice("tier", TIERS, "process"),
-            ring_mib=table.integer("ring_mib", 1, 16_384, 64),
-            segment_mib=table.integer("segment_mib", 1, 16_384, 64),
+            ring_mib=table.power_of_two("ring_mib", 1, 16_384, 64),
+            segment_mib=table.power_of_two("segment_mib", 1, 16_384, 64),
             cpu=table.cpu(),
         )
-        for key in ("ring_mib", "segment_mib"):
-            value = getattr(journal, key)
-            if value & (value - 1):
-                table.fail(key, f"{value} is not a power of two")
         table.done()
         return journal
 
@@ -712,7 +736,7 @@ class _Reader:
         )
 
     def limits(
-        self, accounts: list[str], instruments: list[str], sessions: list[str]
+        self, accounts: list[str], instruments: list[str], sessions: list[str], throttle_max: int
     ) -> tuple[LimitConfig, ...]:
         limits, seen = [], set()
         targets = {
@@ -737,7 +761,7 @@ class _Reader:
             }
             for field in LIMIT_FIELDS[scope]:
                 if field == "orders_max":
-                    values[field] = table.integer(field, 0, 2**32 - 1)
+                    values[field] = table.integer(field, 0, throttle_max)  # engine's window
                 elif field == "window_ms":
                     low = 1 if values["orders_max"] else 0
                     values[field] = table.integer(field, low, 86_400_000, ... if low else 0)

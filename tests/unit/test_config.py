@@ -58,11 +58,13 @@ MISTAKES = [
     ("[engine]", "[engin]", "engin", "unknown section (near: engine)"),
     ("spin = false", "spinn = false", "engine.spinn", "unknown key (near: spin"),
     ("spin = false", 'spin = "no"', "engine.spin", '"no" is not one of true, false'),
-    ("ids_max = 2_097_152", "ids_max = 100", "engine.ids_max", "100 is below orders_max 1048576"),
-    ("orders_max = 1_048_576", "orders_max = 0", "engine.orders_max", "allowed are 16 to 67108864"),
+    ("ids_max = 2_097_152", "ids_max = 128", "engine.ids_max", "128 is below orders_max 1048576"),
+    ("orders_max = 1_048_576", "orders_max = 0", "engine.orders_max", "allowed are 64 to 67108864"),
     ("orders_max = 1_048_576", "orders_max = 1.5", "engine.orders_max", "1.5 is not an integer"),
     ('tier = "process"', 'tier = "disc"', "journal.tier", "memory, process, disk (near: disk)"),
     ('tier = "process"', "tier = ['disk']", "journal.tier", "is not one of memory"),
+    ("orders_max = 1_000 ", "orders_max = 1_025 ", "limit[1].orders_max", "allowed are 0 to 1024"),
+    ("fills_max = 2_097_152", "fills_max = 65", "engine.fills_max", "65 is not a power of two"),
     ("ring_mib = 64", "ring_mib = 65", "journal.ring_mib", "65 is not a power of two"),
     ('["auditor"]', '["auditr"]', "people.carol.roles", '"auditr" is not one of viewer'),
     ('["auditor"]', "[]", "people.carol.roles", "is not a list of"),
@@ -149,7 +151,7 @@ def test_unreadable_files_are_config_errors(tmp_path):
 
 
 def test_capacities_bound_the_file():
-    error, _ = mistake("accounts_max = 1_024", "accounts_max = 2")
+    error, _ = mistake("accounts_max = 256", "accounts_max = 2")
     assert "engine.accounts_max is 2" in error.problem
 
 
