@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import rules
 
 import pyoms_native
+from tests.tidy import rules
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +40,7 @@ def clean(copied):
 @pytest.fixture
 def plant(copied):
     """Give a function that adds text to a file of the copy (or makes it); all is undone after."""
-    before = {}
+    before: dict[Path, str | None] = {}
 
     def add(path, text, at_start=False):
         file = copied / path
