@@ -107,6 +107,12 @@ impl Engine {
         &self.accounts[account_id as usize]
     }
 
+    /// An account's sums in desk currency at 1e-6: gross, worst long, worst short.
+    pub fn account_sums(&self, account_id: u32) -> (i128, i128, i128) {
+        let account = &self.accounts[account_id as usize];
+        (account.gross, account.worst_long, account.worst_short)
+    }
+
     /// A venue; number 0 is none.
     pub fn venue(&self, venue_id: u16) -> &Venue {
         &self.venues[venue_id as usize]

@@ -1,0 +1,330 @@
+//! A small desk for the engine's tests: one venue, two instruments, three accounts, a log in a
+//! vector, and the fold of the live orders written a second time, plainly, to compare with.
+#![allow(dead_code)] // each test file uses its part
+
+use engine::{Engine, EngineConfig, Log, Order, Outbox, VecLog};
+use layout::*;
+
+/// Fixed-point of a whole number.
+pub const fn e9(n: i64) -> i64 {
+    n * ONE
+}
+
+#[derive(Default)]
+pub struct Sent(pub Vec<Routed>);
+
+impl Outbox for Sent {
+    fn push(&mut self, routed: &Routed) {
+        self.0.push(*routed);
+    }
+}
+
+pub struct TestDesk {
+    pub engine: Engine,
+    pub log: VecLog,
+    pub sent: Sent,
+    pub now_ns: i64,
+    pub exec: u64,
+}
+
+pub const ES: u32 = 1;
+pub const FX: u32 = 2;
+pub const START_NS: i64 = 1_000_000_000_000;
+
+pub fn small_config() -> EngineConfig {
+    EngineConfig {
+        orders_max: 1 << 10,
+        ids_max: 1 << 11,
+        fills_max: 1 << 10,
+        accounts_max: 4,
+        instruments_max: 4,
+        venues_max: 3,
+        sessions_max: 4,
+        strategies_max: 4,
+        traders_max: 2,
+        currencies_max: 4,
+        throttle_orders_max: 16,
+        log_reserve: 64,
+        books_max: 1,
+        book_orders_max: 256,
+        book_levels_max: 64,
+        ..EngineConfig::default()
+    }
+}
+
+pub fn definition(entity: Entity, name: &str, parent_id: u32, level: u8) -> Definition {
+    let mut d = Definition::ZERO;
+    d.header.kind = Definition::KIND;
+    (d.entity, d.name, d.parent_id, d.level) = (entity as u8, text(name), parent_id, level);
+    d
+}
+
+pub fn terms(instrument_id: u32, currency_id: u16) -> InstrumentTerms {
+    let mut t = InstrumentTerms::ZERO;
+    t.header.kind = InstrumentTerms::KIND;
+    (t.instrument_id, t.venue_id, t.currency_id) = (instrument_id, 1, currency_id);
+    (t.tick, t.lot, t.qty_min, t.qty_max) = (e9(1) / 4, e9(1), e9(1), e9(1000));
+    t.contract_multiplier = e9(50);
+    t.band = 100_000; // ppm: 10 %
+    t.flags = FLAG_BAND_PPM;
+    t.reference_age_ms_max = 1000;
+    t
+}
+
+pub fn account_limits(account_id: u32) -> LimitRow {
+    let mut l = LimitRow::ZERO;
+    l.header.kind = LimitRow::KIND;
+    (l.scope, l.account_id) = (Scope::Account as u8, account_id);
+    (l.order_qty_max, l.order_notional_max) = (e9(100), i64::MAX);
+    (l.gross_notional_max, l.net_notional_max, l.net_qty_max) = (i64::MAX, i64::MAX, i64::MAX);
+    l
+}
+
+impl TestDesk {
+    /// Open for business: quotes at 100.00 / 100.25 in both instruments, generous limits.
+    pub fn open() -> Self {
+        Self::with(small_config())
+    }
+
+    pub fn with(config: EngineConfig) -> Self {
+        let engine = Engine::new(&config).expect("memory");
+        let mut desk = Self {
+            engine,
+            log: VecLog::default(),
+            sent: Sent::default(),
+            now_ns: START_NS,
+            exec: 0,
+        };
+        let mut epoch = EpochStarted::ZERO;
+        (epoch.header.kind, epoch.epoch, epoch.log_id) = (EpochStarted::KIND, 1, 77);
+        desk.fact(epoch);
+        desk.fact(definition(Entity::Currency, "USD", 0, 0));
+        desk.fact(definition(Entity::Venue, "CME", 0, ReplaceRule::InFlightCounted as u8));
+        for name in ["ES", "FX"] {
+            desk.fact(definition(Entity::Instrument, name, 0, 0));
+        }
+        for name in ["A1", "A2", "A3"] {
+            desk.fact(definition(Entity::Account, name, 0, AccountLevel::Account as u8));
+        }
+        desk.fact(definition(Entity::Session, "S1", 0, 0));
+        desk.fact(definition(Entity::Session, "S2", 2, 0)); // account A2 alone
+        desk.fact(definition(Entity::Strategy, "maker", 0, 0));
+        let mut rate = Rate::ZERO;
+        (rate.header.kind, rate.currency_id, rate.rate) = (Rate::KIND, 1, ONE);
+        desk.fact(rate);
+        desk.fact(terms(ES, 1));
+        desk.fact(terms(FX, 1));
+        for account_id in 1..=2 {
+            desk.fact(account_limits(account_id));
+        }
+        desk.activate();
+        desk.link(LinkState::Up);
+        desk.phase(Phase::Open);
+        let mut state = DeskState::ZERO;
+        state.header.kind = DeskState::KIND;
+        desk.fact(state);
+        desk.quote(ES, e9(100), e9(100) + e9(1) / 4);
+        desk.quote(FX, e9(100), e9(100) + e9(1) / 4);
+        desk
+    }
+
+    pub fn step(&mut self, record: &Record) -> Verdict {
+        self.engine.step(record, self.now_ns, &mut self.log, &mut self.sent)
+    }
+
+    pub fn fact<T: Typed>(&mut self, record: T) {
+        assert_eq!(self.step(record.as_record()), Verdict::Accepted, "kind {}", T::RECORD_KIND);
+    }
+
+    pub fn activate(&mut self) {
+        let mut a = LimitsActivated::ZERO;
+        a.header.kind = LimitsActivated::KIND;
+        a.limits_version = self.engine.limits_version() + 1;
+        self.fact(a);
+    }
+
+    pub fn limit(&mut self, row: LimitRow) {
+        self.fact(row);
+        self.activate();
+    }
+
+    pub fn link(&mut self, state: LinkState) {
+        let mut l = LinkChange::ZERO;
+        (l.header.kind, l.venue_id, l.state) = (LinkChange::KIND, 1, state as u8);
+        self.fact(l);
+    }
+
+    pub fn phase(&mut self, phase: Phase) {
+        let mut p = PhaseChange::ZERO;
+        (p.header.kind, p.venue_id, p.phase) = (PhaseChange::KIND, 1, phase as u8);
+        self.fact(p);
+    }
+
+    pub fn quote(&mut self, instrument_id: u32, bid_px: i64, ask_px: i64) {
+        let mut q = Quote::ZERO;
+        (q.header.kind, q.instrument_id) = (Quote::KIND, instrument_id);
+        (q.bid_px, q.ask_px, q.bid_qty, q.ask_qty) = (bid_px, ask_px, ONE, ONE);
+        self.step(q.as_record());
+    }
+
+    pub fn kill(&mut self, scope: Scope, target_id: u32, mode: KillMode) -> Verdict {
+        let mut c = Control::ZERO;
+        (c.header.kind, c.scope, c.target_id, c.mode) =
+            (Control::KIND, scope as u8, target_id, mode as u8);
+        c.control_epoch = self.engine.control_epoch() + 1;
+        self.step(c.as_record())
+    }
+
+    pub fn new_order(id: &str, side: Side, qty: i64, price: i64) -> NewOrder {
+        let mut o = NewOrder::ZERO;
+        (o.header.kind, o.header.event_seq) = (NewOrder::KIND, 5);
+        (o.cl_ord_id, o.session_id, o.account_id, o.instrument_id) = (text(id), 1, 1, ES);
+        (o.side, o.ord_type) = (side as u8, OrdType::Limit as u8);
+        o.time_in_force = TimeInForce::Day as u8;
+        (o.order_qty, o.price, o.strategy_id) = (e9(qty), price, 1);
+        o
+    }
+
+    pub fn submit(&mut self, order: &NewOrder) -> Verdict {
+        self.step(order.as_record())
+    }
+
+    /// Sends a plain order and gives its number.
+    pub fn place(&mut self, id: &str, side: Side, qty: i64, price: i64) -> u64 {
+        assert_eq!(self.submit(&Self::new_order(id, side, qty, price)), Verdict::Accepted);
+        self.sent.0.last().expect("routed").header.order_seq
+    }
+
+    pub fn cancel(&mut self, id: &str, orig: &str) -> Verdict {
+        let mut c = CancelOrder::ZERO;
+        (c.header.kind, c.cl_ord_id, c.orig_cl_ord_id, c.session_id) =
+            (CancelOrder::KIND, text(id), text(orig), 1);
+        self.step(c.as_record())
+    }
+
+    pub fn replace(&mut self, id: &str, orig: &str, qty: i64, price: i64) -> Verdict {
+        let mut r = ReplaceOrder::ZERO;
+        (r.header.kind, r.cl_ord_id, r.orig_cl_ord_id, r.session_id) =
+            (ReplaceOrder::KIND, text(id), text(orig), 1);
+        (r.order_qty, r.price) = (e9(qty), price);
+        self.step(r.as_record())
+    }
+
+    /// A report of the venue on the newest message of an order, or on `revision`.
+    pub fn report(&self, order_seq: u64, revision: u16, exec_type: ExecType) -> ExecutionReport {
+        let epoch = self.engine.order(order_seq).map_or(1, |o| o.epoch);
+        let mut r = ExecutionReport::ZERO;
+        r.header.kind = ExecutionReport::KIND;
+        r.street_id = engine::street::encode(engine::street::Street { epoch, order_seq, revision });
+        (r.venue_id, r.exec_type) = (1, exec_type as u8);
+        r
+    }
+
+    pub fn take(&mut self, report: &ExecutionReport) -> Disposition {
+        self.engine.step_report(report, None, self.now_ns, &mut self.log)
+    }
+
+    pub fn tell(&mut self, order_seq: u64, revision: u16, exec_type: ExecType) -> Disposition {
+        let report = self.report(order_seq, revision, exec_type);
+        self.take(&report)
+    }
+
+    pub fn fill(&mut self, order_seq: u64, qty: i64, px: i64) -> Disposition {
+        self.exec += 1;
+        let mut r = self.report(order_seq, 0, ExecType::Trade);
+        (r.exec_id, r.last_qty, r.last_px) = (text(&format!("E{}", self.exec)), e9(qty), px);
+        self.take(&r)
+    }
+
+    pub fn order(&self, order_seq: u64) -> &Order {
+        self.engine.order(order_seq).expect("remembered")
+    }
+
+    pub fn status(&self, order_seq: u64) -> OrdStatus {
+        self.order(order_seq).ord_status()
+    }
+
+    pub fn last(&self) -> &Record {
+        self.log.records.last().expect("an event")
+    }
+
+    pub fn refusal(&self) -> Refusal {
+        *Refusal::from_record(self.last()).expect("a refusal")
+    }
+
+    /// I18: the log folded anew gives this state, bit for bit.
+    pub fn assert_replay_equals(&self) {
+        let mut again = Engine::new(self.engine.config()).expect("memory");
+        for record in &self.log.records {
+            again.apply(record);
+        }
+        assert_eq!(again.state_hash(), self.engine.state_hash());
+    }
+
+    /// I24, I23 and the sums of accounts, by a plain fold over the live orders.
+    pub fn assert_sums_are_folds(&self) {
+        let engine = &self.engine;
+        let config = engine.config();
+        let mut live = 0;
+        for account_id in 0..config.accounts_max as u32 {
+            let (mut gross, mut long, mut short) = (0, 0, 0);
+            for instrument_id in 0..config.instruments_max as u32 {
+                let (mut qty, mut points) = ([0i128; 2], [0i128; 2]);
+                for order in engine.live_orders() {
+                    if (order.account_id, order.instrument_id) == (account_id, instrument_id) {
+                        let exposure = order.exposure(engine.venue(order.venue_id).replace_rule());
+                        let side = usize::from(!order.is_buy());
+                        qty[side] += exposure.qty as i128;
+                        points[side] += exposure.points;
+                        live += 1;
+                    }
+                }
+                let row = engine.row(account_id, instrument_id);
+                assert_eq!((row.open_qty().0 as i128, row.open_qty().1 as i128), (qty[0], qty[1]));
+                assert_eq!(row.open_points(), (points[0], points[1]));
+                let cost = row.open_cost();
+                let (l, s) = (cost + points[0], points[1] - cost);
+                // 50 USD a point, rate 1: micro = points x 50 / 1e12, towards zero.
+                let micro = |p: i128| p * 50 / 1_000_000_000_000;
+                gross += micro(l.max(s).max(0));
+                long += micro(l);
+                short += micro(s);
+            }
+            let sums = engine.account_sums(account_id);
+            assert_eq!(sums, (gross, long, short), "account {account_id}");
+        }
+        assert_eq!(engine.live_count(), live);
+        let asked = engine.live_orders().filter(|o| Engine::cancel_asked(o)).count();
+        assert_eq!(engine.asked_count(), asked as u64);
+        for order in engine.all_orders().filter(|o| o.is_parent()) {
+            let held: i128 = engine
+                .all_orders()
+                .filter(|o| o.parent_order_seq == order.order_seq)
+                .map(|o| o.committed_qty(engine.venue(o.venue_id).replace_rule()) as i128)
+                .sum();
+            assert_eq!(order.children_qty as i128, held, "I10");
+        }
+    }
+}
+
+/// A log that remembers how much room it is told to have.
+pub struct NarrowLog(pub VecLog, pub u64);
+
+impl Log for NarrowLog {
+    fn next_seq(&self) -> u64 {
+        self.0.next_seq()
+    }
+    fn slot(&mut self, index: usize) -> &mut Record {
+        self.0.slot(index)
+    }
+    fn publish(&mut self, count: usize) {
+        self.0.publish(count);
+        self.1 -= count as u64;
+    }
+    fn last(&self, index: usize) -> &Record {
+        self.0.last(index)
+    }
+    fn room(&self) -> u64 {
+        self.1
+    }
+}

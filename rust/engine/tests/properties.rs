@@ -1,0 +1,234 @@
+//! Any sequence of commands, reports, kills, links and noise: sums stay folds (I23, I24, I10), the
+//! replay stays equal (I18), doubled reports change nothing (I13), a killed scope sends nothing new (I1).
+
+mod common;
+use common::*;
+use layout::*;
+use proptest::prelude::*;
+use zerocopy::FromBytes;
+
+#[derive(Clone, Debug)]
+enum Op {
+    New {
+        id: u8,
+        session: u16,
+        account: u32,
+        side: bool,
+        qty: i64,
+        ticks: i64,
+        market: bool,
+        tif: u8,
+        parent: u8,
+    },
+    Cancel {
+        id: u8,
+        orig: u8,
+    },
+    Replace {
+        id: u8,
+        orig: u8,
+        qty: i64,
+        ticks: i64,
+    },
+    Mass {
+        id: u8,
+        account: u32,
+        side: u8,
+    },
+    Report {
+        order: u8,
+        revision: u16,
+        exec_type: u8,
+        ord_status: u8,
+        qty: i64,
+        ticks: i64,
+        exec: u8,
+        cum: i64,
+        twice: bool,
+    },
+    Kill {
+        scope: u8,
+        id: u32,
+        mode: u8,
+    },
+    Link(u8),
+    Phase(u8),
+    Lost(u8),
+    Dropped(u8, u8),
+    Wait(i64),
+    Quote(i64, i64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        8 => (any::<u8>(), 1u16..3, 1u32..4, any::<bool>(), -1i64..40, -60i64..60, prop::bool::weighted(0.1), 0u8..6, 0u8..20)
+            .prop_map(|(id, session, account, side, qty, ticks, market, tif, parent)| Op::New { id, session, account, side, qty, ticks, market, tif, parent }),
+        3 => (any::<u8>(), any::<u8>()).prop_map(|(id, orig)| Op::Cancel { id, orig }),
+        3 => (any::<u8>(), any::<u8>(), 0i64..40, -60i64..60).prop_map(|(id, orig, qty, ticks)| Op::Replace { id, orig, qty, ticks }),
+        1 => (any::<u8>(), 0u32..4, 0u8..3).prop_map(|(id, account, side)| Op::Mass { id, account, side }),
+        12 => (0u8..40, 0u16..4, 0u8..18, 0u8..16, -1i64..30, -60i64..60, any::<u8>(), 0i64..40, any::<bool>())
+            .prop_map(|(order, revision, exec_type, ord_status, qty, ticks, exec, cum, twice)| Op::Report { order, revision, exec_type, ord_status, qty, ticks, exec, cum, twice }),
+        1 => (0u8..7, 0u32..4, 0u8..4).prop_map(|(scope, id, mode)| Op::Kill { scope, id, mode }),
+        1 => (0u8..3).prop_map(Op::Link),
+        1 => (0u8..6).prop_map(Op::Phase),
+        1 => (0u8..40).prop_map(Op::Lost),
+        1 => (0u8..40, 1u8..4).prop_map(|(o, m)| Op::Dropped(o, m)),
+        2 => (0i64..2_000_000_000).prop_map(Op::Wait),
+        2 => (-8i64..8, -2i64..4).prop_map(|(bid, spread)| Op::Quote(bid, spread)),
+    ]
+}
+
+fn name(id: u8) -> String {
+    format!("c{}", id % 60)
+}
+
+fn run(desk: &mut TestDesk, op: &Op) {
+    let tick = e9(1) / 4;
+    match *op {
+        Op::New { id, session, account, side, qty, ticks, market, tif, parent } => {
+            let side = if side { Side::Buy } else { Side::Sell };
+            let mut order = TestDesk::new_order(&name(id), side, qty, e9(100) + ticks * tick);
+            (order.session_id, order.account_id, order.time_in_force) = (session, account, tif);
+            if market {
+                (order.ord_type, order.price) = (OrdType::Market as u8, 0);
+            }
+            if parent == 1 {
+                order.tags = TAG_PARENT;
+            } else if parent > 10 {
+                order.parent_order_seq = parent as u64 - 10;
+            }
+            let sent = desk.sent.0.len();
+            let before = desk.engine.desk_mode();
+            desk.submit(&order);
+            let news = desk.sent.0[sent..].iter().filter(|r| r.msg_type == MsgType::NewOrder as u8);
+            assert!(news.count() == 0 || before == 0, "I1");
+        }
+        Op::Cancel { id, orig } => drop(desk.cancel(&name(id), &name(orig))),
+        Op::Replace { id, orig, qty, ticks } => {
+            desk.replace(&name(id), &name(orig), qty, e9(100) + ticks * tick);
+        }
+        Op::Mass { id, account, side } => {
+            let mut m = MassCancel::ZERO;
+            (m.header.kind, m.cl_ord_id, m.session_id) = (MassCancel::KIND, text(&name(id)), 1);
+            (m.account_id, m.side) = (account, side);
+            desk.step(m.as_record());
+        }
+        Op::Report { order, revision, exec_type, ord_status, qty, ticks, exec, cum, twice } => {
+            let mut r = desk.report(order as u64, revision, ExecType::New);
+            (r.exec_type, r.ord_status) = (exec_type, ord_status);
+            (r.last_qty, r.last_px) = (e9(qty), e9(100) + ticks * tick);
+            (r.cum_qty, r.exec_id) = (e9(cum), text(&format!("x{exec}")));
+            desk.take(&r);
+            if twice {
+                let positions: Vec<_> = desk.engine.positions().collect();
+                let status = desk
+                    .engine
+                    .order(order as u64)
+                    .map(|o| (o.ord_status(), o.cum_qty, o.order_qty));
+                desk.take(&r);
+                assert_eq!(desk.engine.positions().collect::<Vec<_>>(), positions, "I13");
+                assert_eq!(
+                    desk.engine.order(order as u64).map(|o| (
+                        o.ord_status(),
+                        o.cum_qty,
+                        o.order_qty
+                    )),
+                    status,
+                    "I13"
+                );
+            }
+        }
+        Op::Kill { scope, id, mode } => {
+            let mut c = Control::ZERO;
+            (c.header.kind, c.scope, c.mode) = (Control::KIND, scope, mode);
+            c.target_id = if scope == 0 { 0 } else { id };
+            c.control_epoch = desk.engine.control_epoch() + 1;
+            desk.step(c.as_record());
+        }
+        Op::Link(state) => desk.link(LinkState::from_code(state).unwrap()),
+        Op::Phase(phase) => desk.phase(Phase::from_code(phase).unwrap()),
+        Op::Lost(order) => {
+            let mut u = OutcomeUnknown::ZERO;
+            (u.header.kind, u.header.order_seq, u.venue_id) =
+                (OutcomeUnknown::KIND, order as u64, 1);
+            desk.step(u.as_record());
+        }
+        Op::Dropped(order, msg_type) => {
+            let mut d = DroppedUnsent::ZERO;
+            (d.header.kind, d.header.order_seq, d.msg_type, d.venue_id) =
+                (DroppedUnsent::KIND, order as u64, msg_type, 1);
+            desk.step(d.as_record());
+        }
+        Op::Wait(ns) => {
+            desk.now_ns += ns;
+            let mut t = TimeInput::ZERO;
+            t.header.kind = TimeInput::KIND;
+            desk.step(t.as_record());
+        }
+        Op::Quote(bid, spread) => {
+            desk.quote(ES, e9(100) + bid * tick, e9(100) + (bid + spread) * tick)
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_leaves_sums_as_folds_and_replays_alike(ops in prop::collection::vec(op(), 1..120)) {
+        let mut desk = TestDesk::open();
+        for op in &ops {
+            run(&mut desk, op);
+            desk.assert_sums_are_folds();
+        }
+        desk.assert_replay_equals();
+        for pair in desk.sent.0.windows(2) {
+            prop_assert_eq!(pair[1].link_seq, pair[0].link_seq + 1);
+        }
+    }
+
+    #[test]
+    fn no_bytes_of_any_kind_panic(kind in 0u16..320, order_seq in 0u64..4, body in prop::collection::vec(any::<u8>(), 96)) {
+        let mut desk = TestDesk::open();
+        desk.place("a", Side::Buy, 1, e9(100));
+        let mut bytes = [0u8; 128];
+        bytes[32..].copy_from_slice(&body);
+        let mut record = Record::read_from_bytes(&bytes).unwrap();
+        (record.header.kind, record.header.order_seq) = (kind, order_seq);
+        desk.step(&record);
+        desk.assert_sums_are_folds();
+        desk.assert_replay_equals();
+    }
+
+    #[test]
+    fn order_commands_of_arbitrary_fields_never_panic_and_never_pass_limits(
+        price in any::<i64>(), qty in any::<i64>(), side in any::<u8>(), ord_type in any::<u8>(),
+        ids in any::<(u32, u32, u16, u16, u16)>(), tags in any::<u8>(), known in any::<bool>()
+    ) {
+        let mut desk = TestDesk::open();
+        let mut o = TestDesk::new_order("a", Side::Buy, 1, price);
+        (o.order_qty, o.side, o.ord_type, o.tags) = (qty, side, ord_type, tags);
+        if !known {
+            (o.account_id, o.instrument_id, o.session_id, o.strategy_id, o.venue_id) = ids;
+        }
+        if desk.submit(&o) == Verdict::Accepted {
+            prop_assert!(o.order_qty > 0 && o.order_qty <= e9(100));
+        }
+        desk.assert_sums_are_folds();
+        desk.assert_replay_equals();
+    }
+
+    #[test]
+    fn reports_of_arbitrary_numbers_never_panic(
+        fields in any::<(i64, i64, i64, i64, i64, i64)>(), exec_type in 0u8..20, ord_status in 0u8..20, trade in any::<bool>()
+    ) {
+        let mut desk = TestDesk::open();
+        let seq = desk.place("a", Side::Buy, 5, e9(100));
+        let mut r = desk.report(seq, 0, ExecType::Trade);
+        if !trade { (r.exec_type, r.ord_status) = (exec_type, ord_status); }
+        (r.last_px, r.last_qty, r.cum_qty, r.leaves_qty, r.fee, r.transact_time_ns) = fields;
+        desk.take(&r);
+        desk.take(&r);
+        desk.assert_replay_equals();
+    }
+}
