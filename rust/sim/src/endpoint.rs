@@ -16,6 +16,9 @@ const CANDIDATES_MAX: usize = 8;
 /// Notes kept for the log, at most.
 const NOTES_MAX: usize = 256;
 
+/// A wake further ahead is read as this: a day.
+const WAKE_MAX_NS: i64 = 86_400_000_000_000;
+
 /// A connection whose hello has not come, or that was refused.
 struct Candidate {
     conn: u64,
@@ -272,7 +275,9 @@ impl VenueServer {
                         return Err(LinkError::Malformed { kind, field: "turn", value: done.turn });
                     }
                     self.awaits_done = false;
-                    self.wake_ns = done.wake_ns;
+                    let latest_ns = self.sim.now_ns().saturating_add(WAKE_MAX_NS);
+                    let none = done.wake_ns == i64::MAX;
+                    self.wake_ns = if none { i64::MAX } else { done.wake_ns.min(latest_ns) };
                 }
             }
         }
@@ -289,8 +294,11 @@ impl VenueServer {
             return;
         }
         let next_ns = self.sim.next_event_ns().min(self.wake_ns);
-        let soonest_ns =
-            if self.turn == 0 { now_ns } else { now_ns + self.sim.config().step_min_ns };
+        let soonest_ns = if self.turn == 0 {
+            now_ns
+        } else {
+            now_ns.saturating_add(self.sim.config().step_min_ns)
+        };
         let until_ns = if next_ns == i64::MAX { soonest_ns } else { next_ns.max(soonest_ns) };
         self.run_to(until_ns);
         self.over = self.sim.is_idle();

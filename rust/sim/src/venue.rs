@@ -379,7 +379,7 @@ impl SimVenue {
     fn enqueue(&mut self, message: Message) {
         let latency_ns = self.config.latency_in.draw(&mut self.random);
         let earliest_ns = self.inbound.back().map_or(i64::MIN, |&(at_ns, _)| at_ns);
-        let at_ns = (self.now_ns + latency_ns).max(earliest_ns); // a stream keeps its order
+        let at_ns = self.now_ns.saturating_add(latency_ns).max(earliest_ns); // a stream keeps its order
         assert!(at_ns >= self.now_ns);
         self.inbound.push_back((at_ns, message));
     }
@@ -387,7 +387,7 @@ impl SimVenue {
     fn emit(&mut self, due: Due) {
         let latency_ns = self.config.latency_out.draw(&mut self.random);
         let earliest_ns = self.outbound.back().map_or(i64::MIN, |&(at_ns, _)| at_ns);
-        self.outbound.push_back(((self.now_ns + latency_ns).max(earliest_ns), due));
+        self.outbound.push_back((self.now_ns.saturating_add(latency_ns).max(earliest_ns), due));
     }
 
     fn step(&mut self) {
@@ -593,8 +593,8 @@ impl SimVenue {
         if !matches!(time_in_force, Day | Gtc | Ioc | Fok) {
             return Some((RejReason::Other, "time_in_force not supported"));
         }
-        if routed.order_qty <= 0 {
-            return Some((RejReason::Other, "order_qty not above 0"));
+        if !(1..=QTY_MAX).contains(&routed.order_qty) {
+            return Some((RejReason::Other, "order_qty out of range"));
         }
         let waits = ord_type == OrdType::Limit && matches!(time_in_force, Day | Gtc);
         match self.phase {
@@ -666,8 +666,8 @@ impl SimVenue {
             let reason = RejReason::ExchangeClosed;
             return self.refuse_change(routed, Some(index), refused, reason, words);
         }
-        if routed.order_qty <= 0 {
-            let words = "order_qty not above 0";
+        if !(1..=QTY_MAX).contains(&routed.order_qty) {
+            let words = "order_qty out of range";
             return self.refuse_change(routed, Some(index), refused, RejReason::Other, words);
         }
         self.by_street_id.insert(routed.street_id, index);
@@ -964,6 +964,9 @@ impl SimVenue {
 
 /// `ExecutionReport::flags`: last report of a query.
 pub const LAST_ANSWER: u8 = 16;
+
+/// Largest order: a thousand of them still fit the sums of a position.
+const QTY_MAX: i64 = i64::MAX / 1024;
 
 // Order of what happens at one virtual time.
 const STEP: u8 = 0;

@@ -313,10 +313,18 @@ pub fn small_tape(seed: u64, records: usize, every_ns: i64) -> Vec<BookUpdate> {
             let lots = 1 + random.below(6) as i64;
             tape.push(add(at_ns, number + 1, side, price, lots));
             resting.push((number + 1, side, price, lots));
-        } else if pick < 7 {
+        } else if pick < 6 {
             let at = random.below(resting.len() as u64) as usize;
             let (order_ref, _, _, lots) = resting.swap_remove(at);
             tape.push(reduce(at_ns, order_ref, lots));
+        } else if pick < 7 {
+            let at = random.below(resting.len() as u64) as usize;
+            let sign = if resting[at].1 == Side::Buy { -1 } else { 1 };
+            resting[at].2 = mid_px + sign * TICK * (1 + random.below(4) as i64);
+            resting[at].3 = 1 + random.below(6) as i64;
+            let mut change = add(at_ns, resting[at].0, resting[at].1, resting[at].2, resting[at].3);
+            change.action = BookAction::Modify.code();
+            tape.push(change);
         } else {
             // An aggressor of `side` hits the best of the other one: T, F, then the bookkeeping.
             let better = |a: &i64, b: &i64| if side == Side::Buy { a.cmp(b) } else { b.cmp(a) };
