@@ -112,11 +112,11 @@ struct Shelf {
 
 #[derive(Clone, Copy)]
 struct Entry {
-    order_ref: u64,
+    tag: u32, // high half of the hash: its first bits are the home, so moving an entry touches no node
     node: u32,
 }
 
-const NO_ENTRY: Entry = Entry { order_ref: 0, node: NIL };
+const NO_ENTRY: Entry = Entry { tag: 0, node: NIL };
 
 /// The levels of one side, worst first, so that a change near the best moves little memory.
 struct Ladder {
@@ -180,7 +180,7 @@ impl Book {
             shelves: vec![shelf; 2 * levels_max],
             ladders: [ladder(0), ladder(-1)],
             index: vec![NO_ENTRY; index_size],
-            index_shift: 64 - index_size.trailing_zeros(),
+            index_shift: 32 - index_size.trailing_zeros(),
             node_free: NIL,
             shelf_free: NIL,
             orders: 0,
@@ -245,7 +245,7 @@ impl Book {
         let shelf = self.shelf_for(side_index(side), price, qty)?;
         self.node_free = self.nodes[node as usize].next;
         self.nodes[node as usize] = Node { order_ref, qty, prev: NIL, next: NIL, shelf };
-        self.index[at] = Entry { order_ref, node };
+        self.index[at] = Entry { tag: tag(order_ref), node };
         self.orders += 1;
         self.append(node, shelf);
         assert!(self.orders <= self.nodes.len());
@@ -580,24 +580,19 @@ impl Book {
         self.unindex(at);
     }
 
-    #[inline]
-    fn home(&self, order_ref: u64) -> usize {
-        // Order numbers are near consecutive: a multiplication spreads them over the high bits.
-        (order_ref.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.index_shift) as usize
-    }
-
     /// Place of the order in the index (`Ok`), or the free place where it belongs (`Err`). Ends,
     /// because the index is never more than half full.
     #[inline]
     fn seek(&self, order_ref: u64) -> Result<usize, usize> {
         let mask = self.index.len() - 1;
-        let mut at = self.home(order_ref);
+        let tag = tag(order_ref);
+        let mut at = (tag >> self.index_shift) as usize;
         loop {
             let entry = self.index[at & mask];
             if entry.node == NIL {
                 return Err(at & mask);
             }
-            if entry.order_ref == order_ref {
+            if entry.tag == tag && self.nodes[entry.node as usize].order_ref == order_ref {
                 return Ok(at & mask);
             }
             at += 1;
@@ -615,7 +610,7 @@ impl Book {
             if entry.node == NIL {
                 break;
             }
-            let home = self.home(entry.order_ref);
+            let home = (entry.tag >> self.index_shift) as usize;
             // It may fill the hole unless its home lies after the hole on the way to it.
             if (probe.wrapping_sub(home) & mask) >= (probe.wrapping_sub(hole) & mask) {
                 self.index[hole] = entry;
@@ -644,6 +639,12 @@ impl Iterator for Queue<'_> {
     }
 }
 
+/// Order numbers are near consecutive: a multiplication spreads them over the high bits.
+#[inline]
+const fn tag(order_ref: u64) -> u32 {
+    (order_ref.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32
+}
+
 #[inline]
 const fn side_index(side: Side) -> usize {
     match side {
@@ -657,5 +658,30 @@ fn side_of(code: u8) -> Option<Side> {
     match Side::from_code(code)? {
         Side::Buy => Some(Side::Buy),
         Side::Sell | Side::SellShort | Side::SellShortExempt => Some(Side::Sell),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_whose_numbers_hash_alike_are_kept_apart() {
+        // Adding the inverse of the multiplier adds one to the product: the high half stays.
+        let mut inverse = 1u64;
+        for _ in 0..6 {
+            let error = 2u64.wrapping_sub(inverse.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            inverse = inverse.wrapping_mul(error);
+        }
+        let refs: Vec<u64> = (0..4u64).map(|i| i.wrapping_mul(inverse)).collect();
+        assert!(refs.iter().all(|&r| tag(r) == tag(0)));
+        let mut book = Book::new(4, 4);
+        for (i, &order_ref) in refs.iter().enumerate() {
+            book.add(order_ref, Side::Buy, 100, i as i64 + 1).unwrap();
+        }
+        assert_eq!(book.remove(refs[1]).map(|o| o.qty), Ok(2));
+        assert_eq!(book.order(refs[1]), None);
+        assert_eq!(book.order(refs[3]).map(|o| o.qty), Some(4));
+        assert_eq!(book.reduce(refs[2], 1), Ok(2));
     }
 }

@@ -296,7 +296,10 @@ impl Engine {
                 at(&self.strategies, c.strategy_id as usize).defined == 0,
                 Verdict::StrategyUnknown,
             )
-            | fail(venue.defined == 0, Verdict::VenueUnknown)
+            | fail(
+                venue.defined == 0 && (instrument.defined == 2 || c.venue_id != 0),
+                Verdict::VenueUnknown,
+            )
             | fail(instrument.defined != 2, Verdict::InstrumentUnknown)
             | fail(instrument.flags & layout::FLAG_RESTRICTED != 0, Verdict::InstrumentRestricted)
             | fail(!phase_takes_orders(phase) || halted, Verdict::MarketClosed)
@@ -310,8 +313,12 @@ impl Engine {
                 self.fills.len() >= self.fills.capacity() - self.fills.capacity() / 16,
                 Verdict::ReportTableFull,
             );
-        fails |= instrument.check_terms(price, c.order_qty);
-        fails |= instrument.check_reference(price, now_ns);
+        // A market order has no price of its own to judge, but it needs a reference to reserve at.
+        let price_bits = fail(true, Verdict::PriceNotPositive) | fail(true, Verdict::PriceOffTick);
+        let no_collar = market && (price == i64::MAX || price == i64::MIN);
+        fails |= instrument.check_terms(price, c.order_qty) & if market { !price_bits } else { !0 };
+        fails |=
+            instrument.check_reference(price, now_ns) | fail(no_collar, Verdict::ReferenceAbsent);
         fails |= fail(c.order_qty > row.order_qty_max, Verdict::OrderQtyLimit)
             | fail(points > row.order_points_max, Verdict::OrderNotionalLimit);
         fails |= self.check_throttles(c.account_id, c.session_id, now_ns);
@@ -320,6 +327,10 @@ impl Engine {
         }
         if c.parent_order_seq != 0 {
             fails |= self.check_parent(c, parent);
+        }
+        if account.limited == 0 {
+            // Limits that were never given all read zero: say that, not that zero was exceeded.
+            fails &= !(fail(true, Verdict::ThrottleSession) - fail(true, Verdict::OrderQtyLimit));
         }
         judged.verdict = first(fails);
         judged.order_seq = order_seq.unwrap_or(0);
