@@ -365,6 +365,22 @@ fn a_contract_taken_once_is_not_taken_twice() {
 }
 
 #[test]
+fn bookkeeping_within_an_event_frees_what_it_books_and_no_more() {
+    let part = |u: BookUpdate| BookUpdate { flags: 0, ..u };
+    let mut tape = quiet(); // 5 offered at 101
+    let event = [
+        part(trade(5_000, Side::Buy.code(), 101 * ONE, 2)),
+        part(reduce(5_000, 2, 2)),
+        part(trade(5_000, Side::Buy.code(), 101 * ONE, 2)), // 3 are left before ours
+        part(trade(5_000, Side::Buy.code(), 101 * ONE, 2)), // 1 is left, then 1 of ours
+        reduce(5_000, 2, 3),
+    ];
+    tape.splice(4..4, event);
+    let (_, witness) = story(tape, &[(3_000, limit(1, Side::Sell, 101 * ONE, 5))]);
+    assert_eq!(witness.orders[0].cum_qty, ONE);
+}
+
+#[test]
 fn nothing_matches_before_the_opening_and_crossing_orders_take_part_in_it() {
     let tape = vec![
         add(1_000, 1, Side::Buy, 102 * ONE, 3),

@@ -214,9 +214,11 @@ fn a_refusal_reaches_the_desk_with_its_reason() {
     assert_eq!(text, "epoch 4 is not above 5, which this venue has seen");
 }
 
+type Spoil = fn(&mut Routed);
+
 #[test]
 fn a_malformed_field_is_named() {
-    let table: [(&str, fn(&mut Routed)); 6] = [
+    let table: [(&str, Spoil); 6] = [
         ("msg_type", |r| r.msg_type = 99),
         ("venue_id", |r| r.venue_id = 9),
         ("link_seq", |r| r.link_seq = 0),
