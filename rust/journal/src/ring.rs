@@ -618,6 +618,11 @@ impl Reader {
     pub fn oldest_seq(&self) -> u64 {
         self.shared.first_here()
     }
+    /// Where the slots lie and how many there are: record `seq` stands in slot `seq & (slots - 1)`.
+    /// For readers in other languages; they look at [`Reader::oldest_seq`] after use, as `View::check`.
+    pub fn memory(&self) -> (*const Record, u64) {
+        (self.shared.slot(0), self.shared.slots)
+    }
     /// Id of the log.
     pub fn log_id(&self) -> u64 {
         self.shared.log_id
