@@ -116,6 +116,27 @@ def test_clock_is_asked_of_chrony_then_systemd(tmp_path, outputs, state, told):
     assert told in finding.found
 
 
+def test_disk_is_measured_where_the_desk_will_be_and_leaves_nothing(tmp_path):
+    at = tmp_path / "desk"
+    at.mkdir()
+    mounts = {"proc/mounts": f"/dev/a / ext4 rw 0 0\n/dev/b {tmp_path} xfs rw 0 0\n"}
+    whole = machine(tmp_path, mounts)
+    finding = found(doctor.Machine(root=tmp_path, desk=at / "not" / "yet", run=whole.run), "disk")
+    assert finding.state in ("ok", "warn")
+    assert finding.found.startswith(f"{at} (xfs): write + fdatasync p50 ")
+    assert finding.found.endswith(f"us of {doctor.SYNCS}")
+    assert list(at.iterdir()) == []
+
+
+def test_unwritable_desk_directory_is_bad(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(doctor.tempfile, "mkstemp", refuse)
+    finding = found(machine(tmp_path), "disk")
+    assert (finding.state, finding.found) == ("bad", f"{tmp_path}: Permission denied")
+
+
 def test_ring_that_does_not_fit_shared_memory_is_bad(tmp_path):
     whole = machine(tmp_path)
     narrow = doctor.Machine(root=tmp_path, desk=tmp_path, ring_mib=2**40, run=whole.run)
