@@ -132,7 +132,7 @@ def test_unwritable_desk_directory_is_bad(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(doctor.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
     finding = found(machine(tmp_path), "disk")
     assert (finding.state, finding.found) == ("bad", f"{tmp_path}: Permission denied")
 
