@@ -362,16 +362,23 @@ impl Engine {
         if e.header.order_seq == 0 || self.orders[slot].order_seq != e.header.order_seq {
             return;
         }
-        let order = &self.orders[slot];
-        let (trigger, revision) = match MsgType::from_code(e.msg_type) {
-            Some(MsgType::NewOrder) => (Trigger::NewDropped, 0),
-            Some(MsgType::Replace) => (Trigger::ReplaceDropped, order.replace_revision),
-            Some(MsgType::Cancel) => (Trigger::CancelDropped, order.cancel_revision),
-            _ => return,
-        };
-        let action = self.action(order, trigger, revision);
-        let action = action.expect("the outbox drops only what was accepted");
+        let (action, revision) = self.drop_action(e).expect("checked before it was logged");
         self.act(slot, e.header.ingest_time_ns, action, revision, None);
+    }
+
+    /// What holding back this message does to its order; `None`: it cannot be held back any more.
+    pub(crate) fn drop_action(&self, e: &DroppedUnsent) -> Option<(Action, u16)> {
+        let order = self.order(e.header.order_seq)?;
+        let (trigger, revision) = match MsgType::from_code(e.msg_type)? {
+            MsgType::NewOrder if order.live() && order.base != OrdStatus::PendingNew as u8 => {
+                return None;
+            }
+            MsgType::NewOrder => (Trigger::NewDropped, 0),
+            MsgType::Replace => (Trigger::ReplaceDropped, order.replace_revision),
+            MsgType::Cancel => (Trigger::CancelDropped, order.cancel_revision),
+            _ => return None,
+        };
+        Some((self.action(order, trigger, revision)?, revision))
     }
 
     fn apply_outcome_unknown(&mut self, e: &OutcomeUnknown) {
@@ -572,7 +579,10 @@ impl Engine {
     // Venues --------------------------------------------------------------------------------------
 
     fn apply_link(&mut self, e: &LinkChange) {
-        self.venues[e.venue_id as usize].link = e.state;
+        let venue = &mut self.venues[e.venue_id as usize];
+        venue.link = e.state;
+        // After a power loss the venue may have had numbers that our log lost: never give them again.
+        venue.link_seq_out = venue.link_seq_out.max(e.link_seq_out);
     }
 
     fn apply_phase(&mut self, e: &PhaseChange) {

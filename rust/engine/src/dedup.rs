@@ -274,7 +274,7 @@ mod tests {
                         map.insert((session, id), t as u64 + 1);
                     }
                     6 => if let Some(row) = found { dedup.forget(row); map.remove(&(session, id)); },
-                    7 => if !dedup.is_empty() {
+                    7 if !dedup.is_empty() => {
                         let row = dedup.rows().next().copied().unwrap();
                         dedup.forget_oldest();
                         map.remove(&(row.session_id, row.cl_ord_id));

@@ -40,7 +40,7 @@ pub(crate) struct Judged {
 }
 
 /// Slots tried for a new order before the table counts as full.
-const SLOT_TRIES: u64 = 16;
+const SLOT_TRIES: u64 = 4096;
 
 #[inline(always)]
 fn at<T>(table: &[T], id: usize) -> &T {

@@ -4,7 +4,7 @@
 //! sentences in live trading, replay checks, simulation and benches.
 
 use crate::gate::{Judged, Seen};
-use crate::order::{CANCEL_ASKED, REPLACING};
+use crate::order::CANCEL_ASKED;
 use crate::street::{self, Street};
 use crate::{Engine, GROUP_MAX, Log, Outbox};
 use layout::{
@@ -673,27 +673,11 @@ impl Engine {
                         && o.flight & crate::order::UNSURE == 0
                 }))
             }
-            DroppedUnsent::KIND => {
-                let e: &DroppedUnsent = typed(input);
-                ok(self.droppable(input.header.order_seq, e.msg_type))
-            }
+            DroppedUnsent::KIND => ok(self.drop_action(typed(input)).is_some()),
             DeskState::KIND | TailCut::KIND | ClockAnomaly::KIND | layout::Approval::KIND => {
                 Verdict::Accepted
             }
             _ => Verdict::CommandMalformed,
-        }
-    }
-
-    /// Whether a message of this type can still be held back: what it carried is in flight.
-    fn droppable(&self, order_seq: u64, msg_type: u8) -> bool {
-        let Some(order) = self.order(order_seq) else { return false };
-        match MsgType::from_code(msg_type) {
-            Some(MsgType::NewOrder) => {
-                !order.live() || order.base == layout::OrdStatus::PendingNew as u8
-            }
-            Some(MsgType::Replace) => order.flight & REPLACING != 0 || !order.live(),
-            Some(MsgType::Cancel) => order.flight & crate::order::CANCELING != 0 || !order.live(),
-            _ => false,
         }
     }
 

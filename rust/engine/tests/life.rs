@@ -305,6 +305,12 @@ fn corner_37_what_waits_when_killed_is_dropped_and_its_reserve_returns() {
     let a = desk.place("a", Side::Buy, 5, e9(100));
     dropped(&mut desk, a, MsgType::NewOrder);
     assert_eq!((desk.status(a), open_qty(&desk).0), (OrdStatus::Canceled, 0));
+    // The new order and its replace both wait: both are dropped, in their order.
+    let x = desk.place("x", Side::Buy, 5, e9(100));
+    desk.replace("xr", "x", 9, e9(100));
+    dropped(&mut desk, x, MsgType::NewOrder);
+    dropped(&mut desk, x, MsgType::Replace);
+    assert_eq!((desk.status(x), open_qty(&desk).0), (OrdStatus::Canceled, 0));
     let b = desk.place("b", Side::Buy, 5, e9(100));
     desk.tell(b, 0, ExecType::New);
     desk.replace("r", "b", 9, e9(100));
