@@ -41,6 +41,9 @@ pub const SLOTS_MAX: u64 = 1 << 26;
 /// Records ahead of the present one whose lines are fetched for writing.
 const PREFETCH_AHEAD: u64 = 12;
 
+const _: () =
+    assert!(offset_of!(layout::Header, kind) == 24 && offset_of!(layout::Header, epoch) == 27);
+
 const PUBLISHED: usize = offset_of!(RingHeader, published_seq);
 const DURABLE: usize = offset_of!(RingHeader, durable_seq);
 const COMMITTED: usize = offset_of!(RingHeader, committed_seq);
@@ -418,8 +421,12 @@ impl Ring {
             // SAFETY: as in `slot`; the reference ends with this turn of the loop.
             let record = unsafe { &mut *place };
             record.header.event_seq = seq;
-            record.header.more = (count - 1 - index) as u8;
-            record.header.epoch = self.epoch as u8;
+            // One store of four bytes, not one and one beside `kind`: the checksum reads them as a
+            // word at once, and a load cannot be forwarded from several stores.
+            let more = (count - 1 - index) as u8;
+            let [kind_low, kind_high] = record.header.kind.to_le_bytes();
+            let bytes: &mut [u8; RECORD_SIZE] = zerocopy::transmute_mut!(&mut *record);
+            bytes[24..28].copy_from_slice(&[kind_low, kind_high, more, self.epoch as u8]);
             let bytes: &[u8; RECORD_SIZE] = zerocopy::transmute_ref!(&*record);
             record.header.crc32c = arch::record_crc(self.log_id, bytes);
             let ahead = self.place(seq + PREFETCH_AHEAD).cast::<[u8; 64]>();
