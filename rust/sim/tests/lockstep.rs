@@ -5,7 +5,10 @@ mod common;
 
 use common::*;
 use layout::*;
-use sim::{VenueConfig, VenueServer};
+use sim::random::Latency;
+use sim::tape::FlowKind;
+use sim::{SimVenue, VenueConfig, VenueServer};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 fn recording() -> Option<Vec<BookUpdate>> {
@@ -70,4 +73,35 @@ fn one_seed_gives_the_same_bytes_and_another_gives_others() {
     };
     assert_eq!(hash(1), hash(1));
     assert_ne!(hash(1).0, hash(2).0);
+}
+
+#[test]
+fn orders_taken_out_of_the_day_and_sent_instead_fill_about_what_the_recording_filled() {
+    let Some(tape) = recording() else { return };
+    let plan = sim::tape::plan(&tape, 1, 20_000);
+    let none = Latency { floor_ns: 0, median_ns: 0 };
+    let config = VenueConfig { latency_in: none, ..config(1) };
+    let mut venue = SimVenue::new(config, plan.market).expect("a good configuration");
+    let mut known: HashMap<u64, (u64, u16)> = HashMap::new();
+    for command in &plan.flow {
+        venue.run_to(command.at_ns.max(venue.now_ns()), &mut |_| {});
+        let number = known.len() as u64 + 1;
+        let (number, revision) = known.entry(command.order_ref).or_insert((number, 0));
+        let lots = command.qty / ONE;
+        venue.receive(&match command.kind {
+            FlowKind::New => limit(*number, command.side, command.price, lots),
+            FlowKind::Cancel => cancel(*number, 999, *revision),
+            FlowKind::Replace => {
+                *revision += 1;
+                replace(*number, *revision, *revision - 1, command.price, lots)
+            }
+        });
+    }
+    venue.run_to(venue.end_ns(), &mut |_| {});
+    let counters = venue.witness().counters;
+    let recorded = plan.stats.contracts as i64;
+    let share = 100 * counters.volume / ONE / recorded;
+    assert!((85..=105).contains(&share), "{share} % of {recorded}: {counters:?}");
+    assert!(counters.rejects * 50 < counters.received, "{counters:?}");
+    assert_eq!((counters.self_trades, counters.book_faults, venue.crossing()), (0, 0, 0));
 }
