@@ -19,6 +19,24 @@ pub fn tsc() -> u64 {
     0
 }
 
+/// Time stamp counter, read after everything before it is done and before anything after it begins:
+/// the two ends of a measured stretch. Costs about 10 ns more than [`tsc`].
+#[inline(always)]
+pub fn tsc_fenced() -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    #[allow(unused_unsafe)] // safe in newer compilers
+    // SAFETY: fences and RDTSC touch no memory; every x86-64 CPU has both (SSE2 is its baseline).
+    unsafe {
+        use core::arch::x86_64::{_mm_lfence, _rdtsc};
+        _mm_lfence();
+        let ticks = _rdtsc();
+        _mm_lfence();
+        ticks
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    0
+}
+
 /// UTC in nanoseconds since 1970, from the system's clock; it may step.
 pub fn utc_now_ns() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {

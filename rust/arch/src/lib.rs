@@ -12,7 +12,7 @@ mod prefetch;
 mod scan;
 mod table;
 
-pub use clock::{Clock, tsc, utc_now_ns};
+pub use clock::{Clock, tsc, tsc_fenced, utc_now_ns};
 pub use crc::{crc32c, record_crc};
 pub use pages::{Pages, lock_pages, pages_of, prefault};
 pub use prefetch::{prefetch_read, prefetch_write};
