@@ -1,1 +1,24 @@
-//! Placeholder while the crate is laid out.
+//! The desk: engine, log, outbox, venue links, kill switch, clients, as one thing that a thread can
+//! own. `native` and the tests use it inline; `Desk::spawn` runs it on a thread of its own. All I/O
+//! of a running engine happens here, none in `engine`. What must stay true: nothing leaves before its
+//! event is committed (I2), nothing new leaves after an acknowledged kill (I1), and nothing is sent
+//! twice.
+#![forbid(unsafe_code)]
+
+mod client;
+mod clock;
+mod desk;
+mod door;
+mod journaling;
+mod kill;
+mod link;
+mod options;
+mod outbox;
+mod running;
+mod status;
+
+pub use client::{Client, ask};
+pub use desk::{Desk, TurnInfo, replay};
+pub use options::{DeskOptions, HostError, JournalMode, Person, Result, VenueLink};
+pub use running::Running;
+pub use status::{Decide, LinkStatus, Status};

@@ -1,0 +1,416 @@
+//! The desk's part of the kill switch (DESIGN §6): one load before every send; on a change the words
+//! are read, fed to the engine as events, the outbox is swept, and only then is the epoch said to be
+//! seen. Runs on the engine thread. What must stay true (I1): `publish_seen(epoch)` comes after the
+//! last byte that the epoch forbids was handed over or given up; a file that is not sound is a kill
+//! (I5); what log and file hold, the stricter wins (I3).
+
+use crate::Desk;
+use crate::options::{Result, refused};
+use crate::outbox::creates;
+use journal::{ControlFile, ControlState, Sender, Switch, Words};
+use layout::{
+    Approval, Control, DroppedUnsent, KillCause, KillMode, Routed, Scope, Typed, control_epoch,
+    text,
+};
+
+/// How often the file is looked at for being replaced or cut.
+const CHECK_NS: i64 = 1_000_000_000;
+/// How long a release waits for its second person.
+const RELEASE_NS: i64 = 300_000_000_000;
+
+/// A release that one person asked for.
+#[derive(Clone, Debug)]
+struct Wanted {
+    scope: Scope,
+    id: u32,
+    person: String,
+    reason: String,
+    hash: u64,
+    epoch: u64,
+    until_ns: i64,
+}
+
+#[derive(Default)]
+pub(crate) struct Kill {
+    pub file: Option<ControlFile>,
+    /// The engine's own row; links have theirs.
+    sender: Option<Sender>,
+    /// The word acted on.
+    word: u64,
+    words: Words,
+    fresh: Words,
+    changes: Vec<Switch>,
+    pub fault: Option<String>,
+    check_at_ns: i64,
+    wanted: Option<Wanted>,
+}
+
+impl Kill {
+    /// Opens the control file; one that is not sound leaves a fault, which is a kill.
+    pub(crate) fn open(dir: &journal::DeskDir) -> Result<Self> {
+        let mut kill = Self { changes: Vec::with_capacity(1 << 12), ..Self::default() };
+        match ControlFile::open(dir) {
+            ControlState::Sound(file) => {
+                file.read_all(&mut kill.words);
+                file.read_all(&mut kill.fresh); // its memory is there before the first kill
+                kill.word = kill.words.desk;
+                kill.sender = Some(file.register(0)?);
+                kill.file = Some(file);
+            }
+            ControlState::Killed { why } => kill.fault = Some(why),
+        }
+        Ok(kill)
+    }
+}
+
+fn control(scope: Scope, id: u32, mode: KillMode, epoch: u64, cause: KillCause) -> Control {
+    let mut event = Control::ZERO;
+    event.header.kind = Control::KIND;
+    (event.control_epoch, event.target_id) = (epoch, id);
+    (event.scope, event.mode, event.cause) = (scope.code(), mode.code(), cause.code());
+    event
+}
+
+const ENTITIES: [Scope; 5] =
+    [Scope::Account, Scope::Instrument, Scope::Venue, Scope::Session, Scope::Strategy];
+
+impl Desk {
+    /// Whether any scope is engaged, in the engine's eyes.
+    fn engaged(&self) -> Vec<(Scope, u32, KillMode)> {
+        let c = self.engine.config();
+        let sizes =
+            [c.accounts_max, c.instruments_max, c.venues_max, c.sessions_max, c.strategies_max];
+        let ids = ENTITIES.into_iter().zip(sizes);
+        let ids = ids.flat_map(|(scope, max)| (1..max as u32).map(move |id| (scope, id)));
+        std::iter::once((Scope::Desk, 0))
+            .chain(ids)
+            .map(|(scope, id)| (scope, id, self.engine.mode_in(scope, id)))
+            .filter(|(_, _, mode)| *mode != KillMode::Open.code())
+            .map(|(scope, id, mode)| {
+                (scope, id, KillMode::from_code(mode).unwrap_or(KillMode::Halt))
+            })
+            .collect()
+    }
+
+    /// At start: what is stricter in the file becomes an event, what is stricter in the log goes to
+    /// the file, so that both say the same from here on.
+    pub(crate) fn reconcile_kill(&mut self) -> Result<()> {
+        let Some(file) = self.kill.file.clone() else {
+            if self.kill.fault.is_some() {
+                self.kill_desk(KillCause::ControlFile);
+            }
+            return Ok(());
+        };
+        for (scope, id, mode) in self.engaged() {
+            file.engage(scope, id, mode)?;
+        }
+        file.read_all(&mut self.kill.words);
+        let epoch = control_epoch(self.kill.words.desk);
+        for switch in self.kill.words.engaged() {
+            if self.engine.mode_in(switch.scope, switch.id) < switch.mode.code() {
+                let e = control(switch.scope, switch.id, switch.mode, epoch, KillCause::Restart);
+                self.take(e.as_record());
+            }
+        }
+        self.kill.word = self.kill.words.desk;
+        if let Some(sender) = &self.kill.sender {
+            sender.publish_seen(epoch);
+            sender.unpark();
+        }
+        self.check_kill();
+        Ok(())
+    }
+
+    /// Says to every order that is live under an engaged kill that its cancel is wanted (again): its
+    /// last one may have been lost with the link.
+    pub(crate) fn assert_kill(&mut self) {
+        let epoch = self.engine.control_epoch();
+        for (scope, id, mode) in self.engaged() {
+            if mode >= KillMode::CancelOnly && self.engine.live_count() > 0 {
+                self.take(control(scope, id, mode, epoch, KillCause::Restart).as_record());
+            }
+        }
+    }
+
+    /// The second kill check: one load when nothing has changed. `true`: something changed, and has
+    /// been acted on.
+    #[inline]
+    pub fn check_kill(&mut self) -> bool {
+        match &self.kill.file {
+            Some(file) if file.word() != self.kill.word => {
+                self.act_on_kill(KillCause::Operator);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    #[cold]
+    pub(crate) fn act_on_kill(&mut self, cause: KillCause) {
+        let Some(file) = self.kill.file.clone() else { return };
+        while file.word() != self.kill.word {
+            let kill = &mut self.kill;
+            file.read_all(&mut kill.fresh);
+            kill.changes.clear();
+            let changes = &mut kill.changes;
+            kill.fresh.diff(&kill.words, |switch| changes.push(switch));
+            std::mem::swap(&mut kill.fresh, &mut kill.words);
+            kill.word = kill.words.desk;
+            let epoch = control_epoch(kill.word);
+            let mut tighter = false;
+            for index in 0..self.kill.changes.len() {
+                let switch = self.kill.changes[index];
+                tighter |= switch.mode != KillMode::Open;
+                self.take(control(switch.scope, switch.id, switch.mode, epoch, cause).as_record());
+            }
+            if tighter {
+                self.sweep_outbox();
+            }
+            self.publish_seen(epoch);
+        }
+    }
+
+    /// Ends every waiting message that the modes in force forbid, and cuts a link whose buffer holds
+    /// some of one: nothing of them reaches the kernel any more.
+    fn sweep_outbox(&mut self) {
+        for link in 0..self.links.len() {
+            let mut dropped = std::mem::take(&mut self.scratch);
+            dropped.clear();
+            let engine = &self.engine;
+            self.outbox.queues[link].retain(|routed| {
+                let mode = engine.order(routed.header.order_seq).map_or(0, |o| engine.mode_of(o));
+                let stopped = match creates(routed) {
+                    true => mode != KillMode::Open.code(),
+                    false => mode == KillMode::Halt.code(),
+                };
+                if stopped {
+                    dropped.push(*routed);
+                }
+                !stopped
+            });
+            for routed in &dropped {
+                self.drop_unsent(routed, KillCause::Operator.code());
+            }
+            self.scratch = dropped;
+            if self.links[link].creating_unsent() && !self.engaged().is_empty() {
+                self.lose(link, "cut by the kill switch: a new order was half handed over".into());
+            }
+        }
+        self.retract();
+    }
+
+    /// Ends a message that will never be sent; its number is gap filled when the link next flows.
+    pub(crate) fn drop_unsent(&mut self, routed: &Routed, cause: u8) {
+        let mut event = DroppedUnsent::ZERO;
+        event.header.kind = DroppedUnsent::KIND;
+        event.header.order_seq = routed.header.order_seq;
+        event.routed_seq = routed.header.event_seq;
+        event.control_epoch = self.engine.control_epoch();
+        (event.link_seq, event.venue_id) = (routed.link_seq, routed.venue_id);
+        (event.msg_type, event.cause) = (routed.msg_type, cause);
+        let verdict = self.take(event.as_record());
+        debug_assert!(verdict == layout::Verdict::Accepted, "{verdict:?} {routed:?}");
+    }
+
+    fn publish_seen(&mut self, epoch: u64) {
+        let Some(sender) = &self.kill.sender else { return };
+        let mut unsent = 0;
+        for link in &self.links {
+            let bytes = link.end.unsent().len() as u64;
+            unsent += bytes;
+            if let Some(sender) = &link.sender {
+                sender.set_sent(link.last_out.into(), bytes);
+                sender.publish_seen(epoch);
+            }
+        }
+        sender.set_sent(self.links.iter().map(|l| l.last_out).max().unwrap_or(0).into(), unsent);
+        sender.publish_seen(epoch);
+    }
+
+    /// Before sleeping: all rows parked. False: a kill came in between; do not sleep.
+    pub(crate) fn park(&mut self) -> bool {
+        let links = self.links.iter().filter_map(|link| link.sender.as_ref());
+        let mut same = true;
+        for sender in self.kill.sender.iter().chain(links) {
+            same &= sender.park() == self.kill.word;
+        }
+        if !same {
+            self.unpark();
+        }
+        same
+    }
+
+    /// After waking: running again, and a kill of meanwhile is acted on before anything is sent.
+    pub(crate) fn unpark(&mut self) {
+        let links = self.links.iter().filter_map(|link| link.sender.as_ref());
+        for sender in self.kill.sender.iter().chain(links) {
+            sender.unpark();
+        }
+        self.check_kill();
+    }
+
+    /// A sender row for a link that got its venue.
+    pub(crate) fn register(&mut self, link: usize) -> Result<()> {
+        if let Some(file) = &self.kill.file {
+            let sender = file.register(self.links[link].venue_id.into())?;
+            sender.publish_seen(control_epoch(self.kill.word));
+            sender.unpark();
+            self.links[link].sender = Some(sender);
+        }
+        Ok(())
+    }
+
+    /// Looks about once a second whether the control file still stands.
+    pub(crate) fn check_control_file(&mut self) {
+        let mono_ns = self.clock.mono_ns();
+        if mono_ns < self.kill.check_at_ns {
+            return;
+        }
+        self.kill.check_at_ns = mono_ns + CHECK_NS;
+        let found = self.kill.file.as_ref().map_or(Ok(()), ControlFile::check);
+        match found {
+            Ok(()) if self.kill.file.is_some() => self.kill.fault = None,
+            Ok(()) => {}
+            Err(why) => {
+                let told = self.kill.fault.replace(why).is_some();
+                if !told {
+                    self.kill_desk(KillCause::ControlFile);
+                }
+            }
+        }
+    }
+
+    /// The desk itself engages cancel_only.
+    pub(crate) fn kill_desk(&mut self, cause: KillCause) {
+        let engaged = match (&self.kill.file, cause) {
+            (Some(file), KillCause::Automatic) => {
+                file.engage(Scope::Desk, 0, KillMode::CancelOnly).is_ok()
+            }
+            _ => false,
+        };
+        if engaged {
+            self.act_on_kill(cause);
+        }
+        if self.engine.desk_mode() < KillMode::CancelOnly.code() {
+            let epoch = self.engine.control_epoch();
+            self.take(control(Scope::Desk, 0, KillMode::CancelOnly, epoch, cause).as_record());
+            self.sweep_outbox();
+        }
+    }
+
+    /// Engages a kill from inside, on disk when it returns; `id` is 0 for the desk.
+    pub fn engage(&mut self, scope: Scope, id: u32, mode: KillMode) -> Result<u64> {
+        let Some(file) = self.kill.file.clone() else {
+            if self.options.tier != layout::Tier::Memory {
+                return refused("the control file is not sound: the whole desk is killed already");
+            }
+            let stricter = mode.code().max(self.engine.mode_in(scope, id));
+            let mode = KillMode::from_code(stricter).unwrap_or(KillMode::Halt);
+            let epoch = self.engine.control_epoch() + 1;
+            self.take(control(scope, id, mode, epoch, KillCause::Operator).as_record());
+            self.sweep_outbox();
+            return Ok(epoch);
+        };
+        let epoch = file.engage(scope, id, mode)?;
+        self.check_kill();
+        Ok(epoch)
+    }
+
+    fn may_release(&self, person: &str) -> Result<()> {
+        match self.options.people.iter().find(|p| p.name == person) {
+            None => refused(format!("{person:?} is none of the desk's people")),
+            Some(p) if !p.risk => refused(format!("{person:?} has no role that releases a kill")),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// The first of two people asks for a scope to be opened; the hash names exactly this change.
+    pub fn request_release(
+        &mut self,
+        scope: Scope,
+        id: u32,
+        person: &str,
+        reason: &str,
+    ) -> Result<u64> {
+        self.may_release(person)?;
+        self.check_kill();
+        if self.engine.mode_in(scope, id) == KillMode::Open.code() {
+            return refused(format!("{} {id} is not engaged", scope.name()));
+        }
+        let epoch = self.engine.control_epoch();
+        let what = format!("release {} {id} {epoch} {person} {reason}", scope.name());
+        let hash = crate::desk::hash_of(what.as_bytes());
+        let until_ns = self.clock.mono_ns() + RELEASE_NS;
+        let (person, reason) = (person.to_string(), reason.to_string());
+        self.kill.wanted = Some(Wanted { scope, id, person, reason, hash, epoch, until_ns });
+        Ok(hash)
+    }
+
+    /// The second person approves; the approval is an event before the scope opens.
+    pub fn approve_release(&mut self, change_hash: u64, person: &str) -> Result<u64> {
+        self.may_release(person)?;
+        let Some(wanted) = self.kill.wanted.clone().filter(|w| w.hash == change_hash) else {
+            return refused(format!("no release with hash {change_hash:#018x} is asked for"));
+        };
+        if wanted.person == person {
+            return refused(format!("{person:?} asked for it; another person must approve"));
+        }
+        self.check_kill();
+        let late = self.clock.mono_ns() > wanted.until_ns;
+        if late || self.engine.control_epoch() != wanted.epoch {
+            self.kill.wanted = None;
+            let why = if late { "it is older than five minutes" } else { "the switch has moved" };
+            return refused(format!("the release is void: {why}; ask again"));
+        }
+        if self.journal.failed() {
+            return refused("the log is poisoned: mend the disk and restart the engine first");
+        }
+        self.kill.wanted = None;
+        self.mend_control_file()?;
+        let mut approval = Approval::ZERO;
+        approval.header.kind = Approval::KIND;
+        approval.change_hash = change_hash;
+        (approval.person, approval.approver) = (text(&wanted.person), text(person));
+        approval.reason = text(&wanted.reason);
+        self.take(approval.as_record());
+        let Some(file) = self.kill.file.clone() else {
+            let epoch = self.engine.control_epoch() + 1;
+            let open = control(wanted.scope, wanted.id, KillMode::Open, epoch, KillCause::Operator);
+            self.take(open.as_record());
+            return Ok(epoch);
+        };
+        let epoch = file.release(wanted.scope, wanted.id)?;
+        self.check_kill();
+        if self.engine.mode_in(wanted.scope, wanted.id) != KillMode::Open.code() {
+            // The log alone held it, as after a damaged file: the words did not change.
+            let open = control(wanted.scope, wanted.id, KillMode::Open, epoch, KillCause::Operator);
+            self.take(open.as_record());
+        }
+        Ok(epoch)
+    }
+
+    /// A damaged control file is written anew, still killed, when two people release it.
+    fn mend_control_file(&mut self) -> Result<()> {
+        let (Some(dir), Some(lock)) = (&self.dir, &self.lock) else { return Ok(()) };
+        if self.kill.fault.is_none() {
+            return Ok(());
+        }
+        let (sizes, epoch) = (&self.options.control, self.engine.control_epoch() + 1);
+        ControlFile::rebuild(dir, lock, sizes, KillMode::CancelOnly, epoch)?;
+        let wanted = self.kill.wanted.take();
+        for link in &mut self.links {
+            link.sender = None;
+        }
+        self.kill = Kill::open(dir)?;
+        self.kill.wanted = wanted;
+        for link in 0..self.links.len() {
+            if self.links[link].venue_id != 0 {
+                self.register(link)?;
+            }
+        }
+        if let Some(sender) = &self.kill.sender {
+            sender.unpark();
+        }
+        Ok(())
+    }
+}

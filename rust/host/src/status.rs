@@ -1,0 +1,375 @@
+//! What a desk says about itself: numbers for people and commands, as a value and as JSON. Built on
+//! the engine thread when asked. What must stay true: a number of time or durability stands beside its
+//! tier (G10); nothing here is part of the state.
+
+use crate::Desk;
+use crate::door::Door;
+use engine::{Counters, Engine};
+use layout::{Entity, KillMode, text_of};
+use std::fmt::Write;
+
+/// Sub-buckets of a power of two in the histogram.
+const STEPS: usize = 16;
+
+/// Durations in ticks, to one part in sixteen; nothing is allocated when one is added.
+pub(crate) struct Histogram {
+    counts: Box<[u64; 64 * STEPS]>,
+    n: u64,
+    max: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { counts: Box::new([0; 64 * STEPS]), n: 0, max: 0 }
+    }
+}
+
+impl Histogram {
+    #[inline]
+    pub(crate) fn add(&mut self, ticks: u64) {
+        self.counts[Self::index(ticks)] += 1;
+        self.n += 1;
+        self.max = self.max.max(ticks);
+    }
+
+    #[inline(always)]
+    fn index(ticks: u64) -> usize {
+        if ticks < STEPS as u64 {
+            return ticks as usize;
+        }
+        let power = 63 - ticks.leading_zeros() as usize;
+        let step = (ticks >> (power - 4)) as usize & (STEPS - 1);
+        (power - 3) * STEPS + step
+    }
+
+    /// Largest value of a bucket.
+    fn upper(index: usize) -> u64 {
+        if index < STEPS {
+            return index as u64;
+        }
+        let (power, step) = (index / STEPS + 3, (index % STEPS) as u64);
+        ((STEPS as u64 + step + 1) << (power - 4)) - 1
+    }
+
+    fn quantile(&self, part: f64) -> u64 {
+        let wanted = (self.n as f64 * part).ceil().max(1.0) as u64;
+        let mut seen = 0;
+        for (index, count) in self.counts.iter().enumerate() {
+            seen += count;
+            if seen >= wanted {
+                return Self::upper(index).min(self.max);
+            }
+        }
+        self.max
+    }
+
+    fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let full = self.counts.iter().enumerate().filter(|(_, count)| **count != 0);
+        full.map(|(index, count)| (Self::upper(index), *count))
+    }
+}
+
+/// How long decisions took: from the command in hand to its events published and folded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Decide {
+    /// Commands.
+    pub n: u64,
+    /// Median.
+    pub p50_ns: u64,
+    /// 99th percentile.
+    pub p99_ns: u64,
+    /// 99.9th percentile.
+    pub p999_ns: u64,
+    /// Longest.
+    pub max_ns: u64,
+}
+
+/// One link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkStatus {
+    /// Venue's name.
+    pub venue: String,
+    /// Venue's number, 0 while not defined.
+    pub venue_id: u16,
+    /// Where it stands, in a word.
+    pub state: &'static str,
+    /// Venue's last sequence in our log.
+    pub link_seq_in: u32,
+    /// Our last sequence given out.
+    pub link_seq_out: u32,
+    /// Our last sequence put on the wire.
+    pub link_seq_sent: u32,
+    /// Messages that wait in the outbox.
+    pub waiting: usize,
+    /// Bytes queued and not taken by the kernel.
+    pub unsent_bytes: usize,
+    /// Connections so far.
+    pub connects: u64,
+    /// Last trouble.
+    pub error: Option<String>,
+}
+
+/// A desk at one moment.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Kill mode of the desk.
+    pub mode: &'static str,
+    /// New orders wait for recovery to end.
+    pub recovering: bool,
+    /// Trading: not recovering, not killed, all links up.
+    pub open: bool,
+    /// Epoch of this run.
+    pub epoch: u64,
+    /// Epoch of the kill switch that was acted on.
+    pub control_epoch: u64,
+    /// Durability tier.
+    pub tier: &'static str,
+    /// Last event published.
+    pub published_seq: u64,
+    /// Last event that may leave.
+    pub committed_seq: u64,
+    /// Last event on disk; 0 at tier `memory`.
+    pub durable_seq: u64,
+    /// Events folded at the start.
+    pub recovered_events: u64,
+    /// Time of the last event.
+    pub time_ns: i64,
+    /// Live orders.
+    pub live_orders: u64,
+    /// Cancels that a kill or mass cancel still owes.
+    pub asked_cancels: u64,
+    /// Messages in all outboxes.
+    pub waiting: usize,
+    /// Messages to venues without a link.
+    pub unlinked: u64,
+    /// Attached clients.
+    pub clients: usize,
+    /// Records of clients that were no commands.
+    pub foreign_commands: u64,
+    /// The engine's counters.
+    pub counters: Counters,
+    /// Latency of decisions, in this process, before any durability.
+    pub decide: Decide,
+    /// Links.
+    pub links: Vec<LinkStatus>,
+    /// What is wrong with the control file.
+    pub control_fault: Option<String>,
+    /// What is wrong with the journal.
+    pub journal_fault: Option<String>,
+    /// Our process.
+    pub pid: u32,
+}
+
+/// A JSON string.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if (c as u32) < 0x20 => drop(write!(out, "\\u{:04x}", c as u32)),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn optional(text: &Option<String>) -> String {
+    text.as_ref().map_or("null".into(), |text| quoted(text))
+}
+
+impl Status {
+    /// One JSON object on one line.
+    pub fn to_json(&self) -> String {
+        let (c, d) = (&self.counters, &self.decide);
+        let links: Vec<String> = self.links.iter().map(LinkStatus::to_json).collect();
+        let mut out = String::from("{\"ok\":true");
+        let mut put = |key: &str, value: String| {
+            let _ = write!(out, ",\"{key}\":{value}");
+        };
+        put("mode", quoted(self.mode));
+        put("recovering", self.recovering.to_string());
+        put("open", self.open.to_string());
+        put("epoch", self.epoch.to_string());
+        put("control_epoch", self.control_epoch.to_string());
+        put("tier", quoted(self.tier));
+        put("published_seq", self.published_seq.to_string());
+        put("committed_seq", self.committed_seq.to_string());
+        put("durable_seq", self.durable_seq.to_string());
+        put("recovered_events", self.recovered_events.to_string());
+        put("time_ns", self.time_ns.to_string());
+        put("live_orders", self.live_orders.to_string());
+        put("asked_cancels", self.asked_cancels.to_string());
+        put("waiting", self.waiting.to_string());
+        put("unlinked", self.unlinked.to_string());
+        put("clients", self.clients.to_string());
+        put("foreign_commands", self.foreign_commands.to_string());
+        put("commands", c.commands.to_string());
+        put("accepted", c.accepted.to_string());
+        put("refused", c.refused.to_string());
+        put("repeated", c.repeated.to_string());
+        put("reports", c.reports.to_string());
+        put("fills", c.fills.to_string());
+        put("flagged", c.flagged.to_string());
+        put("unlogged_refusals", c.unlogged_refusals.to_string());
+        put("market_data", c.market_data.to_string());
+        put("book_faults", c.book_faults.to_string());
+        put("decide_n", d.n.to_string());
+        put("decide_p50_ns", d.p50_ns.to_string());
+        put("decide_p99_ns", d.p99_ns.to_string());
+        put("decide_p999_ns", d.p999_ns.to_string());
+        put("decide_max_ns", d.max_ns.to_string());
+        put("links", format!("[{}]", links.join(",")));
+        put("control_fault", optional(&self.control_fault));
+        put("journal_fault", optional(&self.journal_fault));
+        put("pid", self.pid.to_string());
+        out.push('}');
+        out
+    }
+}
+
+impl LinkStatus {
+    fn to_json(&self) -> String {
+        format!(
+            "{{\"venue\":{},\"venue_id\":{},\"state\":{},\"link_seq_in\":{},\"link_seq_out\":{},\
+             \"link_seq_sent\":{},\"waiting\":{},\"unsent_bytes\":{},\"connects\":{},\"error\":{}}}",
+            quoted(&self.venue),
+            self.venue_id,
+            quoted(self.state),
+            self.link_seq_in,
+            self.link_seq_out,
+            self.link_seq_sent,
+            self.waiting,
+            self.unsent_bytes,
+            self.connects,
+            optional(&self.error)
+        )
+    }
+}
+
+/// The map of names to numbers, by entity.
+pub(crate) fn names_json(engine: &Engine) -> String {
+    let mut out = String::from("{");
+    for (index, entity) in Entity::ALL.iter().enumerate() {
+        let _ =
+            write!(out, "{}\n  {}: {{", if index > 0 { "," } else { "" }, quoted(entity.name()));
+        let ours = engine.definitions().iter().filter(|d| d.entity == entity.code());
+        for (at, definition) in ours.enumerate() {
+            let comma = if at > 0 { ", " } else { "" };
+            let _ = write!(out, "{comma}{}: {}", quoted(text_of(&definition.name)), definition.id);
+        }
+        out.push('}');
+    }
+    out.push_str("\n}\n");
+    out
+}
+
+impl Desk {
+    /// The desk at this moment.
+    pub fn status(&self) -> Status {
+        self.status_of(self.door.as_ref())
+    }
+
+    pub(crate) fn status_of(&self, door: Option<&Door>) -> Status {
+        let mode = KillMode::from_code(self.engine.desk_mode()).unwrap_or(KillMode::Halt);
+        Status {
+            mode: mode.name(),
+            recovering: self.engine.recovering(),
+            open: self.is_open(),
+            epoch: self.engine.epoch(),
+            control_epoch: self.engine.control_epoch(),
+            tier: self.options.tier.name(),
+            published_seq: self.log.ring.published_seq(),
+            committed_seq: self.log.ring.committed_seq(),
+            durable_seq: self.log.ring.durable_seq(),
+            recovered_events: self.recovered_events,
+            time_ns: self.engine.time_ns(),
+            live_orders: self.engine.live_count(),
+            asked_cancels: self.engine.asked_count(),
+            waiting: self.outbox.waiting(),
+            unlinked: self.outbox.unlinked,
+            clients: door.map_or(0, Door::clients),
+            foreign_commands: self.foreign_commands,
+            counters: *self.engine.counters(),
+            decide: self.decide_latency(),
+            links: (0..self.links.len()).map(|at| self.link_status(at)).collect(),
+            control_fault: self.kill.fault.clone(),
+            journal_fault: self.journal.fault(),
+            pid: std::process::id(),
+        }
+    }
+
+    fn link_status(&self, at: usize) -> LinkStatus {
+        let link = &self.links[at];
+        let venue = self.engine.venue(link.venue_id);
+        LinkStatus {
+            venue: link.config.name.clone(),
+            venue_id: link.venue_id,
+            state: link.stage.name(),
+            link_seq_in: venue.link_seq_in(),
+            link_seq_out: venue.link_seq_out(),
+            link_seq_sent: link.last_out,
+            waiting: self.outbox.queues[at].len(),
+            unsent_bytes: link.end.unsent().len(),
+            connects: link.connects,
+            error: link.error.clone(),
+        }
+    }
+
+    fn nanoseconds(&self, ticks: u64) -> u64 {
+        (ticks as f64 * self.clock.ns_per_tick()).round() as u64
+    }
+
+    /// How long decisions took so far.
+    pub fn decide_latency(&self) -> Decide {
+        let at = |part| self.nanoseconds(self.decide.quantile(part));
+        if self.decide.n == 0 {
+            return Decide::default();
+        }
+        Decide {
+            n: self.decide.n,
+            p50_ns: at(0.5),
+            p99_ns: at(0.99),
+            p999_ns: at(0.999),
+            max_ns: self.nanoseconds(self.decide.max),
+        }
+    }
+
+    /// The histogram of decisions: upper bound in nanoseconds and count, rising.
+    pub fn decide_histogram(&self) -> Vec<(u64, u64)> {
+        self.decide.buckets().map(|(ticks, count)| (self.nanoseconds(ticks), count)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_lies_in_its_bucket_to_one_part_in_sixteen() {
+        let mut before = 0;
+        for ticks in (0..100_000).chain((17..64).map(|p| (1u64 << p) + 7)) {
+            let index = Histogram::index(ticks);
+            assert!(index >= before && index < 64 * STEPS);
+            before = index;
+            let upper = Histogram::upper(index);
+            assert!(ticks <= upper && upper - ticks <= ticks / 16, "{ticks} {upper}");
+        }
+    }
+
+    #[test]
+    fn quantiles_are_those_of_the_values_added() {
+        let mut histogram = Histogram::default();
+        (1..=1000).for_each(|ticks| histogram.add(ticks));
+        assert!((470..=540).contains(&histogram.quantile(0.5)));
+        assert!((960..=1000).contains(&histogram.quantile(0.99)));
+        assert_eq!(histogram.quantile(1.0), 1000);
+        assert_eq!(histogram.buckets().map(|(_, count)| count).sum::<u64>(), 1000);
+    }
+
+    #[test]
+    fn foreign_text_becomes_a_json_string() {
+        assert_eq!(quoted("a\"b\\c\n"), r#""a\"b\\c\u000a""#);
+    }
+}
