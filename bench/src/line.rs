@@ -1,0 +1,44 @@
+//! One result: a line of `pyoms bench`. Written by the cases, read by people, by `budget.toml` checks
+//! and by the records beside it.
+
+use serde_json::{Value, json};
+
+/// What a case measured.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Line {
+    /// Name of the case.
+    pub case: &'static str,
+    /// Durability tier, `-` where no log takes part.
+    pub tier: &'static str,
+    /// The data: sizes, order of access, cold or hot, paced or not.
+    pub data: String,
+    /// Operations timed one by one.
+    pub n: u64,
+    /// Median, ns.
+    pub p50_ns: u64,
+    /// 99th percentile, ns.
+    pub p99_ns: u64,
+    /// 99.9th percentile, ns.
+    pub p999_ns: u64,
+    /// Largest, ns; on a shared machine it is the machine's, not ours.
+    pub max_ns: u64,
+    /// Operations a second over whole blocks.
+    pub ops_per_s: f64,
+    /// Instructions an operation, where valgrind counted them.
+    pub instructions: Option<u64>,
+    /// The machine, and what memory it gave.
+    pub machine: String,
+}
+
+impl Line {
+    /// The line as a JSON object, in the order of the interface.
+    pub fn to_json(&self) -> String {
+        let value: Value = json!({
+            "case": self.case, "tier": self.tier, "data": self.data, "n": self.n,
+            "p50_ns": self.p50_ns, "p99_ns": self.p99_ns, "p999_ns": self.p999_ns,
+            "max_ns": self.max_ns, "ops_per_s": self.ops_per_s.round(),
+            "instructions": self.instructions, "machine": self.machine,
+        });
+        value.to_string()
+    }
+}
