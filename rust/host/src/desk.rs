@@ -141,7 +141,6 @@ impl Desk {
         Ok(desk)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one caller a tier")]
     fn live(
         options: DeskOptions,
         engine: Engine,
@@ -487,7 +486,7 @@ impl Desk {
         let venue_id = self.links[at].venue_id;
         let ours = |o: &&engine::Order| o.venue_id == venue_id && !o.is_parent();
         let live = self.engine.live_orders().filter(ours).count() as u32;
-        let doubts = self.engine.live_orders().filter(ours).any(|order| Engine::unsure(order));
+        let doubts = self.engine.live_orders().filter(ours).any(Engine::unsure);
         let link = &mut self.links[at];
         let venue_open = link.venue_open.unwrap_or(0);
         if doubts || link.doubts_at_start || venue_open != live {
