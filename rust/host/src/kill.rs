@@ -174,29 +174,39 @@ impl Desk {
     /// some of one: nothing of them reaches the kernel any more.
     fn sweep_outbox(&mut self) {
         for link in 0..self.links.len() {
-            let mut dropped = std::mem::take(&mut self.scratch);
-            dropped.clear();
-            let engine = &self.engine;
-            self.outbox.queues[link].retain(|routed| {
+            self.drop_where(link, |engine, routed| {
                 let mode = engine.order(routed.header.order_seq).map_or(0, |o| engine.mode_of(o));
-                let stopped = match creates(routed) {
+                match creates(routed) {
                     true => mode != KillMode::Open.code(),
                     false => mode == KillMode::Halt.code(),
-                };
-                if stopped {
-                    dropped.push(*routed);
                 }
-                !stopped
             });
-            for routed in &dropped {
-                self.drop_unsent(routed, KillCause::Operator.code());
-            }
-            self.scratch = dropped;
+            // The kill asked for cancels of what never left: they need not go either.
+            self.drop_where(link, |engine, routed| {
+                !creates(routed) && engine.order(routed.header.order_seq).is_some_and(|o| !o.live())
+            });
             if self.links[link].creating_unsent() && !self.engaged().is_empty() {
                 self.lose(link, "cut by the kill switch: a new order was half handed over".into());
             }
         }
         self.retract();
+    }
+
+    fn drop_where(&mut self, link: usize, stopped: impl Fn(&engine::Engine, &Routed) -> bool) {
+        let mut dropped = std::mem::take(&mut self.scratch);
+        dropped.clear();
+        let engine = &self.engine;
+        self.outbox.queues[link].retain(|routed| {
+            let stopped = stopped(engine, routed);
+            if stopped {
+                dropped.push(*routed);
+            }
+            !stopped
+        });
+        for routed in &dropped {
+            self.drop_unsent(routed, KillCause::Operator.code());
+        }
+        self.scratch = dropped;
     }
 
     /// Ends a message that will never be sent; its number is gap filled when the link next flows.

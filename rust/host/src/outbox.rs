@@ -132,3 +132,11 @@ fn die() {
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     std::process::abort(); // SIGKILL is not handled and not delayed; never reached
 }
+
+impl crate::Desk {
+    /// Drill: arms the process's own SIGKILL at the first new order that is appended at or above
+    /// `seq`, before a byte of it is sent.
+    pub fn crash_at_seq(&mut self, seq: u64) {
+        self.outbox.crash_at_seq = Some(seq);
+    }
+}

@@ -18,7 +18,7 @@ pub const TICK: i64 = ONE / 4;
 pub const MID: i64 = 100 * ONE;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A directory of its own, removed at the end; the ring lies in it too.
+/// A directory of its own, removed at the end with the ring that its desk left in shared memory.
 pub struct Dir(pub PathBuf);
 
 impl Dir {
@@ -27,7 +27,7 @@ impl Dir {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("ph{}-{number}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(path.join("shm")).expect("a temporary directory");
+        std::fs::create_dir_all(&path).expect("a temporary directory");
         Self(path)
     }
 
@@ -42,6 +42,9 @@ impl Dir {
 
 impl Drop for Dir {
     fn drop(&mut self) {
+        if let Ok(desk) = journal::DeskDir::open(self.desk()) {
+            let _ = std::fs::remove_dir_all(desk.shm_path());
+        }
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -70,7 +73,6 @@ pub fn engine_config() -> engine::EngineConfig {
 pub fn options(dir: &Dir) -> DeskOptions {
     DeskOptions {
         path: dir.desk(),
-        shm_root: Some(dir.0.join("shm")),
         ring_slots: 1 << 14,
         segment_records: 1 << 15,
         engine: engine_config(),
@@ -117,6 +119,7 @@ pub fn definition(entity: Entity, name: &str, parent_id: u32, level: u8) -> Defi
 
 /// One venue, one instrument without a band, two accounts, two sessions, generous limits.
 pub fn setup(desk: &mut Desk) {
+    let version = desk.engine().limits_version() + 1;
     let mut take = |record: &Record| {
         let verdict = desk.submit(record);
         assert_eq!(verdict, Verdict::Accepted, "kind {}", record.header.kind);
@@ -150,7 +153,7 @@ pub fn setup(desk: &mut Desk) {
         take(l.as_record());
     }
     let mut a = LimitsActivated::ZERO;
-    (a.header.kind, a.limits_version) = (LimitsActivated::KIND, 1);
+    (a.header.kind, a.limits_version) = (LimitsActivated::KIND, version);
     take(a.as_record());
 }
 
