@@ -267,7 +267,14 @@ fn f25_nothing_leaves_after_an_acknowledged_kill_whatever_the_senders_do() {
     let desk = new_desk(&dir, 32);
     let control = sound(&desk);
     let (stop, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+    struct StopAtEnd<'a>(&'a AtomicBool);
+    impl Drop for StopAtEnd<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Release);
+        }
+    }
     std::thread::scope(|scope| {
+        let _stop = StopAtEnd(&stop); // also when an assertion below fails
         for venue in 1..=2 {
             let (control, stop, sent) = (control.clone(), &stop, &sent);
             scope.spawn(move || {
@@ -282,6 +289,8 @@ fn f25_nothing_leaves_after_an_acknowledged_kill_whatever_the_senders_do() {
                         sender.publish_seen(control_epoch(word));
                     }
                     if mode_of(seen) == KillMode::Open {
+                        // Between the look and the send a kill may come: only the handshake helps.
+                        std::thread::yield_now();
                         sent.fetch_add(1, Ordering::SeqCst); // the bytes leave here
                     }
                     turn += 1;
@@ -308,7 +317,6 @@ fn f25_nothing_leaves_after_an_acknowledged_kill_whatever_the_senders_do() {
             control.release(Scope::Desk, 0).expect("sound");
             (0..5).for_each(|_| std::thread::yield_now());
         }
-        stop.store(true, Ordering::Release);
     });
     assert!(sent.load(Ordering::SeqCst) > 0);
 }
