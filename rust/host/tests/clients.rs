@@ -1,0 +1,191 @@
+//! A desk on its own thread: clients in rings, questions at the door, a real-time link, a fast killer.
+
+mod common;
+
+use common::*;
+use host::{Client, Desk, Running};
+use journal::{ControlFile, ControlState, DeskDir, Follow, Reader};
+use layout::*;
+use std::time::{Duration, Instant};
+
+fn spawn(options: host::DeskOptions) -> Running {
+    let set_up = |desk: &mut Desk| {
+        setup(desk);
+        Ok(())
+    };
+    Desk::spawn(options, set_up).expect("a running desk")
+}
+
+/// Follows the log until `found` says so; the ring is read as a client of another process would.
+fn follow<T>(dir: &Dir, mut found: impl FnMut(&Record) -> Option<T>) -> T {
+    let desk = DeskDir::open(dir.desk()).expect("the desk");
+    let mut reader = Reader::open(desk.ring_path(), Follow::Committed).expect("the ring");
+    reader.seek(1);
+    let began = Instant::now();
+    let mut records = vec![Record::ZERO; 256];
+    loop {
+        let count = reader.copy_next(&mut records).expect("not lapped");
+        if let Some(value) = records[..count].iter().find_map(&mut found) {
+            return value;
+        }
+        assert!(began.elapsed() < PATIENCE, "the event never came");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_client_gets_its_verdict_as_an_event_with_its_number_and_its_own_session() {
+    let dir = Dir::new("client");
+    let running = spawn(options(&dir));
+    let mut client = Client::attach(dir.desk(), "S2", 64).expect("attached");
+    assert_eq!(client.session_id(), 2);
+    let mut order = new_order("MINE", Side::Buy, 1, MID);
+    order.session_id = 1; // a lie: the ring is bound to S2, which may trade A2 alone
+    order.account_id = 1;
+    let command_seq = client.push(order.as_record()).expect("room");
+    let refused = follow(&dir, |record| OrderRefused::from_record(record).copied());
+    assert_eq!(u64::from(refused.command_seq), command_seq);
+    assert_eq!(refused.session_id, 2);
+    assert_eq!(refused.verdict, Verdict::AccountNotEntitled.code());
+    // What is no command is not taken from a client.
+    let mut open = DeskState::ZERO;
+    open.header.kind = DeskState::KIND;
+    client.push(open.as_record()).expect("room");
+    let status = wait_status(&dir, "\"foreign_commands\":1");
+    assert!(
+        status.contains("\"clients\":1") && status.contains("\"tier\":\"process\""),
+        "{status}"
+    );
+    let twice = Client::attach(dir.desk(), "S2", 64).expect_err("one client a session");
+    assert!(twice.to_string().contains("S2"), "{twice}");
+    let unknown = Client::attach(dir.desk(), "S9", 64).expect_err("not defined").to_string();
+    assert!(unknown.contains("S9"), "{unknown}");
+    drop(client);
+    wait_status(&dir, "\"clients\":0");
+    Client::attach(dir.desk(), "S2", 64).expect("the place is free again");
+    running.stop().expect("an orderly end");
+}
+
+fn wait_status(dir: &Dir, wanted: &str) -> String {
+    let began = Instant::now();
+    loop {
+        let status = host::ask(dir.desk(), "status").expect("an answer");
+        if status.contains(wanted) {
+            return status;
+        }
+        assert!(began.elapsed() < PATIENCE, "{wanted} never came: {status}");
+    }
+}
+
+#[test]
+fn two_people_release_at_the_door_and_bad_requests_are_told_why() {
+    let dir = Dir::new("door");
+    let running = spawn(options(&dir));
+    let ask = |line: &str| host::ask(dir.desk(), line).expect("an answer");
+    control_file(&dir).engage(Scope::Venue, 1, KillMode::CancelOnly).expect("engaged");
+    let answer = ask("release scope=venue id=1 as=ann reason=the drill is over");
+    let hash = answer.split('"').find(|word| word.starts_with("0x")).expect("a hash");
+    assert!(ask(&format!("release as=ann approve={hash}")).contains("another person"));
+    assert!(ask(&format!("release as=tom approve={hash}")).contains("role"));
+    assert!(ask(&format!("release as=bob approve={hash}")).contains("\"ok\":true"));
+    for (line, why) in [
+        ("fly", "allowed are"),
+        ("", "allowed are"),
+        ("release as=ann", "scope=... is missing"),
+        ("release scope=moon as=ann", "moon"),
+        ("attach session=S1 slots=3", "power of two"),
+        ("attach session=S1 slots=many", "not a number"),
+    ] {
+        let answer = ask(line);
+        assert!(answer.contains("\"ok\":false") && answer.contains(why), "{line}: {answer}");
+    }
+    running.stop().expect("an orderly end");
+    let gone = host::ask(dir.desk(), "status").expect_err("nobody is there").to_string();
+    assert!(gone.contains("pyoms run"), "{gone}");
+}
+
+fn control_file(dir: &Dir) -> ControlFile {
+    match ControlFile::open(&DeskDir::open(dir.desk()).expect("the desk")) {
+        ControlState::Sound(file) => file,
+        ControlState::Killed { why } => panic!("{why}"),
+    }
+}
+
+fn live_venue(dir: &Dir) -> Venue {
+    let config = sim::VenueConfig { lock_step: false, end_ns: Some(i64::MAX), ..venue_config(1) };
+    Venue::start(dir, config, tape(1, 400, 1_000))
+}
+
+#[test]
+fn a_killer_against_a_desk_under_load_sees_nothing_new_after_the_acknowledgement() {
+    // I1, F25: ten kills while a client keeps sending new orders on a real-time link.
+    let dir = Dir::new("load");
+    let venue = live_venue(&dir);
+    let running = spawn(host::DeskOptions { journal: host::JournalMode::Thread, ..live(&dir) });
+    wait_status(&dir, "\"open\":true");
+    let mut client = Client::attach(dir.desk(), "S1", 1024).expect("attached");
+    let file = control_file(&dir);
+    let (mut number, mut after_ack) = (0u64, 0);
+    for round in 0..10 {
+        let killer = {
+            let file = file.clone();
+            std::thread::spawn(move || {
+                let epoch = file.engage(Scope::Desk, 0, KillMode::CancelOnly).expect("engaged");
+                file.wait_acknowledged(epoch, Duration::from_secs(10))
+            })
+        };
+        while !killer.is_finished() {
+            number += 1;
+            let order = new_order(&format!("L{number}"), Side::Buy, 1, MID - 20 * TICK);
+            while client.push(order.as_record()).is_err() {
+                std::thread::yield_now();
+            }
+        }
+        let ack = killer.join().expect("the killer");
+        assert!(ack.is_whole(), "{:?}", ack.waiting);
+        let row = ack.answered.iter().find(|s| s.venue_id == 1).expect("the link's row");
+        // More load against the engaged switch, then a look at the venue once all is quiet.
+        for _ in 0..50 {
+            number += 1;
+            let order = new_order(&format!("L{number}"), Side::Buy, 1, MID - 20 * TICK);
+            while client.push(order.as_record()).is_err() {
+                std::thread::yield_now();
+            }
+        }
+        wait_status(&dir, "\"live_orders\":0,");
+        after_ack += venue.server().creating_after(row.sent_seq as u32);
+        let answer =
+            host::ask(dir.desk(), "release scope=desk as=ann reason=again").expect("asked");
+        let hash = answer.split('"').find(|word| word.starts_with("0x")).expect("a hash");
+        let approve = format!("release as=bob approve={hash}");
+        assert!(host::ask(dir.desk(), &approve).expect("answered").contains("true"), "{round}");
+    }
+    assert_eq!(after_ack, 0);
+    assert_eq!(venue.server().witness().counters.duplicate_sends, 0);
+    running.stop().expect("an orderly end");
+}
+
+#[test]
+fn the_disk_tier_sends_only_what_is_on_disk_and_stops_in_order() {
+    // I2 at tier disk: the message goes when its event is durable.
+    let dir = Dir::new("disk");
+    let venue = live_venue(&dir);
+    let journal = host::JournalMode::Thread;
+    let options = host::DeskOptions { tier: Tier::Disk, journal, ..live(&dir) };
+    let running = spawn(options);
+    wait_status(&dir, "\"open\":true");
+    let mut client = Client::attach(dir.desk(), "S1", 1024).expect("attached");
+    for number in 0..200 {
+        let order = new_order(&format!("D{number}"), Side::Buy, 1, MID - 20 * TICK);
+        client.push(order.as_record()).expect("room");
+    }
+    wait_status(&dir, "\"live_orders\":200,");
+    follow(&dir, |record| {
+        let report = ExecutionReport::from_record(record)?;
+        (report.exec_type == ExecType::New.code() && report.header.order_seq == 200).then_some(())
+    });
+    running.stop().expect("an orderly end");
+    assert_eq!(venue.server().witness().counters.new_orders, 200);
+    let engine = host::replay(dir.desk(), &engine_config(), None).expect("a whole log");
+    assert_eq!(engine.live_count(), 200);
+}
