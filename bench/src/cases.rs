@@ -38,10 +38,7 @@ impl Size {
 type Run = fn(Timer, Size) -> Result<Line, Fault>;
 
 /// Every case by name.
-pub const CASES: &[(&str, Run)] = &[
-    ("decide_hot", decide_hot),
-    ("decide_random", decide_random),
-];
+pub const CASES: &[(&str, Run)] = &[("decide_hot", decide_hot), ("decide_random", decide_random)];
 
 /// Runs one case, or all. Errors: no case of that name, or a case that cannot be set up.
 pub fn run(case: Option<&str>, small: bool) -> Result<Vec<Line>, Fault> {

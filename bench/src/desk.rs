@@ -4,7 +4,9 @@
 //! made and touched here before.
 
 use engine::{Engine, EngineConfig, Log, Outbox};
-use journal::{DeskDir, DeskLock, Disk, DiskFile, NewDesk, Ring, RingOptions, SegmentWriter, SyncMode};
+use journal::{
+    DeskDir, DeskLock, Disk, DiskFile, NewDesk, Ring, RingOptions, SegmentWriter, SyncMode,
+};
 use layout::*;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -183,7 +185,8 @@ impl Scratch {
     pub fn new() -> io::Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = Path::new("/dev/shm").join(format!("pyoms-bench-{}-{number}", std::process::id()));
+        let path =
+            Path::new("/dev/shm").join(format!("pyoms-bench-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path)?;
         Ok(Self(path))
     }
@@ -417,8 +420,7 @@ impl Desk {
         self.link_seq_in += 1;
         let mut r = ExecutionReport::ZERO;
         r.header.kind = ExecutionReport::KIND;
-        r.street_id =
-            engine::street::encode(engine::street::Street { epoch, order_seq, revision });
+        r.street_id = engine::street::encode(engine::street::Street { epoch, order_seq, revision });
         (r.venue_id, r.exec_type, r.link_seq) = (1, exec_type as u8, self.link_seq_in);
         if exec_type == ExecType::Trade {
             self.execs += 1;

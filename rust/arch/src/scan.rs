@@ -54,6 +54,70 @@ pub fn printable_len(field: &[u8]) -> Option<usize> {
     if other || good_end != good_count { None } else { Some(good_count) }
 }
 
+/// Whether a field of 36 bytes holds a text: not empty, printable ASCII, zeros after its end. The
+/// gate's form of [`printable_len`].
+#[inline(always)]
+pub fn is_padded_text(field: &[u8; 36]) -> bool {
+    let (good, zero) = good_and_zero(field);
+    // The good bytes are the low ones, without a gap, and all others are zero.
+    good != 0 && good & (good + 1) == 0 && good | zero == (1 << 36) - 1
+}
+
+/// A bit per byte: printable ones, and zeros.
+#[cfg(target_feature = "avx2")]
+#[inline(always)]
+fn good_and_zero(field: &[u8; 36]) -> (u64, u64) {
+    use core::arch::x86_64::*;
+    #[allow(unused_unsafe)] // safe in newer compilers, but for the loads
+    // SAFETY: the target has AVX2, and both loads of 32 bytes, at 0 and at 4, end within the 36.
+    unsafe {
+        let masks = |from: usize| {
+            debug_assert!(from + 32 <= field.len());
+            let bytes = _mm256_loadu_si256(field.as_ptr().add(from).cast());
+            // Signed compares: bytes from 0x80 are negative and fail the first.
+            let low = _mm256_cmpgt_epi8(bytes, _mm256_set1_epi8(0x1f));
+            let high = _mm256_cmpgt_epi8(_mm256_set1_epi8(0x7f), bytes);
+            let zero = _mm256_cmpeq_epi8(bytes, _mm256_setzero_si256());
+            let mask = |lanes| u64::from(_mm256_movemask_epi8(lanes) as u32);
+            (mask(_mm256_and_si256(low, high)), mask(zero))
+        };
+        let ((good, zero), (good_end, zero_end)) = (masks(0), masks(4));
+        (good | good_end << 4, zero | zero_end << 4)
+    }
+}
+
+/// A bit per byte: printable ones, and zeros.
+#[cfg(not(target_feature = "avx2"))]
+fn good_and_zero(field: &[u8; 36]) -> (u64, u64) {
+    field.iter().enumerate().fold((0, 0), |(good, zero), (i, &byte)| {
+        let printable = byte.wrapping_sub(0x20) < 0x5f;
+        (good | u64::from(printable) << i, zero | u64::from(byte == 0) << i)
+    })
+}
+
+/// A bit per word of a line that equals `value` in the bits of `mask`.
+#[inline(always)]
+pub fn words_equal(line: &[u64; 8], mask: u64, value: u64) -> u32 {
+    #[cfg(target_feature = "avx2")]
+    {
+        use core::arch::x86_64::*;
+        #[allow(unused_unsafe)] // safe in newer compilers, but for the loads
+        // SAFETY: the target has AVX2, and the two loads of four words each are the line.
+        unsafe {
+            let half = |from: usize| {
+                debug_assert!(from + 4 <= line.len());
+                let words = _mm256_loadu_si256(line.as_ptr().add(from).cast());
+                let kept = _mm256_and_si256(words, _mm256_set1_epi64x(mask as i64));
+                let equal = _mm256_cmpeq_epi64(kept, _mm256_set1_epi64x(value as i64));
+                _mm256_movemask_pd(_mm256_castsi256_pd(equal)) as u32
+            };
+            half(0) | half(4) << 4
+        }
+    }
+    #[cfg(not(target_feature = "avx2"))]
+    line.iter().enumerate().fold(0, |bits, (i, word)| bits | u32::from(word & mask == value) << i)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +136,7 @@ mod tests {
                     _ => None,
                 };
                 assert_eq!(printable_len(&field), len, "byte {byte} at {place}");
+                assert_eq!(is_padded_text(&field), len.is_some(), "byte {byte} at {place}");
             }
         }
     }
@@ -82,9 +147,26 @@ mod tests {
             let mut field = [0u8; 36];
             field[..len].fill(b'a');
             assert_eq!(printable_len(&field), Some(len));
+            assert_eq!(is_padded_text(&field), len != 0);
             assert!(is_printable(&field[..len]));
+            for after in len + 1..36 {
+                let mut torn = field;
+                torn[after] = b'a';
+                assert!(!is_padded_text(&torn), "text at {after} behind a zero at {len}");
+            }
         }
         assert_eq!(printable_len(b"ab\0c"), None);
         assert_eq!(printable_len(b"\0a"), None);
+    }
+
+    #[test]
+    fn equal_words_are_found_at_every_place_under_the_mask() {
+        for place in 0..8 {
+            let mut line = [7u64 << 28 | 5; 8];
+            line[place] = 9 << 28 | 6;
+            assert_eq!(words_equal(&line, !0 << 28, 9 << 28), 1 << place);
+            assert_eq!(words_equal(&line, !0, 9 << 28), 0);
+            assert_eq!(words_equal(&line, !0, 7 << 28 | 5), 0xff & !(1 << place));
+        }
     }
 }

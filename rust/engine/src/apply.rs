@@ -545,9 +545,16 @@ impl Engine {
         if let Some(fill) = fill {
             let ledger = &mut self.ledgers[pair];
             position::book(row, ledger, buy, fill.qty, fill.px, fill.fee);
+            let new = (row.gross(), row.worst_long(), row.worst_short());
+            return self.move_sums(account_id, factor, old, new);
         }
-        let new = (row.gross(), row.worst_long(), row.worst_short());
-        self.move_sums(account_id, factor, old, new);
+        // Without a fill the other side stays as it is.
+        let (was, is) = if buy { (old.1, row.worst_long()) } else { (old.2, row.worst_short()) };
+        let gross = row.gross();
+        let account = &mut self.accounts[account_id as usize];
+        let side = if buy { &mut account.worst_long } else { &mut account.worst_short };
+        *side += factor.micro(is) - factor.micro(was);
+        account.gross += factor.micro(gross) - factor.micro(old.0);
     }
 
     #[inline]

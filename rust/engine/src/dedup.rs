@@ -9,6 +9,7 @@
 //!  row    (64 B): cl_ord_id 36, session 2, verdict 2, order_seq 8, time 8, body_hash 8
 //! ```
 
+use crate::number::{KEYS, fold};
 use arch::Table;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -39,10 +40,25 @@ const OVERFLOW: usize = 7;
 #[repr(C, align(64))]
 struct Bucket([u64; 8]);
 
-/// Hash of an id within its session: xxh3 of the 36 bytes, seeded by the session.
+impl Bucket {
+    #[inline(always)]
+    fn first_free(&self) -> Option<usize> {
+        let free = arch::words_equal(&self.0, !0, 0) & ((1 << OVERFLOW) - 1);
+        (free != 0).then_some(free.trailing_zeros() as usize)
+    }
+}
+
+/// Hash of an id within its session: folded products of its words. Not a secret: who floods one
+/// bucket on purpose has the ids of his own session refused.
 #[inline]
 pub fn id_hash(cl_ord_id: &[u8; 36], session_id: u16) -> u64 {
-    xxhash_rust::xxh3::xxh3_64_with_seed(cl_ord_id, session_id as u64)
+    let word = |at: usize| {
+        u64::from_le_bytes(cl_ord_id[at..at + 8].try_into().expect("8 bytes")) ^ KEYS[at / 8]
+    };
+    let tail = u32::from_le_bytes(cl_ord_id[32..].try_into().expect("4 bytes"));
+    let tail = (u64::from(tail) << 16 | u64::from(session_id)) ^ KEYS[4];
+    let sum = fold(word(0), word(8)) ^ fold(word(16), word(24)).rotate_left(29);
+    fold(sum ^ tail, KEYS[5])
 }
 
 /// The id table.
@@ -87,11 +103,8 @@ impl Dedup {
 
     #[inline(always)]
     fn match_bits(bucket: &Bucket, tag: u64) -> u32 {
-        let mut bits = 0;
-        for i in 0..OVERFLOW {
-            bits |= u32::from(bucket.0[i] & !ROW_MASK == tag) << i;
-        }
-        bits
+        // The overflow count takes part, so that whole lines are compared: its tag is 0.
+        arch::words_equal(&bucket.0, !ROW_MASK, tag)
     }
 
     #[inline]
@@ -151,7 +164,7 @@ impl Dedup {
     #[inline]
     pub fn has_room(&self, hash: u64) -> bool {
         let (first, second, _) = self.places(hash);
-        let free = |place: usize| self.buckets[place].0[..OVERFLOW].contains(&0);
+        let free = |place: usize| self.buckets[place].first_free().is_some();
         // One row is kept for the move of a live id.
         self.len() + 1 < self.capacity() && (free(first) || free(second))
     }
@@ -171,12 +184,13 @@ impl Dedup {
     fn link(&mut self, hash: u64, index: u32) {
         let (first, second, tag) = self.places(hash);
         let entry = tag | index as u64;
-        if let Some(free) = self.buckets[first].0[..OVERFLOW].iter().position(|&e| e == 0) {
-            self.buckets[first].0[free] = entry;
+        let bucket = &mut self.buckets[first];
+        if let Some(free) = bucket.first_free() {
+            bucket.0[free] = entry;
             return;
         }
-        self.buckets[first].0[OVERFLOW] += 1;
-        let free = self.buckets[second].0[..OVERFLOW].iter().position(|&e| e == 0);
+        bucket.0[OVERFLOW] += 1;
+        let free = self.buckets[second].first_free();
         self.buckets[second].0[free.expect("has_room was asked")] = entry;
     }
 

@@ -48,11 +48,18 @@ fn at<T>(table: &[T], id: usize) -> &T {
     &table[if id < table.len() { id } else { 0 }]
 }
 
-/// xxh3 of a command's payload: the body that a repeated id must match.
+/// Hash of a command's payload: the body that a repeated id must match.
 #[inline(always)]
 pub(crate) fn body_hash(record: &[u8; 128]) -> u64 {
-    let body: &[u8; 96] = record[32..].try_into().expect("96 bytes");
-    xxhash_rust::xxh3::xxh3_64(body)
+    let words: &[[u8; 8]; 16] = zerocopy::transmute_ref!(record);
+    let pair = |at: usize| {
+        let (a, b) = (u64::from_le_bytes(words[at]), u64::from_le_bytes(words[at + 1]));
+        number::fold(a ^ number::KEYS[at % 8], b ^ number::KEYS[at % 8 + 1].rotate_left(at as u32))
+    };
+    // Twelve words behind the header, each pair under keys of its own, so that order counts.
+    let sum = pair(4) ^ pair(6).rotate_left(7) ^ pair(8).rotate_left(14);
+    let sum = sum ^ pair(10).rotate_left(21) ^ pair(12).rotate_left(28) ^ pair(14).rotate_left(35);
+    number::fold(sum ^ number::KEYS[0], number::KEYS[1])
 }
 
 impl Engine {
@@ -97,7 +104,7 @@ impl Engine {
     fn check_identity(&self, cl_ord_id: &[u8; 36], session_id: u16) -> Fails {
         let session = at(&self.sessions, session_id as usize);
         // Empty, longer than its field, or not printable: the key itself is no key.
-        let malformed = !matches!(arch::printable_len(cl_ord_id), Some(1..=36));
+        let malformed = !arch::is_padded_text(cl_ord_id);
         fail(session.defined == 0, Verdict::SessionUnknown)
             | fail(malformed, Verdict::ClOrdIdMalformed)
     }

@@ -50,6 +50,26 @@ impl Divisor {
     }
 }
 
+/// Keys of [`fold`]: the fraction of pi, as Blowfish takes it.
+pub(crate) const KEYS: [u64; 9] = [
+    0x243f_6a88_85a3_08d3,
+    0x1319_8a2e_0370_7344,
+    0xa409_3822_299f_31d0,
+    0x082e_fa98_ec4e_6c89,
+    0x4528_21e6_38d0_1377,
+    0xbe54_66cf_34e9_0c6c,
+    0xc0ac_29b7_c97c_50dd,
+    0x3f84_d5b5_b547_0917,
+    0x9216_d5d9_8979_fb1b,
+];
+
+/// Folded multiplication: both halves of the product, mixed. A hash in a few instructions.
+#[inline(always)]
+pub(crate) const fn fold(a: u64, b: u64) -> u64 {
+    let product = a as u128 * b as u128;
+    product as u64 ^ (product >> 64) as u64
+}
+
 /// Points x units at 1e-18: |price x quantity| the gate and the reports accept, 2e13 points x units.
 pub const POINTS_MAX: i128 = 1 << 104;
 

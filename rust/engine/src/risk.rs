@@ -335,13 +335,18 @@ pub(crate) fn check_exposure(
     let side_new = side_old + points;
     let gross_old = side_old.max(other).max(0);
     let gross_new = side_new.max(other).max(0);
-    let side_delta = factor.micro(side_new) - factor.micro(side_old);
-    let gross_delta = factor.micro(gross_new) - factor.micro(gross_old);
     let side_sum = if buy { account.worst_long } else { account.worst_short };
-    let fails = fail(worst_qty > row.net_qty_max, Verdict::NetQtyLimit)
-        | fail(gross_new > row.gross_points_max, Verdict::InstrumentGrossLimit)
-        | fail(side_sum + side_delta > account.net_max, Verdict::AccountNetLimit)
-        | fail(account.gross + gross_delta > account.gross_max, Verdict::AccountGrossLimit);
+    let mut fails = fail(worst_qty > row.net_qty_max, Verdict::NetQtyLimit)
+        | fail(gross_new > row.gross_points_max, Verdict::InstrumentGrossLimit);
+    // Neither sum grows by more than the order's own value, rounded up twice: far from the limits
+    // one conversion shows that both hold.
+    let grows_max = factor.micro(points.max(0)) + 2;
+    if side_sum + grows_max > account.net_max || account.gross + grows_max > account.gross_max {
+        let side_delta = factor.micro(side_new) - factor.micro(side_old);
+        let gross_delta = factor.micro(gross_new) - factor.micro(gross_old);
+        fails |= fail(side_sum + side_delta > account.net_max, Verdict::AccountNetLimit)
+            | fail(account.gross + gross_delta > account.gross_max, Verdict::AccountGrossLimit);
+    }
     // A change that adds nothing on its side (a replace downwards) is no new risk either.
     if reduces || (qty <= 0 && points <= 0) { 0 } else { fails }
 }
