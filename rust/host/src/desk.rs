@@ -16,6 +16,7 @@ use engine::{Engine, EngineConfig, Log};
 use journal::{DeskDir, DeskLock, NewDesk, Recovered, Ring, RingOptions, RingView};
 use layout::*;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use wire::pylink::{DeskEvent, LinkPhase};
@@ -30,6 +31,8 @@ const BATCH: usize = 128;
 const REPORT_ROOM: u64 = 2 * journal::GROUP_MAX as u64;
 /// Messages that an outbox holds at least.
 const WAITING_MIN: usize = 1 << 16;
+/// Sockets that a sleep watches; those past it are looked at when it ends.
+const FDS_MAX: usize = 96;
 /// Longest sleep of `wait`.
 const SLEEP_MAX_NS: i64 = 50_000_000;
 
@@ -166,7 +169,7 @@ impl Desk {
         let segment_room = journal.segment_room();
         let recovered_events = engine.event_seq();
         let mut desk = Self {
-            log: RingLog { ring, outbox_room: capacity as u64, segment_room },
+            log: RingLog { ring, outbox_room: capacity as u64, waiting: 0, segment_room },
             scratch: Vec::with_capacity(capacity),
             seqs: Vec::with_capacity(options.engine.orders_max),
             buffer: vec![0; READ_SIZE],
@@ -289,11 +292,31 @@ impl Desk {
 
     // Inputs --------------------------------------------------------------------------------------
 
-    /// One input to its end, at the present time.
+    /// One input of the host's own to its end; waits for the journal when the log has no room.
     #[inline]
     pub(crate) fn take(&mut self, input: &Record) -> Verdict {
+        if self.log.ring.room() <= REPORT_ROOM {
+            self.make_room();
+        }
+        self.step(input)
+    }
+
+    /// The host's own events are never refused: they wait until the disk has taken older ones. With a
+    /// failed disk and a full ring the next append asserts: fail-stop (F8).
+    #[cold]
+    fn make_room(&mut self) {
+        while self.log.ring.room() <= REPORT_ROOM && !self.journal.failed() {
+            self.journal.pump();
+            std::thread::yield_now();
+        }
+    }
+
+    /// One input to its end, at the present time.
+    #[inline]
+    fn step(&mut self, input: &Record) -> Verdict {
         let now_ns = self.clock.now_ns();
         self.log.outbox_room = self.outbox.room();
+        self.log.waiting = self.outbox.waiting() as u64;
         let verdict = self.engine.step(input, now_ns, &mut self.log, &mut self.outbox);
         if !self.outbox.retracted.is_empty() {
             self.retract();
@@ -327,7 +350,7 @@ impl Desk {
     pub fn submit(&mut self, record: &Record) -> Verdict {
         if matches!(record.header.kind, NewOrder::KIND..=MassCancel::KIND) {
             let began = arch::tsc();
-            let verdict = self.take(record);
+            let verdict = self.step(record);
             self.decide.add(arch::tsc().wrapping_sub(began));
             return verdict;
         }
@@ -487,6 +510,9 @@ impl Desk {
         let ours = |o: &&engine::Order| o.venue_id == venue_id && !o.is_parent();
         let live = self.engine.live_orders().filter(ours).count() as u32;
         let doubts = self.engine.live_orders().filter(ours).any(Engine::unsure);
+        if !doubts {
+            self.assert_kill();
+        }
         let link = &mut self.links[at];
         let venue_open = link.venue_open.unwrap_or(0);
         if doubts || link.doubts_at_start || venue_open != live {
@@ -501,7 +527,6 @@ impl Desk {
         let venue_has = link.end.next_out() - 1;
         let cancels = link.config.cancel_on_disconnect;
         self.change_link(venue_id, LinkState::Up, cancels, venue_has);
-        self.assert_kill();
         if self.engine.recovering() && self.links.iter().all(|link| link.stage == Stage::Up) {
             self.change_desk(false);
         }
@@ -682,6 +707,9 @@ impl Desk {
         if mono_ns >= self.check_at_ns {
             self.check_at_ns = mono_ns + 1_000_000_000;
             self.check_control_file();
+            if !self.options.lock_step() {
+                self.assert_kill();
+            }
             if let Some(anomaly) = self.clock.check() {
                 self.log_anomaly(anomaly);
             }
@@ -713,21 +741,28 @@ impl Desk {
     }
 
     fn sleep(&self, wait_ns: i64) {
-        let mut fds = Vec::with_capacity(8 + self.links.len());
-        for link in &self.links {
-            if let Some(stream) = &link.stream {
-                let out = !link.end.unsent().is_empty();
-                let flags = if out { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-                fds.push(PollFd::new(stream, flags));
-            }
-        }
-        if let Some(door) = &self.door {
-            door.poll_fds(&mut fds);
-        }
         let timeout =
             Timespec { tv_sec: wait_ns / 1_000_000_000, tv_nsec: wait_ns % 1_000_000_000 };
+        let links = self.links.iter().filter_map(|link| {
+            let out = !link.end.unsent().is_empty();
+            let flags = if out { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
+            Some((link.stream.as_ref()?.as_fd(), flags))
+        });
+        let mut all = links.chain(self.door.iter().flat_map(Door::fds));
+        let Some(first) = all.next() else {
+            let _ = rustix::thread::nanosleep(&timeout);
+            return;
+        };
+        let mut count = 1;
+        let mut fds: [PollFd; FDS_MAX] = std::array::from_fn(|index| {
+            let (fd, flags) = match index {
+                0 => first,
+                _ => all.next().inspect(|_| count += 1).unwrap_or(first),
+            };
+            PollFd::from_borrowed_fd(fd, flags)
+        });
         // An interruption is a waking like any other.
-        let _ = rustix::event::poll(&mut fds, Some(&timeout));
+        let _ = rustix::event::poll(&mut fds[..count], Some(&timeout));
     }
 
     // Lock-step -----------------------------------------------------------------------------------
@@ -810,11 +845,12 @@ impl Desk {
         if self.links.first().is_none_or(|link| link.turn.is_none()) {
             return Ok(()); // the link was lost within the turn; the next one begins anew
         }
+        self.assert_kill();
         if self.engine.asked_count() != 0 {
             self.sweep_on();
         }
         self.journal.flush_for(self.options.tier)?;
-        while !self.held && !self.flush() && self.links[0].flows() {
+        while !self.held && !self.journal.failed() && !self.flush() && self.links[0].flows() {
             self.wait(Duration::from_millis(1));
         }
         self.flush();

@@ -8,11 +8,11 @@ use crate::options::{Doing, HostError, Result, refused};
 use crate::status::quoted;
 use journal::Consumer;
 use layout::{CancelOrder, Entity, MassCancel, NewOrder, Record, ReplaceOrder, Scope, Typed};
-use rustix::event::{EventfdFlags, PollFd, PollFlags};
+use rustix::event::{EventfdFlags, PollFlags};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -76,14 +76,14 @@ impl Door {
         self.conns.iter().filter(|conn| conn.ring.is_some()).count()
     }
 
-    pub(crate) fn poll_fds<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
-        fds.push(PollFd::new(&self.listener, PollFlags::IN));
-        fds.push(PollFd::new(&self.bell, PollFlags::IN));
-        for conn in &self.conns {
+    /// What a sleeping engine is woken by.
+    pub(crate) fn fds(&self) -> impl Iterator<Item = (BorrowedFd<'_>, PollFlags)> {
+        let own = [(self.listener.as_fd(), PollFlags::IN), (self.bell.as_fd(), PollFlags::IN)];
+        own.into_iter().chain(self.conns.iter().map(|conn| {
             let out = !conn.outbox.is_empty();
             let flags = if out { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-            fds.push(PollFd::new(&conn.stream, flags));
-        }
+            (conn.stream.as_fd(), flags)
+        }))
     }
 
     fn accept(&mut self) {

@@ -7,6 +7,7 @@
 use crate::Desk;
 use crate::options::{Result, refused};
 use crate::outbox::creates;
+use engine::order::{CANCEL_ASKED, CANCELING, UNSURE};
 use journal::{ControlFile, ControlState, Sender, Switch, Words};
 use layout::{
     Approval, Control, DroppedUnsent, KillCause, KillMode, Routed, Scope, Typed, control_epoch,
@@ -121,13 +122,25 @@ impl Desk {
         Ok(())
     }
 
-    /// Says to every order that is live under an engaged kill that its cancel is wanted (again): its
-    /// last one may have been lost with the link.
+    /// Asks again for cancels under an engaged kill, until the venue confirms that nothing is open:
+    /// one may have been lost with the link or refused. An event only where an order needs it.
     pub(crate) fn assert_kill(&mut self) {
+        if self.engine.live_count() == 0 || self.engine.asked_count() != 0 {
+            return;
+        }
+        let idle = CANCELING | CANCEL_ASKED | UNSURE;
+        let engine = &self.engine;
+        let stopped = |o: &engine::Order| {
+            let mode = engine.mode_of(o);
+            mode >= KillMode::CancelOnly.code() && mode < KillMode::Halt.code()
+        };
+        if !engine.live_orders().any(|o| o.flight & idle == 0 && stopped(o)) {
+            return;
+        }
         let epoch = self.engine.control_epoch();
         for (scope, id, mode) in self.engaged() {
-            if mode >= KillMode::CancelOnly && self.engine.live_count() > 0 {
-                self.take(control(scope, id, mode, epoch, KillCause::Restart).as_record());
+            if mode == KillMode::CancelOnly {
+                self.take(control(scope, id, mode, epoch, KillCause::Automatic).as_record());
             }
         }
     }
@@ -222,23 +235,31 @@ impl Desk {
         debug_assert!(verdict == layout::Verdict::Accepted, "{verdict:?} {routed:?}");
     }
 
-    fn publish_seen(&mut self, epoch: u64) {
+    /// What was handed over so far, into the rows: before every word a killer may take for an answer.
+    fn tell_sent(&self) {
         let Some(sender) = &self.kill.sender else { return };
-        let mut unsent = 0;
+        let (mut last_out, mut unsent) = (0, 0);
         for link in &self.links {
             let bytes = link.end.unsent().len() as u64;
-            unsent += bytes;
+            (last_out, unsent) = (link.last_out.max(last_out), unsent + bytes);
             if let Some(sender) = &link.sender {
                 sender.set_sent(link.last_out.into(), bytes);
-                sender.publish_seen(epoch);
             }
         }
-        sender.set_sent(self.links.iter().map(|l| l.last_out).max().unwrap_or(0).into(), unsent);
-        sender.publish_seen(epoch);
+        sender.set_sent(last_out.into(), unsent);
+    }
+
+    fn publish_seen(&mut self, epoch: u64) {
+        self.tell_sent();
+        let links = self.links.iter().filter_map(|link| link.sender.as_ref());
+        for sender in links.chain(&self.kill.sender) {
+            sender.publish_seen(epoch);
+        }
     }
 
     /// Before sleeping: all rows parked. False: a kill came in between; do not sleep.
     pub(crate) fn park(&mut self) -> bool {
+        self.tell_sent(); // a parked sender is an answer too
         let links = self.links.iter().filter_map(|link| link.sender.as_ref());
         let mut same = true;
         for sender in self.kill.sender.iter().chain(links) {

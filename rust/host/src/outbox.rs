@@ -17,6 +17,8 @@ pub(crate) struct RingLog {
     pub ring: Ring,
     /// Messages that still fit in the fullest outbox.
     pub outbox_room: u64,
+    /// Messages that wait: each keeps one record free for the event that would end it unsent.
+    pub waiting: u64,
     /// Records that fit in the segments that are ready; `u64::MAX` while the disk has room.
     pub segment_room: Arc<AtomicU64>,
 }
@@ -42,7 +44,8 @@ impl Log for RingLog {
     fn room(&self) -> u64 {
         // Relaxed: a bound that the reserve makes coarse anyway.
         let segments = self.segment_room.load(Ordering::Relaxed);
-        self.ring.room().min(self.outbox_room).min(segments)
+        let room = self.ring.room().min(segments).saturating_sub(self.waiting);
+        room.min(self.outbox_room)
     }
 }
 
