@@ -321,4 +321,21 @@ mod tests {
             Some(2)
         );
     }
+
+    #[test]
+    fn a_hash_alone_never_merges_two_ids_or_two_sessions() {
+        let mut dedup = Dedup::new(16).unwrap();
+        let row = |cl_ord_id, session_id| IdRow {
+            cl_ord_id,
+            session_id,
+            verdict: 0,
+            order_seq: 1,
+            time_ns: 0,
+            body_hash: 0,
+        };
+        let hash = id_hash(&key(1), 1);
+        dedup.insert(hash, row(key(2), 1)); // as if both ids had this hash
+        dedup.insert(hash, row(key(1), 2));
+        assert_eq!(dedup.find(hash, 1, &key(1)), None);
+    }
 }

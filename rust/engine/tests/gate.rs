@@ -482,3 +482,21 @@ fn a_currency_without_a_rate_or_with_a_stale_one_refuses() {
     assert_eq!(desk.submit(&order), Verdict::RateStale);
     assert_eq!((desk.refusal().value, desk.refusal().bound), (61, 60));
 }
+
+#[test]
+fn a_refusal_takes_its_id_and_is_told_again_when_its_cause_is_gone() {
+    let mut desk = TestDesk::open();
+    desk.kill(Scope::Desk, 0, KillMode::CancelOnly);
+    let order = TestDesk::new_order("a", Side::Buy, 1, e9(100));
+    assert_eq!(desk.submit(&order), Verdict::Killed);
+    desk.kill(Scope::Desk, 0, KillMode::Open);
+    assert_eq!(desk.submit(&order), Verdict::Killed, "the recorded refusal");
+    assert!(desk.sent.0.is_empty());
+    // One before the duplicate check leaves the id free.
+    let mut foreign = TestDesk::new_order("b", Side::Buy, 1, e9(100));
+    (foreign.session_id, foreign.account_id) = (2, 1);
+    assert_eq!(desk.submit(&foreign), Verdict::AccountNotEntitled);
+    foreign.account_id = 2;
+    assert_eq!(desk.submit(&foreign), Verdict::Accepted);
+    desk.assert_replay_equals();
+}
