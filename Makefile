@@ -1,7 +1,7 @@
 # Every target does its own set-up: Python >= 3.11, Rust >= 1.85 and a C compiler are enough.
 # `make demo` and `make test` are the two to know; ARGS passes options on (make demo ARGS=--json).
 
-.PHONY: test demo check bench build emit clean
+.PHONY: test demo check bench verify interop build emit clean
 .DEFAULT_GOAL := test
 
 test: ## everything, ends with pytest's summary line
@@ -15,6 +15,12 @@ check: ## the quick loop of a developer
 
 bench: build ## the latency cases, one line each
 	@.venv/bin/pyoms bench $(ARGS)
+
+verify: build ## long campaigns, VERIFY_MINUTES (20), one JSON object each, goes on where it stopped
+	@tools/verify
+
+interop: build ## against other people's libraries
+	@.venv/bin/pytest -m interop $(ARGS)
 
 build: ## .venv with both distributions built from this tree
 	@tools/build

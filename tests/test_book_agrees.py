@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DAY = "esh4-glbx-mdp3-20231225.mbo.dbn.zst"
 
 
+@pytest.mark.interop  # the model reads the file with databento-dbn
 def test_best_prices_sizes_and_counts_agree_at_every_record_flagged_last():
     data = Path(os.environ.get("PYOMS_DATA", ROOT.parent / "shared" / "data")) / DAY
     if not data.exists():
