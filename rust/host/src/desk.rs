@@ -328,7 +328,8 @@ impl Desk {
     #[cold]
     pub(crate) fn retract(&mut self) {
         while let Some((link, order_seq)) = self.outbox.retracted.pop() {
-            let mut dropped = Vec::new();
+            let mut dropped = std::mem::take(&mut self.scratch);
+            dropped.clear();
             self.outbox.queues[link].retain(|routed| {
                 let ours = routed.header.order_seq == order_seq;
                 if ours {
@@ -339,6 +340,7 @@ impl Desk {
             for routed in &dropped {
                 self.drop_unsent(routed, 0);
             }
+            self.scratch = dropped;
         }
     }
 

@@ -170,3 +170,42 @@ fn numbers_that_a_power_loss_took_back_are_never_given_again() {
     assert_eq!(venue.server().witness().counters.duplicate_sends, 0);
     assert_eq!(replayed_hash(&dir.desk()), desk.engine().state_hash());
 }
+
+const CHILD: &str = "PYOMS_TEST_CRASH_DIR";
+
+/// The desk of the next test, in a process of its own; alone it does nothing.
+#[test]
+fn child_that_kills_itself() {
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    let dir = std::mem::ManuallyDrop::new(Dir(path.into()));
+    let options = host::DeskOptions { crash_at_seq: Some(400), ..lock_step(&dir, false) };
+    let mut desk = Desk::open(options).expect("a desk");
+    setup(&mut desk);
+    run(&mut desk, &mut Flow::new(8, 10_000), |_| false);
+    unreachable!("it dies before the day ends");
+}
+
+#[test]
+fn a_real_sigkill_between_append_and_send_leaves_an_order_logged_and_never_sent() {
+    use std::os::unix::process::ExitStatusExt;
+    let dir = Dir::new("sigkill");
+    let venue = Venue::start(&dir, venue_config(8), tape(8, 400, 20_000_000));
+    let exe = std::env::current_exe().expect("ourselves");
+    let mut child = std::process::Command::new(exe);
+    child.args(["--exact", "child_that_kills_itself"]).env(CHILD, &dir.0);
+    let ended = child.stdout(std::process::Stdio::null()).status().expect("it ran");
+    assert_eq!(ended.signal(), Some(9));
+    let mut desk = Desk::open(lock_step(&dir, false)).expect("a desk again");
+    let log = journal::open_log(&journal::DeskDir::open(dir.desk()).expect("the desk"));
+    let log = log.expect("the log");
+    let last = |record: &&Record| Routed::from_record(record).is_some();
+    let unsent = log.slices().flatten().filter(last).last().expect("a message");
+    assert!(unsent.header.event_seq >= 400, "it died at the first new order past the mark");
+    let order_seq = unsent.header.order_seq;
+    let status = |desk: &Desk| desk.engine().order(order_seq).map(|o| o.ord_status());
+    assert_eq!(status(&desk), Some(OrdStatus::Unknown));
+    run(&mut desk, &mut Flow::new(9, 100), |_| false);
+    assert_eq!(status(&desk), Some(OrdStatus::Rejected), "never received, never sent again");
+    agree(&desk, &venue);
+    assert_eq!(replayed_hash(&dir.desk()), desk.engine().state_hash());
+}
