@@ -171,7 +171,7 @@ pub struct SenderInfo {
     pub venue_id: u32,
     /// Epoch it has acted on.
     pub seen_epoch: u64,
-    /// Order-creating messages it has handed over.
+    /// `link_seq` of the last message it has handed over on its venue's link.
     pub sent_seq: u64,
     /// Bytes still in its socket buffers.
     pub unsent_bytes: u64,
@@ -587,8 +587,8 @@ impl Sender {
         self.word_at(offset_of!(ControlSender, seen_epoch)).store(epoch, Ordering::Release);
     }
 
-    /// Says how many order-creating messages have been handed over and what is still in the sockets;
-    /// called before `publish_seen`.
+    /// Says up to which `link_seq` messages have been handed over and what is still in the buffers;
+    /// called before `publish_seen` and before `park`, since either may be taken for the answer.
     #[inline]
     pub fn set_sent(&self, sent_seq: u64, unsent_bytes: u64) {
         // Relaxed; published by the Release of `publish_seen`.

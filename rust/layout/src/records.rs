@@ -606,7 +606,7 @@ record! {
         4 state: u32, "0 free, 1 running, 2 parked";
         8 start_time: u64, "start time of the process, clock ticks since boot";
         16 seen_epoch: u64, "epoch it has acted on, stored with Release";
-        24 sent_seq: u64, "order-creating messages it has handed over so far";
+        24 sent_seq: u64, "link_seq of the last message it has handed over on its venue's link";
         32 unsent_bytes: u64, "bytes still in its socket buffers";
         40 venue_id: u32, "venue it serves, 0 for all";
         44 reserved: [u8; 20], "zero";
