@@ -127,14 +127,12 @@ fn python() -> String {
             if field.ty == "Header" {
                 let header = TABLES.iter().find(|t| t.snake == "header").expect("a header");
                 for inner in header.fields {
-                    writeln!(
-                        out,
-                        "            (\"{}\", {}, {}),",
-                        inner.name,
-                        numpy_type(inner),
-                        inner.offset
-                    )
-                    .unwrap();
+                    // A payload field of the same name is the one people mean; numpy wants two names.
+                    let taken = table.fields.iter().any(|field| field.name == inner.name);
+                    let prefix = if taken { "header_" } else { "" };
+                    let (name, at) = (inner.name, inner.offset);
+                    let ty = numpy_type(inner);
+                    writeln!(out, "            (\"{prefix}{name}\", {ty}, {at}),").unwrap();
                 }
             } else {
                 writeln!(
