@@ -41,3 +41,76 @@ class ConfigError(OmsError):
         self.problem, self.file, self.line, self.key = problem, file, line, key
         place = f"{file}:{line}" if line else file
         super().__init__(": ".join(part for part in (place, key, problem) if part))
+
+
+class EngineError(OmsError):
+    """An engine could not be made, or does not take what it was given."""
+
+    code = "engine"
+
+
+class DeskError(OmsError):
+    """A desk could not be opened or cannot go on."""
+
+    code = "desk"
+
+
+class JournalError(OmsError):
+    """A log, ring or control file that is missing, damaged or of another build."""
+
+    code = "journal"
+
+
+class ReplayError(OmsError):
+    """A replay that cannot be made as asked."""
+
+    code = "replay"
+
+
+class TapeError(OmsError):
+    """A recording that cannot be read."""
+
+    code = "tape"
+
+
+class VenueError(OmsError):
+    """A simulated venue that cannot be made or go on."""
+
+    code = "venue"
+
+
+class ClientError(OmsError):
+    """A client that cannot reach its desk, or whose ring is full."""
+
+    code = "client"
+    exit_code = 3
+
+
+class UnknownNameError(OmsError, KeyError):
+    """A name that the desk has not defined."""
+
+    code = "unknown_name"
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class LappedError(OmsError):
+    """The writer of the log has overtaken a view or a reader.
+
+    Parameters
+    ----------
+    next_seq : int
+        The record that was wanted.
+    oldest_seq : int
+        The oldest one that is there; earlier ones are in the segments.
+    """
+
+    code = "lapped"
+
+    def __init__(self, next_seq: int, oldest_seq: int) -> None:
+        self.next_seq, self.oldest_seq = next_seq, oldest_seq
+        super().__init__(
+            f"lapped: event {next_seq} was asked for, the ring begins at {oldest_seq}; "
+            "read the segments up to there"
+        )

@@ -17,6 +17,13 @@ from pyoms_core.layout import ONE
 FIXED_MAX = 2**63 - 1
 """Largest magnitude either way; -2**63 means "no price" in records."""
 
+
+class Fixed(int):
+    """An integer that is fixed point at 1e-9 already: ``Fixed(250_000_000)`` is 0.25."""
+
+    __slots__ = ()
+
+
 _DECIMAL = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]+))?", re.ASCII)
 _BOUND = "9223372036.854775807"
 
@@ -27,7 +34,7 @@ def to_fixed(number: str | int | Decimal, what: str = "number") -> int:
     Parameters
     ----------
     number : str, int or Decimal
-        ``"104.25"``, ``-3``; no exponent, no spaces, no separators, at most nine decimals.
+        ``"104.25"``, ``-3``; a :class:`Fixed` is taken as it is; no exponent, no spaces, no separators, at most nine decimals.
     what : str
         The thing, for the message.
 
@@ -42,6 +49,10 @@ def to_fixed(number: str | int | Decimal, what: str = "number") -> int:
         For floats (they are not exact), NaN and infinity, a tenth decimal even if it is zero, and
         anything out of range; it names the value and the bound.
     """
+    if isinstance(number, Fixed):
+        if abs(number) > FIXED_MAX:
+            raise NumberError(f"{what} Fixed({int(number)}) is not within ±{FIXED_MAX}")
+        return int(number)
     if isinstance(number, bool) or not isinstance(number, (str, int, Decimal)):
         raise NumberError(
             f"{what} {number!r} is a {type(number).__name__}: give a decimal string or an integer"

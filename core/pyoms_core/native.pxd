@@ -3,10 +3,11 @@
 from cpython.pycapsule cimport PyCapsule_Import
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from pyoms_core.layout cimport LAYOUT_HASH
+from pyoms_core.layout cimport new_order_t, record_t
 
 cdef extern from *:
     """
-    #define PYOMS_TABLE_HASH 0x33c403a6f2a5eabbULL
+    #define PYOMS_TABLE_HASH 0x84cde1d480aa9e4eULL
     """
     const uint64_t TABLE_HASH "PYOMS_TABLE_HASH"
 
@@ -17,6 +18,15 @@ cdef struct native_api_t:
     uint64_t table_hash
     uint64_t reserved
     uint64_t (*probe)(uint64_t) noexcept nogil
+    int32_t (*port_submit)(const void*, record_t*, uint64_t*) noexcept nogil
+    int64_t (*port_submit_many)(const void*, const new_order_t*, size_t, uint16_t*, uint64_t*) noexcept nogil
+    int64_t (*port_now)(const void*) noexcept nogil
+    int32_t (*port_quote)(const void*, uint32_t, int64_t*) noexcept nogil
+    int64_t (*tape_poll)(const void*, size_t, uint64_t*, const record_t**) noexcept nogil
+    uint64_t (*tape_oldest)(const void*) noexcept nogil
+    int32_t (*tape_seek)(const void*, uint64_t) noexcept nogil
+    int32_t (*tape_memory)(const void*, const record_t**, uint64_t*, uint64_t*) noexcept nogil
+    uint64_t (*log_run)(const void*, size_t, uint64_t*, const record_t**) noexcept nogil
 
 
 cdef inline const native_api_t* native_api() except NULL:

@@ -1,0 +1,684 @@
+"""The inline engine for people: names and decimals in, verdicts and dicts out.
+
+Called by research, tests and backtests (`Engine`, tier memory) and, through the same verbs, by a
+desk (`pyoms.oms.Desk`); one thread at a time. What must stay true: no rule of the gate is here, a
+refusal is a value and never an exception, and a number that fixed point cannot hold is never sent.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import pyoms_native
+from pyoms.errors import EngineError, NumberError, UnknownNameError
+from pyoms.numbers import Fixed, to_fixed, to_text
+from pyoms.tape import Tape
+from pyoms_core import dispatch, layout
+from pyoms_core.gate import Gate
+from pyoms_core.layout import CODES, KINDS, NAMES, NO_PRICE, ONE, TAG_PARENT
+
+UNLIMITED = 2**63 - 1
+"""A limit row's value for "no limit"."""
+
+Number = str | int | Decimal | float
+"""What a price or quantity may be given as; an int counts whole units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The gate's answer to one command; true when accepted, its text is the sentence."""
+
+    code: int
+    order_seq: int = 0
+    command_seq: int = 0
+    value: int = 0
+    bound: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the verdict, ``accepted`` or why not."""
+        return NAMES["verdict"].get(self.code, str(self.code))
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the command was accepted."""
+        return self.code == 0
+
+    @property
+    def sentence(self) -> str:
+        """What a trader reads, numbers filled in."""
+        return dispatch.sentence(self.code, self.value, self.bound)
+
+    def __bool__(self) -> bool:
+        return self.code == 0
+
+    def __str__(self) -> str:
+        return self.sentence
+
+
+def fixed(number: Number, what: str) -> int:
+    """Turn a number into fixed point; a float only if its shortest text is exact at 1e-9."""
+    if isinstance(number, float):
+        if not math.isfinite(number):
+            raise NumberError(f"{what} {number} is not a number within ±9223372036.854775807")
+        number = Decimal(repr(number))
+    return to_fixed(number, what)
+
+
+def code_of(enumeration: str, name: str | int) -> int:
+    """Give the code of a name; EngineError names what is allowed."""
+    if isinstance(name, int):
+        return name
+    found = CODES[enumeration].get(name)
+    if found is None:
+        allowed = ", ".join(CODES[enumeration])
+        raise EngineError(f"{enumeration} {name!r} is not one of {allowed}")
+    return found.code
+
+
+def record(kind: str, **fields: Any) -> bytes:
+    """Make the 128 bytes of a record from its fields; texts may be str."""
+    row = np.zeros(1, dtype=layout.dtype(kind))
+    row["kind"] = KINDS[kind]
+    for field, value in fields.items():
+        row[field] = value
+    return row.tobytes()
+
+
+class Oms:
+    """The verbs over one engine or desk: define, submit, cancel, replace, look.
+
+    Names become numbers here, once, by what the engine has defined.
+    """
+
+    def __init__(self, core: pyoms_native.Port) -> None:
+        self.core = core
+        self.session = ""
+        self.account = ""
+        self._ids: dict[tuple[str, str], int] = {}
+        self._gates: dict[tuple[int, ...], Gate] = {}
+        self._count = itertools.count(1)
+        self._epoch = 0
+
+    # Names -----------------------------------------------------------------------------------
+
+    def id_of(self, entity: str, name: str | int) -> int:
+        """Give the number of a name; UnknownNameError if the engine has none."""
+        if isinstance(name, int):
+            return name
+        found = self._ids.get((entity, name))
+        if found is None:
+            found = self.core.id_of(CODES["entity"][entity].code, name)
+            if found is None:
+                known = [d["name"] for d in self.core.definitions() if d["entity"] == entity]
+                told = ", ".join(known[:8]) or "none"
+                raise UnknownNameError(f"{entity} {name!r} is not defined; there are {told}")
+            self._ids[entity, name] = found
+        return found
+
+    def names(self, entity: str) -> dict[int, str]:
+        """Give number -> name of all definitions of an entity."""
+        return {d["id"]: d["name"] for d in self.core.definitions() if d["entity"] == entity}
+
+    def take(self, kind: str, **fields: Any) -> None:
+        """Take one fact of the host; EngineError with the sentence when it is refused."""
+        self.take_record(record(kind, **fields))
+
+    def take_record(self, row: bytes) -> None:
+        """Take one fact as its 128 bytes; EngineError with the sentence when it is refused."""
+        code = self.core.step(row)
+        if code:
+            kind = layout.KIND_NAMES.get(int.from_bytes(row[24:26], "little"), "?")
+            raise EngineError(f"{kind}: {NAMES['verdict'].get(code, code)}")
+
+    def define(self, entity: str, name: str, **fields: Any) -> int:
+        """Give a name its number, once; the same name again keeps it."""
+        if not name or len(name) > 36 or not name.isascii() or not name.isprintable():
+            raise EngineError(f"{entity} name {name!r}: 1 to 36 printable ASCII characters")
+        self.take("definition", entity=CODES["entity"][entity].code, name=name.encode(), **fields)
+        return self.id_of(entity, name)
+
+    # Commands ----------------------------------------------------------------------------------
+
+    def gate(
+        self,
+        instrument: str | int,
+        *,
+        account: str | int | None = None,
+        session: str | int | None = None,
+        strategy: str | int = 0,
+        venue: str | int = 0,
+        ord_type: str | int = "limit",
+        time_in_force: str | int = "day",
+    ) -> Gate:
+        """Bind who trades what once; the gate's own ``submit`` is the quick way in."""
+        key = (
+            self.id_of("instrument", instrument),
+            self.id_of("account", self.account if account is None else account),
+            self.id_of("session", self.session if session is None else session),
+            self.id_of("strategy", strategy),
+            self.id_of("venue", venue),
+            code_of("ord_type", ord_type),
+            code_of("time_in_force", time_in_force),
+        )
+        gate = self._gates.get(key)
+        if gate is None:
+            gate = self._gates[key] = Gate(
+                self.core,
+                instrument_id=key[0],
+                account_id=key[1],
+                session_id=key[2],
+                strategy_id=key[3],
+                venue_id=key[4],
+                ord_type=key[5],
+                time_in_force=key[6],
+            )
+        return gate
+
+    def next_id(self) -> str:
+        """Make a client id that this log has not seen from here: epoch and count."""
+        if not self._epoch:
+            self._epoch = self.core.counters()["epoch"]
+        return f"{self._epoch}.{next(self._count)}"
+
+    def submit(
+        self,
+        instrument: str | int,
+        side: str | int,
+        qty: Number,
+        price: Number | None = None,
+        *,
+        cl_ord_id: str | None = None,
+        parent: int = 0,
+        is_parent: bool = False,
+        **terms: Any,
+    ) -> Verdict:
+        """Submit one new order.
+
+        Parameters
+        ----------
+        instrument, side : str
+            As defined; ``"buy"``, ``"sell"``.
+        qty, price : str, int, Decimal or exact float
+            Whole units for an int; no price makes a market order.
+        cl_ord_id : str
+            ClOrdID(11), 1 to 36 printable ASCII characters; made up when not given.
+        parent : int
+            Number of the parent this is a child of.
+        **terms
+            ``account``, ``session``, ``strategy``, ``venue``, ``ord_type``, ``time_in_force``.
+        """
+        if price is None:
+            terms.setdefault("ord_type", "market")
+        gate = self.gate(instrument, **terms)
+        code = gate.submit(
+            self.next_id() if cl_ord_id is None else cl_ord_id,
+            code_of("side", side),
+            0 if price is None else fixed(price, "price"),
+            fixed(qty, "order_qty"),
+            parent,
+            is_parent,
+        )
+        return self._verdict(code, gate)
+
+    def cancel(
+        self, order: int | str, *, cl_ord_id: str | None = None, session: str | int | None = None
+    ) -> Verdict:
+        """Cancel an order, by our number or by its client id."""
+        gate = self._session_gate(session)
+        own = self.next_id() if cl_ord_id is None else cl_ord_id
+        if isinstance(order, str):
+            return self._verdict(gate.cancel(own, 0, order), gate)
+        return self._verdict(gate.cancel(own, order), gate)
+
+    def replace(
+        self,
+        order: int | str,
+        *,
+        price: Number,
+        qty: Number,
+        cl_ord_id: str | None = None,
+        session: str | int | None = None,
+    ) -> Verdict:
+        """Replace price and total quantity of an order."""
+        gate = self._session_gate(session)
+        own = self.next_id() if cl_ord_id is None else cl_ord_id
+        terms = (fixed(price, "price"), fixed(qty, "order_qty"))
+        if isinstance(order, str):
+            return self._verdict(gate.replace(own, *terms, 0, order), gate)
+        return self._verdict(gate.replace(own, *terms, order), gate)
+
+    def mass_cancel(
+        self,
+        *,
+        account: str | int = 0,
+        instrument: str | int = 0,
+        strategy: str | int = 0,
+        venue: str | int = 0,
+        of_session: str | int = 0,
+        side: str | int = 0,
+        session: str | int | None = None,
+        cl_ord_id: str | None = None,
+    ) -> Verdict:
+        """Cancel every live order that matches all scopes named."""
+        gate = self._session_gate(session)
+        row = record(
+            "mass_cancel",
+            cl_ord_id=(self.next_id() if cl_ord_id is None else cl_ord_id).encode(),
+            account_id=self.id_of("account", account),
+            instrument_id=self.id_of("instrument", instrument),
+            session_id=self.id_of("session", self.session if session is None else session),
+            of_session_id=self.id_of("session", of_session),
+            strategy_id=self.id_of("strategy", strategy),
+            venue_id=self.id_of("venue", venue),
+            side=code_of("side", side),
+        )
+        return self._verdict(gate.command(row), gate)
+
+    def blank_orders(self, count: int, instrument: str | int, **terms: Any) -> npt.NDArray[np.void]:
+        """Make an array of new orders on the given terms: fill in ids, sides, prices, quantities."""
+        rows = np.zeros(count, dtype=layout.dtype("new_order"))
+        rows["kind"] = KINDS["new_order"]
+        rows["instrument_id"] = self.id_of("instrument", instrument)
+        for entity in ("account", "session"):
+            rows[f"{entity}_id"] = self.id_of(entity, terms.get(entity, getattr(self, entity)))
+        rows["strategy_id"] = self.id_of("strategy", terms.get("strategy", 0))
+        rows["ord_type"] = code_of("ord_type", terms.get("ord_type", "limit"))
+        rows["time_in_force"] = code_of("time_in_force", terms.get("time_in_force", "day"))
+        return rows
+
+    def submit_many(
+        self, orders: npt.NDArray[np.void], order_seqs: npt.NDArray[np.uint64] | None = None
+    ) -> npt.NDArray[np.uint16]:
+        """Submit a contiguous array of dtype ``new_order``; the verdict's code of each."""
+        if orders.dtype != layout.dtype("new_order"):
+            raise EngineError(
+                f"orders have dtype {orders.dtype}, needed is layout.dtype('new_order')"
+            )
+        verdicts = np.empty(len(orders), dtype=np.uint16)
+        flat = np.ascontiguousarray(orders).view("u1")
+        self._session_gate(None).submit_many(flat, verdicts, order_seqs)
+        return verdicts
+
+    def _session_gate(self, session: str | int | None) -> Gate:
+        number = self.id_of("session", self.session if session is None else session)
+        key = (0, 0, number)
+        if key not in self._gates:
+            self._gates[key] = Gate(self.core, session_id=number)
+        return self._gates[key]
+
+    def _verdict(self, code: int, gate: Gate) -> Verdict:
+        value = bound = 0
+        if code and gate.event_seq:
+            told = self.core.record(gate.event_seq + 1)
+            if told is not None and told[24:26] == KINDS["refusal"].to_bytes(2, "little"):
+                refusal = dispatch.event(told)
+                value, bound = refusal.__getattr__("value"), refusal.__getattr__("bound")
+        return Verdict(code, gate.order_seq, gate.command_seq, value, bound)
+
+    # To look at --------------------------------------------------------------------------------
+
+    @property
+    def now_ns(self) -> int:
+        """The present time of its clock, UTC ns."""
+        return self.core.now_ns()
+
+    def orders(self, *, live: bool = True) -> list[dict[str, Any]]:
+        """List orders, the live ones or all that are remembered; numbers fixed-point."""
+        names = self.names("instrument")
+        return [o | {"symbol": names.get(o["instrument_id"])} for o in self.core.orders(live=live)]
+
+    def order(self, order_seq: int) -> dict[str, Any] | None:
+        """Look at one order."""
+        return self.core.order(order_seq)
+
+    def positions(self) -> list[dict[str, Any]]:
+        """List positions: ``net_qty`` fixed-point, money as exact decimal text in its currency."""
+        instruments, accounts = self.names("instrument"), self.names("account")
+        rows = []
+        for row in self.core.positions():
+            rows.append(
+                row
+                | valued(row)
+                | {
+                    "symbol": instruments.get(row["instrument_id"]),
+                    "account": accounts.get(row["account_id"]),
+                }
+            )
+        return rows
+
+    def position(self, account: str | int, instrument: str | int) -> dict[str, Any]:
+        """Look at one position."""
+        row = self.core.position(
+            self.id_of("account", account), self.id_of("instrument", instrument)
+        )
+        return row | valued(row)
+
+    def quote_of(self, instrument: str | int) -> dict[str, int | None]:
+        """Best bid and offer as the gate sees them, fixed-point; None for none."""
+        bid_px, bid_qty, ask_px, ask_qty, time_ns = self.core.quote(
+            self.id_of("instrument", instrument)
+        )
+        return {
+            "bid_px": None if bid_px == NO_PRICE else bid_px,
+            "bid_qty": bid_qty,
+            "ask_px": None if ask_px == NO_PRICE else ask_px,
+            "ask_qty": ask_qty,
+            "time_ns": time_ns,
+        }
+
+    def book(
+        self, instrument: str | int, depth: int = 10
+    ) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]] | None:
+        """L2: bids and offers as (price, size, orders), best first; None without such data."""
+        return self.core.book_levels(self.id_of("instrument", instrument), depth)
+
+    def book_orders(
+        self, instrument: str | int, depth: int = 100
+    ) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]] | None:
+        """L3: bids and offers as (order_ref, price, size) in trading order."""
+        return self.core.book_orders(self.id_of("instrument", instrument), depth)
+
+    def events(self, from_seq: int = 1) -> Tape:
+        """Read the log in memory from `from_seq` on."""
+        return Tape(self.core.tape(from_seq))
+
+    def state_hash(self) -> int:
+        """Hash of all state that the log folds into."""
+        return self.core.state_hash()
+
+    def counters(self) -> dict[str, int]:
+        """Counters and what the engine says of itself."""
+        return self.core.counters()
+
+
+def valued(row: dict[str, Any]) -> dict[str, str | None]:
+    """Value a position: average price, realised, unrealised at the mid or last, fees, PnL.
+
+    Exact decimals as text; unrealised and PnL are None without a price.
+    """
+    multiplier = Decimal(row["contract_multiplier"]) / ONE
+    points = Decimal(10) ** -18
+    net, open_points = row["net_qty"], row["open_points"]
+    realised = Decimal(row["realised_points"]) * points * multiplier
+    fees = Decimal(row["fees"]) / ONE
+    mark: Decimal | None = None
+    if NO_PRICE not in (row["bid_px"], row["ask_px"]) and row["bid_px"] < row["ask_px"]:
+        mark = Decimal(row["bid_px"] + row["ask_px"]) / 2
+    elif row["last_px"] != NO_PRICE:
+        mark = Decimal(row["last_px"])
+    unrealised = None
+    if mark is not None:
+        unrealised = (mark * net - open_points) * points * multiplier
+    elif net == 0:
+        unrealised = Decimal(0)
+    average = Decimal(open_points) / net / ONE if net else None
+    pnl = None if unrealised is None else realised + unrealised - fees
+    return {
+        "average_px": None if average is None else f"{average:f}",
+        "realised": f"{realised:f}",
+        "unrealised": None if unrealised is None else f"{unrealised:f}",
+        "fees_paid": f"{fees:f}",
+        "pnl": None if pnl is None else f"{pnl:f}",
+    }
+
+
+class Engine(Oms):
+    """An engine in memory on the caller's thread; the caller is the venue.
+
+    It comes with venue SIM (connected, open), session S1 and currency USD, so that ten lines do.
+
+    Parameters
+    ----------
+    now_ns : int, optional
+        Virtual time to begin at; without it the wall clock.
+    ring_slots : int
+        Records of the log that stay readable, a power of two.
+    **capacities : int
+        ``orders_max`` and the like, as in ``[engine]`` of the configuration.
+    """
+
+    def __init__(
+        self, *, now_ns: int | None = None, ring_slots: int = 1 << 16, **capacities: int
+    ) -> None:
+        super().__init__(pyoms_native.Engine(capacities, ring_slots=ring_slots, now_ns=now_ns))
+        self._versions = itertools.count(1)
+        self._exec_ids = itertools.count(1)
+        self.define_currency("USD")
+        self.define_venue("SIM")
+        self.session = "S1"
+        self.define("session", self.session)
+        self.take("desk_state", recovering=0)
+
+    @property
+    def now_ns(self) -> int:
+        """The present time of its clock, UTC ns; set it for virtual time."""
+        return self.core.now_ns()
+
+    @now_ns.setter
+    def now_ns(self, now_ns: int | None) -> None:
+        self.core.set_now_ns(now_ns)
+
+    def define_currency(self, name: str, rate: Number = 1) -> int:
+        """Define a currency and its rate into desk currency."""
+        number = self.define("currency", name)
+        self.take(
+            "rate", currency_id=number, rate=fixed(rate, "rate"), rate_time_ns=self.core.now_ns()
+        )
+        return number
+
+    def define_venue(self, name: str, *, replace_rule: str = "in_flight_counted") -> int:
+        """Define a venue, connected and open."""
+        number = self.define("venue", name, level=code_of("replace_rule", replace_rule))
+        self.take("link_change", venue_id=number, state=code_of("link_state", "up"))
+        self.set_phase(name, "open")
+        return number
+
+    def set_phase(self, venue: str, phase: str) -> None:
+        """Change the market phase of a venue."""
+        self.take(
+            "phase_change", venue_id=self.id_of("venue", venue), phase=code_of("phase", phase)
+        )
+
+    def define_account(
+        self,
+        name: str,
+        *,
+        order_qty_max: Number | None = None,
+        order_notional_max: int | None = None,
+        gross_notional_max: int | None = None,
+        net_notional_max: int | None = None,
+        orders_max: int = 0,
+        window_ms: int = 0,
+    ) -> int:
+        """Define an account and its limits: what is not given is unlimited; the first is the default."""
+        number = self.define("account", name, level=code_of("account_level", "account"))
+        self.account = self.account or name
+
+        def whole(value: int | None) -> int:
+            return UNLIMITED if value is None else value
+
+        self.set_limit(
+            scope=code_of("scope", "account"),
+            account_id=number,
+            orders_max=orders_max,
+            window_ns=window_ms * 1_000_000,
+            order_qty_max=UNLIMITED if order_qty_max is None else fixed(order_qty_max, "limit"),
+            order_notional_max=whole(order_notional_max),
+            net_qty_max=UNLIMITED,
+            gross_notional_max=whole(gross_notional_max),
+            net_notional_max=whole(net_notional_max),
+        )
+        return number
+
+    def limit_position(self, account: str, instrument: str, *, net_qty_max: Number) -> None:
+        """Bound the worst net position of an account in an instrument."""
+        self.set_limit(
+            scope=code_of("scope", "account_instrument"),
+            account_id=self.id_of("account", account),
+            instrument_id=self.id_of("instrument", instrument),
+            order_qty_max=UNLIMITED,
+            order_notional_max=UNLIMITED,
+            net_qty_max=fixed(net_qty_max, "net_qty_max"),
+            gross_notional_max=UNLIMITED,
+            net_notional_max=UNLIMITED,
+        )
+
+    def set_limit(self, **fields: int) -> None:
+        """Put one limit row in force, as the layout names its fields."""
+        version = next(self._versions)
+        self.take("limit_row", limits_version=version, **fields)
+        self.take("limits_activated", limits_version=version, person=b"engine")
+
+    def define_session(self, name: str, account: str = "") -> int:
+        """Define a client session; without an account it may trade them all."""
+        parent = self.id_of("account", account) if account else 0
+        return self.define("session", name, parent_id=parent)
+
+    def define_strategy(self, name: str) -> int:
+        """Define a strategy."""
+        return self.define("strategy", name)
+
+    def define_instrument(
+        self,
+        name: str,
+        *,
+        tick: Number,
+        lot: Number = 1,
+        qty_min: Number | None = None,
+        qty_max: Number = 1_000_000,
+        contract_multiplier: Number = 1,
+        band: int = 20_000,
+        venue: str = "SIM",
+        currency: str = "USD",
+        reference_age_ms_max: int = 60_000,
+        flags: int = 0,
+    ) -> int:
+        """Define an instrument and its terms; `band` is ppm either side of the best prices."""
+        number = self.define("instrument", name)
+        self.take(
+            "instrument_terms",
+            instrument_id=number,
+            venue_id=self.id_of("venue", venue),
+            currency_id=self.id_of("currency", currency),
+            tick=fixed(tick, "tick"),
+            lot=fixed(lot, "lot"),
+            qty_min=fixed(lot if qty_min is None else qty_min, "qty_min"),
+            qty_max=fixed(qty_max, "qty_max"),
+            contract_multiplier=fixed(contract_multiplier, "contract_multiplier"),
+            band=band,
+            reference_age_ms_max=reference_age_ms_max,
+            flags=flags | layout.FLAG_BAND_PPM,
+        )
+        return number
+
+    def quote(
+        self,
+        instrument: str,
+        bid: Number | None,
+        bid_qty: Number,
+        ask: Number | None,
+        ask_qty: Number,
+    ) -> None:
+        """Tell the gate the best bid and offer; None for an empty side."""
+        self.take(
+            "quote",
+            instrument_id=self.id_of("instrument", instrument),
+            bid_px=NO_PRICE if bid is None else fixed(bid, "bid"),
+            bid_qty=fixed(bid_qty, "bid_qty"),
+            ask_px=NO_PRICE if ask is None else fixed(ask, "ask"),
+            ask_qty=fixed(ask_qty, "ask_qty"),
+            transact_time_ns=self.core.now_ns(),
+        )
+
+    def report(
+        self,
+        order_seq: int,
+        exec_type: str,
+        *,
+        last_qty: Number = 0,
+        last_px: Number = 0,
+        exec_id: str | None = None,
+        fee: Number = 0,
+        street_id: str | None = None,
+    ) -> str:
+        """Say a venue's word on an order; what the engine took it for.
+
+        The street id is that of the last message sent for the order, cum and leaves follow from
+        the order and `last_qty`.
+        """
+        order = self.core.order(order_seq)
+        if order is None:
+            raise EngineError(f"order {order_seq} is not remembered")
+        sent = street_id or self._last_street_id(order_seq, order, exec_type)
+        qty = fixed(last_qty, "last_qty")
+        filled = order["cum_qty"] + (qty if exec_type == "trade" else 0)
+        open_qty = max(order["order_qty"] - filled, 0)
+        ends = {
+            "trade": "filled" if open_qty == 0 else "partially_filled",
+            "canceled": "canceled",
+            "rejected": "rejected",
+            "expired": "expired",
+        }
+        status = ends.get(exec_type, "partially_filled" if filled else "new")
+        closed = status in ("canceled", "rejected", "expired")
+        taken = self.core.report(
+            record(
+                "execution_report",
+                street_id=sent.encode(),
+                exec_id=(f"E{next(self._exec_ids)}" if exec_id is None else exec_id).encode(),
+                venue_id=order["venue_id"],
+                exec_type=code_of("exec_type", exec_type),
+                ord_status=code_of("ord_status", status),
+                last_px=fixed(last_px, "last_px") if exec_type == "trade" else order["price"],
+                last_qty=qty if exec_type == "trade" else order["order_qty"],
+                cum_qty=filled,
+                leaves_qty=0 if closed else open_qty,
+                fee=fixed(fee, "fee"),
+                transact_time_ns=self.core.now_ns(),
+            )
+        )
+        return NAMES["disposition"][taken]
+
+    def _last_street_id(self, order_seq: int, order: dict[str, Any], exec_type: str) -> str:
+        """Find the street id of the message that a report of this type answers."""
+        answers = {
+            "replaced": "replace",
+            "replace_rejected": "replace",
+            "cancel_rejected": "cancel",
+            "canceled": "cancel",
+        }
+        wanted = answers.get(exec_type)
+        found: str = order["street_id"]
+        if wanted is None:
+            return found
+        code = code_of("msg_type", wanted)
+        for batch in self.events(max(1, self.core.event_seq - 4096)):
+            rows = batch.of("routed")
+            mine = rows[(rows["order_seq"] == order_seq) & (rows["msg_type"] == code)]
+            if len(mine):
+                found = bytes(mine["street_id"][-1]).decode()
+        return found
+
+    def outbox(self) -> npt.NDArray[np.void]:
+        """Copy every message routed to a venue that is still in the log in memory."""
+        first = self.events()
+        first.seek(first.oldest_seq)
+        parts = [batch.of("routed") for batch in first]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=layout.dtype("routed"))
+
+
+def decimals(numbers: Iterable[int]) -> list[str]:
+    """Write fixed-point numbers as decimal texts."""
+    return [to_text(number) for number in numbers]
+
+
+__all__ = ["TAG_PARENT", "Engine", "Fixed", "Oms", "Verdict"]

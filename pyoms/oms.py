@@ -1,0 +1,430 @@
+"""The composition root: a configuration becomes a desk; the one module that may import all others.
+
+Called by `pyoms run`, the demo, backtests and tests. What must stay true: the same configuration
+applied twice changes nothing, an engine folds a log with the capacities it was written with, and
+nothing trades before everything configured is in the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyoms_native
+from pyoms.config import Config, load
+from pyoms.engine import Oms, code_of, record
+from pyoms.errors import ClientError, DeskError
+from pyoms.strategy import Port, Terms
+from pyoms_core.layout import CODES, NAMES, ONE, TAG_PARENT
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of lock-step: act at `now_ns`, then `end_turn`; `up` is false while reconciling."""
+
+    now_ns: int
+    turn: int
+    ended: bool
+    up: bool
+
+
+def capacities(config: Config) -> dict[str, int]:
+    """Give the capacities of the engine that a configuration asks for."""
+    fields = (
+        *("orders_max", "ids_max", "fills_max", "accounts_max", "instruments_max", "venues_max"),
+        *("sessions_max", "strategies_max", "traders_max", "currencies_max", "id_ttl_s"),
+        *("throttle_orders_max", "log_reserve", "books_max", "book_orders_max"),
+        "book_levels_max",
+    )
+    engine = config.engine
+    return {name: getattr(engine, name) for name in fields if hasattr(engine, name)}
+
+
+def options(
+    config: Config,
+    path: str | os.PathLike[str],
+    *,
+    lock_step: bool = False,
+    start_ns: int = 0,
+    **more: Any,
+) -> dict[str, Any]:
+    """Give the options of the desk that a configuration asks for, on a directory."""
+    root = Path(path)
+    venues = [
+        (v.name, root / v.socket, v.cancel_on_disconnect, lock_step, 1_000)
+        for v in config.venues
+        if v.socket
+    ]
+    return {
+        "path": root,
+        "name": config.desk.name,
+        "tier": config.journal.tier,
+        "ring_slots": config.journal.ring_mib * _MIB // 128,
+        "segment_records": config.journal.segment_mib * _MIB // 128,
+        "capacities": capacities(config),
+        "venues": venues,
+        "people": [(p.name, "risk" in p.roles) for p in config.people],
+        "config_hash": config.config_hash,
+        "spin": config.engine.spin,
+        "cpu": config.engine.cpu,
+        "journal_thread": not lock_step,
+        "start_ns": start_ns,
+        **more,
+    }
+
+
+class Setup:
+    """Applies a configuration to a desk: definitions, terms, rates and limits, idempotently."""
+
+    def __init__(self, config: Config, oms: Oms) -> None:
+        self.config, self.oms = config, oms
+
+    def apply(self) -> None:
+        """Tell the engine everything that is configured and that it does not know yet."""
+        config, oms = self.config, self.oms
+        for currency in (config.desk.currency, *config.desk.rates):
+            oms.define("currency", currency)
+        self._rates()
+        for venue in config.venues:
+            oms.define(
+                "venue",
+                venue.name,
+                level=venue.replace_rule_code,
+                flags=int(venue.cancel_on_disconnect),
+                zone=venue.zone.encode(),
+            )
+        for account in sorted(config.accounts, key=lambda a: -a.level_code):  # parents first
+            self._account(account)
+        for session in config.sessions:
+            parent = oms.id_of("account", session.account) if session.account else 0
+            oms.define("session", session.name, parent_id=parent)
+        for strategy in config.strategies:
+            oms.define("strategy", strategy.name)
+        for instrument in config.instruments:
+            self._instrument(instrument)
+        self._limits()
+
+    def _rates(self) -> None:
+        desk = self.config.desk
+        for name, rate in {desk.currency: ONE, **desk.rates}.items():
+            own = name == desk.currency
+            self.oms.take(
+                "rate",
+                currency_id=self.oms.id_of("currency", name),
+                rate=rate,
+                rate_time_ns=self.oms.core.now_ns(),
+                age_s_max=0 if own else desk.rate_age_s_max,
+            )
+
+    def _account(self, account: Any) -> None:
+        oms = self.oms
+        oms.define(
+            "account",
+            account.name,
+            level=account.level_code,
+            parent_id=oms.id_of("account", account.parent) if account.parent else 0,
+            currency_id=oms.id_of("currency", account.currency),
+        )
+
+    def _instrument(self, instrument: Any) -> None:
+        number = self.oms.define("instrument", instrument.name)
+        row = record(
+            "instrument_terms",
+            instrument_id=number,
+            venue_id=self.oms.id_of("venue", instrument.venue),
+            currency_id=self.oms.id_of("currency", instrument.currency),
+            tick=instrument.tick,
+            lot=instrument.lot,
+            qty_min=instrument.qty_min,
+            qty_max=instrument.qty_max,
+            contract_multiplier=instrument.contract_multiplier,
+            band=instrument.band,
+            reference_age_ms_max=instrument.reference_age_ms_max,
+            flags=instrument.flags,
+        )
+        told = self.oms.core.terms(number)
+        if told is None or told[32:] != row[32:]:
+            self.oms.take_record(row)
+
+    def limit_rows(self) -> Iterator[dict[str, int]]:
+        """Give the fields of every limit row."""
+        for limit in self.config.limits:
+            yield {
+                "scope": limit.scope_code,
+                "session_id": self.oms.id_of("session", limit.session) if limit.session else 0,
+                "account_id": self.oms.id_of("account", limit.account) if limit.account else 0,
+                "instrument_id": (
+                    self.oms.id_of("instrument", limit.instrument) if limit.instrument else 0
+                ),
+                "orders_max": limit.orders_max,
+                "window_ns": limit.window_ms * 1_000_000,
+                "order_qty_max": limit.order_qty_max,
+                "order_notional_max": limit.order_notional_max,
+                "net_qty_max": limit.net_qty_max,
+                "gross_notional_max": limit.gross_notional_max,
+                "net_notional_max": limit.net_notional_max,
+            }
+
+    def _limits(self) -> None:
+        rows = list(self.limit_rows())
+        whole = json.dumps(rows, sort_keys=True).encode()
+        limits_hash = int.from_bytes(hashlib.sha256(whole).digest()[:8], "little")
+        version = self.oms.counters()["limits_version"]
+        if version and self._active_hash() == limits_hash:
+            return
+        for row in rows:
+            self.oms.take("limit_row", limits_version=version + 1, **row)
+        self.oms.take(
+            "limits_activated",
+            limits_version=version + 1,
+            limits_hash=limits_hash,
+            person=b"configuration",
+        )
+
+    def _active_hash(self) -> int | None:
+        """Find the hash of the limits in force, in the log."""
+        path = getattr(self.oms, "path", None)
+        found: int | None = None
+        if path is None:
+            return None
+        from pyoms.tape import open_log
+
+        for batch in open_log(path).batches():
+            rows = batch.of("limits_activated")
+            if len(rows):
+                found = int(rows["limits_hash"][-1])
+        return found
+
+
+class Desk(Oms):
+    """A desk on the caller's thread: files, venue links, clients, kill switch.
+
+    The verbs of :class:`pyoms.engine.Oms`, and the rounds that make it live.
+    """
+
+    core: pyoms_native.Desk
+
+    def __init__(self, config: Config, given: dict[str, Any]) -> None:
+        super().__init__(pyoms_native.Desk(given))
+        self.config = config
+        self.path: Path | None = None if given["tier"] == "memory" else Path(given["path"])
+        Setup(config, self).apply()
+        if len(config.sessions) == 1:
+            self.session = config.sessions[0].name
+        if len(config.accounts) == 1:
+            self.account = config.accounts[0].name
+        self.core.flush()
+
+    def poll(self, timeout_s: float = 0.0) -> bool:
+        """Do one round, or rounds until there was something to do; whether there was."""
+        return self.core.wait(timeout_s) if timeout_s > 0 else self.core.poll()
+
+    def turn(self, timeout_s: float = 1.0) -> Turn | None:
+        """Wait for the venue's next turn in lock-step; None when none came in time."""
+        turn = self.core.turn(timeout_s)
+        return None if turn is None else Turn(*turn)
+
+    def end_turn(self, wake_ns: int | None = None) -> None:
+        """Send what is committed and hand the turn back."""
+        self.core.end_turn(wake_ns)
+
+    def flush(self) -> bool:
+        """Send what is committed; whether nothing waits any more."""
+        return self.core.flush()
+
+    def hold_outbox(self, hold: bool) -> None:
+        """Drill: while held no message leaves."""
+        self.core.hold_outbox(hold)
+
+    def crash_at_seq(self, seq: int) -> None:
+        """Drill: the process kills itself at the first new order appended at or above `seq`."""
+        self.core.crash_at_seq(seq)
+
+    def is_open(self) -> bool:
+        """Whether new orders are taken."""
+        return self.core.is_open()
+
+    def status(self) -> dict[str, Any]:
+        """Everything about it at this moment."""
+        found: dict[str, Any] = json.loads(self.core.status_json())
+        return found
+
+    def latency(self) -> list[tuple[int, int]]:
+        """Latencies of decisions in this process: (upper ns, count) of each bucket in use."""
+        return self.core.decide_histogram()
+
+    def engage(self, scope: str = "desk", target: str | int = 0, mode: str = "cancel_only") -> int:
+        """Engage the kill switch; its epoch."""
+        number = 0 if scope == "desk" else self.id_of(scope, target)
+        return self.core.engage(scope, number, mode)
+
+    def request_release(
+        self, person: str, reason: str, scope: str = "desk", target: str | int = 0
+    ) -> int:
+        """Ask for a release; the hash that a second person approves."""
+        number = 0 if scope == "desk" else self.id_of(scope, target)
+        return self.core.request_release(scope, number, person, reason)
+
+    def approve_release(self, change_hash: int, person: str) -> int:
+        """Approve a release; the epoch."""
+        return self.core.approve_release(change_hash, person)
+
+    def close(self) -> None:
+        """Stop in order: what is committed goes out, the log is written to its end."""
+        self.core.close()
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def open_desk(
+    config: Config | str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    lock_step: bool = False,
+    start_ns: int = 0,
+    **more: Any,
+) -> Desk:
+    """Open (or make) the desk of a configuration on a directory, on the caller's thread.
+
+    Parameters
+    ----------
+    config : Config or path
+        What it trades, for whom, within which limits.
+    path : path
+        Desk directory; sockets of venues are relative to it.
+    lock_step : bool
+        Virtual time handed out by its one venue.
+    start_ns : int
+        Lock-step: time of the first event of a new log.
+    **more
+        Options of ``pyoms_native.Desk`` that a test or a drill wants.
+    """
+    settings = config if isinstance(config, Config) else load(config)
+    if settings.journal.tier not in CODES["tier"]:
+        raise DeskError(f"tier {settings.journal.tier} is not one of {', '.join(CODES['tier'])}")
+    given = options(settings, path, lock_step=lock_step, start_ns=start_ns, **more)
+    return Desk(settings, given)
+
+
+class Client:
+    """A client of a running desk, in this process or another: commands by a ring of its own.
+
+    Verdicts are events that carry the command_seq. It is a :class:`pyoms.strategy.Sender`.
+
+    Parameters
+    ----------
+    desk : path
+        Desk directory.
+    session : str
+        Session that the ring is bound to; its entitlements hold.
+    """
+
+    def __init__(self, desk: str | os.PathLike[str], session: str, *, slots: int = 4096) -> None:
+        self.path = Path(desk)
+        self._client = pyoms_native.Client(self.path, session, slots)
+        names = self.path / "names.json"
+        try:
+            self._names: dict[str, dict[str, int]] = json.loads(names.read_text())
+        except (OSError, ValueError) as error:
+            raise ClientError(f"{names}: cannot be read: {error}") from None
+
+    @property
+    def session_id(self) -> int:
+        """Number of the session."""
+        return self._client.session_id
+
+    def id_of(self, entity: str, name: str | int) -> int:
+        """Give the number of a name; ClientError if the desk has none."""
+        if isinstance(name, int):
+            return name
+        found = self._names.get(entity, {}).get(name)
+        if found is None:
+            raise ClientError(f"{entity} {name!r} is not defined on the desk at {self.path}")
+        return found
+
+    def push(self, row: bytes) -> int:
+        """Hand over one command of 128 bytes; its command_seq. ClientError when the ring is full."""
+        return self._client.push(row)
+
+    def submit(self, instrument: str | int, side: str, qty: int, price: int, **fields: Any) -> int:
+        """Hand over a new order, numbers fixed-point; `fields` as the layout names them."""
+        given = {"ord_type": code_of("ord_type", "limit"), "time_in_force": 1, **fields}
+        row = record(
+            "new_order",
+            instrument_id=self.id_of("instrument", instrument),
+            side=code_of("side", side),
+            order_qty=qty,
+            price=price,
+            session_id=self.session_id,
+            **given,
+        )
+        return self.push(row)
+
+    def new_order(
+        self, port: Port, instrument: str | int, side: int, qty: int, price: int, terms: Terms
+    ) -> int:
+        """Send a strategy's new order; its command_seq."""
+        return self.push(
+            record(
+                "new_order",
+                cl_ord_id=terms.cl_ord_id.encode(),
+                instrument_id=self.id_of("instrument", instrument),
+                account_id=port.account_id,
+                session_id=self.session_id,
+                strategy_id=port.strategy_id,
+                side=side,
+                order_qty=qty,
+                price=price,
+                ord_type=code_of("ord_type", terms.ord_type),
+                time_in_force=code_of("time_in_force", terms.time_in_force),
+                parent_order_seq=terms.parent_order_seq,
+                tags=TAG_PARENT if terms.is_parent else 0,
+            )
+        )
+
+    def cancel(self, port: Port, cl_ord_id: str, order_seq: int) -> int:  # noqa: ARG002
+        """Send a cancel; its command_seq."""
+        return self.push(
+            record(
+                "cancel_order",
+                order_seq=order_seq,
+                cl_ord_id=cl_ord_id.encode(),
+                session_id=self.session_id,
+            )
+        )
+
+    def replace(
+        self,
+        port: Port,  # noqa: ARG002
+        cl_ord_id: str,
+        order_seq: int,
+        price: int,
+        qty: int,
+    ) -> int:
+        """Send a replace; its command_seq."""
+        return self.push(
+            record(
+                "replace_order",
+                order_seq=order_seq,
+                cl_ord_id=cl_ord_id.encode(),
+                session_id=self.session_id,
+                price=price,
+                order_qty=qty,
+            )
+        )
+
+
+def mode_name(code: int) -> str:
+    """Name of a kill mode's code."""
+    return NAMES["kill_mode"].get(code, str(code))

@@ -1,0 +1,396 @@
+"""Strategies: what they implement, the port they send through, and the dispatcher that calls them.
+
+A strategy runs on the thread of its dispatcher, in the desk's process (inline) or beside it. What must
+stay true: a command's verdict always comes back as an event, so the same code runs in both; events
+come in the order of the log; while the log is replayed to a restarted strategy nothing can be sent.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from pyoms.engine import Number, Oms, code_of, fixed
+from pyoms.errors import EngineError
+from pyoms.tape import Batch, Tape, open_log
+from pyoms_core.dispatch import Event, Router
+from pyoms_core.gate import Gate
+
+CALLBACKS = (
+    *("on_event", "on_accepted", "on_refused", "on_repeated", "on_ack", "on_fill", "on_canceled"),
+    *("on_rejected", "on_replaced", "on_expired", "on_unknown", "on_dropped", "on_phase"),
+)
+"""Callbacks that events of the log reach."""
+
+
+class Strategy:
+    """Base of all strategies: override the callbacks you want; those left alone cost nothing.
+
+    Parameters
+    ----------
+    name : str
+        As defined on the desk; empty for a strategy of none.
+    account, session : str
+        Whom it trades for, and through which session.
+
+    Attributes
+    ----------
+    oms : Port
+        Where commands go; set by the dispatcher.
+    replaying : bool
+        The log is being replayed to it: rebuild, send nothing.
+    """
+
+    oms: Port
+    replaying = False
+    instruments: Iterable[str] | None = None
+    """Instruments whose quotes it wants; None for all."""
+
+    def __init__(self, name: str = "", *, account: str = "", session: str = "") -> None:
+        self.name, self.account, self.session = name, account, session
+
+    def on_start(self) -> None:
+        """Begin: called once, before the first live event."""
+
+    def on_event(self, e: Event) -> None:
+        """Take any event of an order of ours, after its own callback."""
+
+    def on_accepted(self, e: Event) -> None:
+        """Take the acceptance of a new order, a cancel or a replace; ``e.kind_name`` tells which."""
+
+    def on_refused(self, e: Event) -> None:
+        """Take a refusal: ``e.verdict_name``, ``e.sentence``."""
+
+    def on_repeated(self, e: Event) -> None:
+        """Take the answer to a command that was sent twice."""
+
+    def on_ack(self, e: Event) -> None:
+        """The venue acknowledged the order."""
+
+    def on_fill(self, e: Event) -> None:
+        """Take a fill: ``e.last_px``, ``e.last_qty``, ``e.cum_qty``, ``e.leaves_qty``."""
+
+    def on_canceled(self, e: Event) -> None:
+        """The order is canceled, asked for or not."""
+
+    def on_rejected(self, e: Event) -> None:
+        """The venue refused the order or a change of it; ``e.name("exec_type")`` tells which."""
+
+    def on_replaced(self, e: Event) -> None:
+        """The replace holds."""
+
+    def on_expired(self, e: Event) -> None:
+        """The order expired."""
+
+    def on_unknown(self, e: Event) -> None:
+        """The outcome of what was sent is unknown until the venue answers."""
+
+    def on_dropped(self, e: Event) -> None:
+        """A message was held back and never sent."""
+
+    def on_quote(
+        self, instrument_id: int, bid_px: int, bid_qty: int, ask_px: int, ask_qty: int, now_ns: int
+    ) -> None:
+        """Best bid and offer changed; told once a round, the last state. NO_PRICE for none."""
+
+    def on_timer(self, now_ns: int) -> None:
+        """The time asked for with ``oms.wake_at`` has come."""
+
+    def on_phase(self, venue_id: int, instrument_id: int, phase: str) -> None:
+        """Trading opened, paused or closed; instrument 0 is the whole venue."""
+
+
+class Sender(Protocol):
+    """What a port hands its commands to: an engine or desk in this process, or a client's ring."""
+
+    def new_order(
+        self, port: Port, instrument: str | int, side: int, qty: int, price: int, terms: Terms
+    ) -> int:
+        """Send a new order; its command_seq."""
+        ...
+
+    def cancel(self, port: Port, cl_ord_id: str, order_seq: int) -> int:
+        """Send a cancel; its command_seq."""
+        ...
+
+    def replace(self, port: Port, cl_ord_id: str, order_seq: int, price: int, qty: int) -> int:
+        """Send a replace; its command_seq."""
+        ...
+
+
+class Terms:
+    """The rest of a new order."""
+
+    __slots__ = ("cl_ord_id", "is_parent", "ord_type", "parent_order_seq", "time_in_force")
+
+    def __init__(
+        self, cl_ord_id: str, ord_type: str, time_in_force: str, parent: int, is_parent: bool
+    ) -> None:
+        self.cl_ord_id, self.ord_type, self.time_in_force = cl_ord_id, ord_type, time_in_force
+        self.parent_order_seq, self.is_parent = parent, is_parent
+
+
+class Inline:
+    """Hands commands to an engine or desk in this process."""
+
+    def __init__(self, oms: Oms) -> None:
+        self.oms = oms
+        self._gates: dict[tuple[Any, ...], Gate] = {}
+
+    def _gate(self, port: Port, instrument: str | int, terms: Terms | None) -> Gate:
+        kinds = (terms.ord_type, terms.time_in_force) if terms else ("limit", "day")
+        key = (port, instrument, *kinds)
+        gate = self._gates.get(key)
+        if gate is None:
+            gate = self._gates[key] = Gate(
+                self.oms.core,
+                instrument_id=self.oms.id_of("instrument", instrument),
+                account_id=port.account_id,
+                session_id=port.session_id,
+                strategy_id=port.strategy_id,
+                ord_type=code_of("ord_type", kinds[0]),
+                time_in_force=code_of("time_in_force", kinds[1]),
+            )
+        return gate
+
+    def new_order(
+        self, port: Port, instrument: str | int, side: int, qty: int, price: int, terms: Terms
+    ) -> int:
+        """Send a new order; its command_seq."""
+        gate = self._gate(port, instrument, terms)
+        gate.submit(
+            terms.cl_ord_id, side, price, qty, terms.parent_order_seq, is_parent=terms.is_parent
+        )
+        return gate.command_seq
+
+    def cancel(self, port: Port, cl_ord_id: str, order_seq: int) -> int:
+        """Send a cancel; its command_seq."""
+        gate = self._gate(port, 0, None)
+        gate.cancel(cl_ord_id, order_seq)
+        return gate.command_seq
+
+    def replace(self, port: Port, cl_ord_id: str, order_seq: int, price: int, qty: int) -> int:
+        """Send a replace; its command_seq."""
+        gate = self._gate(port, 0, None)
+        gate.replace(cl_ord_id, price, qty, order_seq)
+        return gate.command_seq
+
+
+class Port:
+    """One strategy's way to the desk: commands out, a few looks; verdicts come as events.
+
+    Quantities and prices are decimal text, whole units as int, or :class:`pyoms.numbers.Fixed`.
+    """
+
+    def __init__(self, oms: Oms, sender: Sender, strategy: Strategy) -> None:
+        self._oms, self._sender, self._strategy = oms, sender, strategy
+        self.account_id = oms.id_of("account", strategy.account) if strategy.account else 0
+        self.session_id = oms.id_of("session", strategy.session or oms.session)
+        self.strategy_id = oms.id_of("strategy", strategy.name) if strategy.name else 0
+        self.wake_ns: int | None = None
+        self._epoch = oms.counters()["epoch"]
+        self._count = itertools.count(1)
+
+    def _id(self, letter: str, given: str | None) -> str:
+        if self._strategy.replaying:
+            name = self._strategy.name
+            raise EngineError(f"strategy {name!r} is being replayed the log: nothing is sent")
+        if given is not None:
+            return given
+        # Unique over restarts: the epoch rises with each.
+        return f"{letter}.{self._epoch}.{self.strategy_id}.{next(self._count)}"
+
+    def submit(
+        self,
+        instrument: str | int,
+        side: str | int,
+        qty: Number,
+        price: Number | None = None,
+        *,
+        cl_ord_id: str | None = None,
+        ord_type: str = "limit",
+        time_in_force: str = "day",
+        parent_order_seq: int = 0,
+        is_parent: bool = False,
+    ) -> int:
+        """Send a new order; its command_seq. No price makes a market order."""
+        ord_type = "market" if price is None else ord_type
+        own = self._id("n", cl_ord_id)
+        terms = Terms(own, ord_type, time_in_force, parent_order_seq, is_parent)
+        return self._sender.new_order(
+            self,
+            instrument,
+            code_of("side", side),
+            fixed(qty, "order_qty"),
+            0 if price is None else fixed(price, "price"),
+            terms,
+        )
+
+    def cancel(self, order_seq: int, *, cl_ord_id: str | None = None) -> int:
+        """Send a cancel of an order; its command_seq."""
+        return self._sender.cancel(self, self._id("c", cl_ord_id), order_seq)
+
+    def replace(
+        self, order_seq: int, price: Number, qty: Number, *, cl_ord_id: str | None = None
+    ) -> int:
+        """Send a replace to a new price and total quantity; its command_seq."""
+        own = self._id("r", cl_ord_id)
+        return self._sender.replace(
+            self, own, order_seq, fixed(price, "price"), fixed(qty, "order_qty")
+        )
+
+    @property
+    def now_ns(self) -> int:
+        """The desk's present time: virtual in lock-step."""
+        return self._oms.core.now_ns()
+
+    def wake_at(self, time_ns: int) -> None:
+        """Ask for ``on_timer`` at a time; the earliest of several holds."""
+        if self.wake_ns is None or time_ns < self.wake_ns:
+            self.wake_ns = time_ns
+
+    def quote(self, instrument: str | int) -> dict[str, int | None]:
+        """Best bid and offer as the gate sees them, fixed-point."""
+        return self._oms.quote_of(instrument)
+
+    def order(self, order_seq: int) -> dict[str, Any] | None:
+        """Look at an order."""
+        return self._oms.order(order_seq)
+
+    def position(self, instrument: str | int) -> dict[str, Any]:
+        """Look at the position of its account in an instrument."""
+        return self._oms.position(self.account_id, instrument)
+
+    def id_of(self, entity: str, name: str) -> int:
+        """Give the number of a name."""
+        return self._oms.id_of(entity, name)
+
+
+_ROUNDS_MAX = 16
+"""Times that one round looks for the answers to what its own callbacks sent."""
+
+
+class Dispatcher:
+    """Calls strategies with what concerns them, one round after another, on the caller's thread.
+
+    Parameters
+    ----------
+    oms : Oms
+        An engine or a desk of this process.
+    strategies : iterable of Strategy
+        Each trades under a (session, strategy) of its own.
+    sender : Sender, optional
+        Where their commands go; the engine itself by default.
+    """
+
+    def __init__(
+        self, oms: Oms, strategies: Iterable[Strategy], *, sender: Sender | None = None
+    ) -> None:
+        self.oms = oms
+        self.strategies = list(strategies)
+        way: Sender = Inline(oms) if sender is None else sender
+        targets = []
+        for strategy in self.strategies:
+            strategy.oms = Port(oms, way, strategy)
+            callbacks = {
+                name: getattr(strategy, name)
+                for name in CALLBACKS
+                if getattr(type(strategy), name) is not getattr(Strategy, name)
+            }
+            targets.append((callbacks, strategy.oms.session_id, strategy.oms.strategy_id))
+        self.router = Router(targets)
+        self._tape: Tape | None = None
+        self._started = False
+        self._wants: dict[int, list[Strategy]] = {}
+        self._quotes: dict[int, tuple[int, int, int, int]] = {}
+
+    @property
+    def wake_ns(self) -> int | None:
+        """Earliest time that a strategy asked to be woken at."""
+        times = [s.oms.wake_ns for s in self.strategies if s.oms.wake_ns is not None]
+        return min(times, default=None)
+
+    def replay(self, until_seq: int | None = None) -> int:
+        """Feed the log up to and with `until_seq` to strategies that may not send; events read.
+
+        Of a desk on disk the segments and the ring are read; of an engine in memory its ring.
+        """
+        last = self.oms.core.event_seq if until_seq is None else until_seq
+        for strategy in self.strategies:
+            strategy.replaying = True
+        fed = 0
+        try:
+            for batch in self._history():
+                fed += self.router.dispatch(batch, last)
+                if self.router.next_seq > last:
+                    break
+        finally:
+            for strategy in self.strategies:
+                strategy.replaying = False
+        self.tape.seek(self.router.next_seq)
+        return fed
+
+    def _history(self) -> Iterable[Batch]:
+        path = getattr(self.oms, "path", None)
+        if path is None:
+            return self.oms.events(self.router.next_seq)
+        return open_log(path).batches(self.router.next_seq)
+
+    @property
+    def tape(self) -> Tape:
+        """The cursor it reads with."""
+        if self._tape is None:
+            self._tape = self.oms.events(self.router.next_seq)
+        return self._tape
+
+    def run_once(self, now_ns: int | None = None) -> int:
+        """Hand out all events, changed quotes and due timers, then the answers to what these sent.
+
+        Returns the number of events read.
+        """
+        if not self._started:
+            self._start()
+        now = self.oms.core.now_ns() if now_ns is None else now_ns
+        read = self._events()
+        self._market(now)
+        for strategy in self.strategies:
+            port = strategy.oms
+            if port.wake_ns is not None and port.wake_ns <= now:
+                port.wake_ns = None
+                strategy.on_timer(now)
+        for _ in range(_ROUNDS_MAX):
+            more = self._events()
+            if not more:
+                break
+            read += more
+        return read
+
+    def _start(self) -> None:
+        self._started = True
+        for strategy in self.strategies:
+            if type(strategy).on_quote is not Strategy.on_quote:
+                for number in self._instruments(strategy):
+                    self._wants.setdefault(number, []).append(strategy)
+            strategy.on_start()
+
+    def _instruments(self, strategy: Strategy) -> list[int]:
+        if strategy.instruments is None:
+            return sorted(self.oms.names("instrument"))
+        return [self.oms.id_of("instrument", name) for name in strategy.instruments]
+
+    def _events(self) -> int:
+        read = 0
+        tape = self.tape
+        while (batch := tape.poll()) is not None:
+            read += self.router.dispatch(batch)
+        return read
+
+    def _market(self, now_ns: int) -> None:
+        for number, strategies in self._wants.items():
+            *top, _ = self.oms.core.quote(number)
+            quote = (top[0], top[1], top[2], top[3])
+            if self._quotes.get(number) != quote:
+                self._quotes[number] = quote
+                for strategy in strategies:
+                    strategy.on_quote(number, *quote, now_ns)

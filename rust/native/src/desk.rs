@@ -1,0 +1,340 @@
+//! A desk with its files, links and clients: inline on the caller's thread, or on a thread of its own;
+//! and a client of a running one.
+//!
+//! Called by `pyoms.oms`. Everything that waits does so without the GIL. What must stay true: the
+//! options are read here and judged by `host`; no decision is taken here.
+
+use crate::capacity;
+use crate::core::Core;
+use crate::error::{OrRaise, oms_error};
+use crate::port::Port;
+use crate::views;
+use host::{DeskOptions, JournalMode, Person, VenueLink};
+use journal::ControlSizes;
+use layout::{KillMode, Record, Scope, Tier, Verdict};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+/// Longest sleep between looks at signals of the interpreter.
+const SLICE: Duration = Duration::from_millis(50);
+
+fn tier_of(py: Python<'_>, name: &str) -> PyResult<Tier> {
+    let known = Tier::ALL.iter().copied().find(|tier| tier.name() == name);
+    let text = format!("tier {name} is not one of memory, process, disk");
+    known.ok_or_else(|| oms_error(py, "DeskError", text))
+}
+
+/// Options from a dict; what is not there keeps its default.
+fn options(py: Python<'_>, dict: &Bound<'_, PyDict>) -> PyResult<DeskOptions> {
+    let mut options = DeskOptions { journal: JournalMode::Inline, ..DeskOptions::default() };
+    for (key, value) in dict.iter() {
+        let key: String = key.extract()?;
+        match key.as_str() {
+            "path" => options.path = value.extract()?,
+            "shm_root" => options.shm_root = value.extract()?,
+            "name" => options.name = value.extract()?,
+            "tier" => options.tier = tier_of(py, &value.extract::<String>()?)?,
+            "ring_slots" => options.ring_slots = value.extract()?,
+            "segment_records" => options.segment_records = value.extract()?,
+            "capacities" => options.engine = capacity::read(Some(value.cast::<PyDict>()?))?,
+            "venues" => {
+                for row in value.try_iter()? {
+                    let (name, socket_path, cancel_on_disconnect, lock_step, heartbeat_ms) =
+                        row?.extract::<(String, PathBuf, bool, bool, u32)>()?;
+                    options.venues.push(VenueLink {
+                        name,
+                        socket_path,
+                        cancel_on_disconnect,
+                        lock_step,
+                        heartbeat_ms,
+                    });
+                }
+            }
+            "people" => {
+                for row in value.try_iter()? {
+                    let (name, risk) = row?.extract::<(String, bool)>()?;
+                    options.people.push(Person { name, risk });
+                }
+            }
+            "config_hash" => options.config_hash = value.extract()?,
+            "spin" => options.spin = value.extract()?,
+            "cpu" => options.cpu = value.extract()?,
+            "journal_thread" => {
+                options.journal = match value.extract::<bool>()? {
+                    true => JournalMode::Thread,
+                    false => JournalMode::Inline,
+                }
+            }
+            "start_ns" => options.start_ns = value.extract()?,
+            "crash_at_seq" => options.crash_at_seq = value.extract()?,
+            _ => {
+                let text = format!("{key} is no option of a desk");
+                return Err(oms_error(py, "DeskError", text));
+            }
+        }
+    }
+    let engine = &options.engine;
+    options.control = ControlSizes {
+        accounts_max: (engine.accounts_max - 1) as u32,
+        instruments_max: (engine.instruments_max - 1) as u32,
+        venues_max: (engine.venues_max - 1) as u32,
+        sessions_max: (engine.sessions_max - 1) as u32,
+        strategies_max: (engine.strategies_max - 1) as u32,
+        ..ControlSizes::default()
+    };
+    Ok(options)
+}
+
+fn scope_of(py: Python<'_>, name: &str) -> PyResult<Scope> {
+    let known = Scope::ALL.iter().copied().find(|scope| scope.name() == name);
+    let text =
+        format!("scope {name} is not one of desk, account, instrument, venue, session, strategy");
+    known.ok_or_else(|| oms_error(py, "DeskError", text))
+}
+
+fn mode_of(py: Python<'_>, name: &str) -> PyResult<KillMode> {
+    let known = KillMode::ALL.iter().copied().find(|mode| mode.name() == name);
+    let text = format!("mode {name} is not one of reduce_only, cancel_only, halt");
+    known.ok_or_else(|| oms_error(py, "DeskError", text))
+}
+
+/// A desk on the caller's thread.
+#[pyclass(extends = Port, frozen, module = "pyoms_native")]
+pub struct Desk;
+
+/// Runs `work` on the desk behind a `Port`, under its lock and without the GIL.
+fn with<T: Send>(
+    slf: &Bound<'_, Desk>,
+    work: impl FnOnce(&mut host::Desk) -> host::Result<T> + Send,
+) -> PyResult<T> {
+    let py = slf.py();
+    let done = slf.as_super().get().with(py, |core| match core {
+        Core::Desk(desk, _) => work(desk).map_err(|error| error.to_string()),
+        _ => Err("this is no desk".to_owned()),
+    })?;
+    done.or_raise(py, "DeskError")
+}
+
+#[pymethods]
+impl Desk {
+    #[new]
+    fn new(py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<PyClassInitializer<Self>> {
+        let options = self::options(py, options)?;
+        let desk = py.detach(|| host::Desk::open(options)).or_raise(py, "DeskError")?;
+        let port = Port::of(Core::Desk(Box::new(desk), 0));
+        Ok(PyClassInitializer::from(port).add_subclass(Self))
+    }
+
+    /// One round without blocking; whether there was something to do.
+    fn poll(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        with(slf, |desk| desk.poll())
+    }
+
+    /// Rounds until there was something to do or `timeout_s` is over; whether there was.
+    fn wait(slf: &Bound<'_, Self>, timeout_s: f64) -> PyResult<bool> {
+        let end = Instant::now() + Duration::from_secs_f64(timeout_s.clamp(0.0, 3600.0));
+        loop {
+            let some = with(slf, |desk| {
+                let some = desk.poll()?;
+                let left = end.saturating_duration_since(Instant::now());
+                if !some && !left.is_zero() {
+                    desk.wait(left.min(SLICE));
+                }
+                Ok(some)
+            })?;
+            if some || Instant::now() >= end {
+                return Ok(some);
+            }
+            slf.py().check_signals()?;
+        }
+    }
+
+    /// Lock-step: the next turn as (virtual time, turn, ended, up), or None after `timeout_s`.
+    fn turn(slf: &Bound<'_, Self>, timeout_s: f64) -> PyResult<Option<(i64, u64, bool, bool)>> {
+        let timeout = Duration::from_secs_f64(timeout_s.clamp(0.0, 3600.0));
+        let turn = slf.as_super().get().with(slf.py(), |core| match core {
+            Core::Desk(desk, _) => match desk.turn(timeout) {
+                Ok(turn) => Ok(Some((turn.now_ns, turn.turn, turn.ended, turn.up))),
+                Err(host::HostError::NoTurn { .. }) => Ok(None),
+                Err(error) => Err(error.to_string()),
+            },
+            _ => Err("this is no desk".to_owned()),
+        })?;
+        turn.or_raise(slf.py(), "DeskError")
+    }
+
+    /// Lock-step: sends what is committed and hands the turn back; None asks for no wake.
+    #[pyo3(signature = (wake_ns=None))]
+    fn end_turn(slf: &Bound<'_, Self>, wake_ns: Option<i64>) -> PyResult<()> {
+        with(slf, |desk| desk.end_turn(wake_ns.unwrap_or(i64::MAX)))
+    }
+
+    /// Looks at the kill switch, then sends what is committed; whether nothing waits any more.
+    fn flush(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        with(slf, |desk| Ok(desk.flush()))
+    }
+
+    /// Drill: while True no message leaves.
+    fn hold_outbox(slf: &Bound<'_, Self>, hold: bool) -> PyResult<()> {
+        with(slf, |desk| {
+            desk.hold_outbox(hold);
+            Ok(())
+        })
+    }
+
+    /// Drill: the process kills itself at the first new order appended at or above `seq`.
+    fn crash_at_seq(slf: &Bound<'_, Self>, seq: u64) -> PyResult<()> {
+        with(slf, |desk| {
+            desk.crash_at_seq(seq);
+            Ok(())
+        })
+    }
+
+    /// Whether new orders are taken.
+    fn is_open(slf: &Bound<'_, Self>) -> PyResult<bool> {
+        with(slf, |desk| Ok(desk.is_open()))
+    }
+
+    /// Everything about it at this moment, as JSON.
+    fn status_json(slf: &Bound<'_, Self>) -> PyResult<String> {
+        with(slf, |desk| Ok(desk.status().to_json()))
+    }
+
+    /// Latency of decisions: (upper ns, count) of each bucket that holds something.
+    fn decide_histogram(slf: &Bound<'_, Self>) -> PyResult<Vec<(u64, u64)>> {
+        with(slf, |desk| Ok(desk.decide_histogram()))
+    }
+
+    /// Engages the kill switch; the epoch.
+    fn engage(slf: &Bound<'_, Self>, scope: &str, id: u32, mode: &str) -> PyResult<u64> {
+        let (scope, mode) = (scope_of(slf.py(), scope)?, mode_of(slf.py(), mode)?);
+        with(slf, |desk| desk.engage(scope, id, mode))
+    }
+
+    /// Asks for a release; the hash that a second person approves.
+    fn request_release(
+        slf: &Bound<'_, Self>,
+        scope: &str,
+        id: u32,
+        person: &str,
+        reason: &str,
+    ) -> PyResult<u64> {
+        let scope = scope_of(slf.py(), scope)?;
+        with(slf, |desk| desk.request_release(scope, id, person, reason))
+    }
+
+    /// Approves a release; the epoch.
+    fn approve_release(slf: &Bound<'_, Self>, change_hash: u64, person: &str) -> PyResult<u64> {
+        with(slf, |desk| desk.approve_release(change_hash, person))
+    }
+
+    /// Stops in order: hands over what is committed, writes the log to its end.
+    fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        let closed =
+            slf.as_super().get().with(py, |core| match std::mem::replace(core, Core::Closed) {
+                Core::Desk(desk, _) => desk.close().map_err(|error| error.to_string()),
+                _ => Ok(()),
+            })?;
+        closed.or_raise(py, "DeskError")
+    }
+}
+
+/// A desk on an engine thread of its own; clients reach it by command rings.
+#[pyclass(frozen, module = "pyoms_native")]
+pub struct Running {
+    running: Mutex<Option<host::Running>>,
+}
+
+#[pymethods]
+impl Running {
+    /// Starts it; `setup` are the inputs it takes first, definitions and limits.
+    #[new]
+    fn new(py: Python<'_>, options: &Bound<'_, PyDict>, setup: Vec<Vec<u8>>) -> PyResult<Self> {
+        let mut options = self::options(py, options)?;
+        options.journal = JournalMode::Thread;
+        let records = setup.iter().map(|bytes| views::record(py, bytes));
+        let records: Vec<Record> = records.collect::<PyResult<_>>()?;
+        let started = py.detach(|| {
+            host::Desk::spawn(options, move |desk| {
+                for record in &records {
+                    let verdict = desk.submit(record);
+                    if verdict != Verdict::Accepted {
+                        let (kind, name) = (record.header.kind, verdict.name());
+                        let what = format!("an input of kind {kind} was refused: {name}");
+                        return Err(host::HostError::Config { what });
+                    }
+                }
+                Ok(())
+            })
+        });
+        Ok(Self { running: Mutex::new(Some(started.or_raise(py, "DeskError")?)) })
+    }
+
+    /// Whether the engine thread still runs.
+    fn is_alive(&self) -> bool {
+        self.running.lock().is_ok_and(|r| r.as_ref().is_some_and(host::Running::is_alive))
+    }
+
+    /// Stops in order.
+    fn stop(&self, py: Python<'_>) -> PyResult<()> {
+        let stopped = py.detach(|| match self.running.lock().ok().and_then(|mut r| r.take()) {
+            Some(running) => running.stop().map_err(|error| error.to_string()),
+            None => Ok(()),
+        });
+        stopped.or_raise(py, "DeskError")
+    }
+}
+
+/// A client of a running desk, in this process or another: commands go by a ring of its own.
+#[pyclass(frozen, module = "pyoms_native")]
+pub struct Client {
+    client: Mutex<host::Client>,
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    #[pyo3(signature = (desk, session, slots=4096))]
+    fn new(py: Python<'_>, desk: PathBuf, session: &str, slots: u64) -> PyResult<Self> {
+        let client = py.detach(|| host::Client::attach(desk, session, slots));
+        Ok(Self { client: Mutex::new(client.or_raise(py, "ClientError")?) })
+    }
+
+    /// The session that the desk bound to the ring.
+    #[getter]
+    fn session_id(&self) -> u16 {
+        self.client.lock().map_or(0, |client| client.session_id())
+    }
+
+    /// Hands one command over; its command_seq, which its verdict carries.
+    fn push(&self, py: Python<'_>, record: &[u8]) -> PyResult<u64> {
+        let record = views::record(py, record)?;
+        let pushed = py.detach(|| match self.client.lock() {
+            Ok(mut client) => client.push(&record).map_err(|error| error.to_string()),
+            Err(_) => Err("the client is broken: an earlier call panicked".to_owned()),
+        });
+        pushed.or_raise(py, "ClientError")
+    }
+
+    /// Hands many over: how many fitted, and the last command_seq.
+    fn push_many(&self, py: Python<'_>, records: &[u8]) -> PyResult<(usize, u64)> {
+        let records: Result<Vec<Record>, _> =
+            records.chunks(layout::RECORD_SIZE).map(|chunk| views::record(py, chunk)).collect();
+        let records = records?;
+        let pushed = py.detach(|| match self.client.lock() {
+            Ok(mut client) => Ok(client.push_many(&records)),
+            Err(_) => Err("the client is broken: an earlier call panicked"),
+        });
+        pushed.or_raise(py, "ClientError")
+    }
+}
+
+/// One request to a running desk's `control.sock`; its answer, a line of JSON.
+#[pyfunction]
+pub fn ask(py: Python<'_>, desk: PathBuf, request: &str) -> PyResult<String> {
+    py.detach(|| host::ask(desk, request)).or_raise(py, "DeskError")
+}
