@@ -5,7 +5,8 @@
 
 use engine::{Engine, EngineConfig, Log, Outbox};
 use journal::{
-    DeskDir, DeskLock, Disk, DiskFile, NewDesk, Ring, RingOptions, SegmentWriter, SyncMode,
+    DeskDir, DeskLock, Disk, DiskFile, NewDesk, RealDisk, Ring, RingOptions, SegmentWriter,
+    SyncMode,
 };
 use layout::*;
 use std::io;
@@ -245,13 +246,23 @@ pub struct Desk {
     ids: u64,
     execs: u64,
     link_seq_in: u32,
+    dir: DeskDir,
     _lock: DeskLock,
-    _scratch: Scratch,
+    scratch: Scratch,
 }
 
 impl Desk {
     /// Open for business: every account limited and throttled in every instrument, quotes everywhere.
     pub fn open(shape: Shape) -> Result<Self, Fault> {
+        Self::open_with(shape, Box::new(NullDisk))
+    }
+
+    /// The same with segments that are kept, in memory-backed files: to recover from.
+    pub fn open_on_disk(shape: Shape) -> Result<Self, Fault> {
+        Self::open_with(shape, Box::new(RealDisk))
+    }
+
+    fn open_with(shape: Shape, disk: Box<dyn Disk>) -> Result<Self, Fault> {
         let scratch = Scratch::new()?;
         let new = NewDesk { segment_records: 1 << 12, ..NewDesk::default() };
         let dir = DeskDir::create(scratch.path().join("desk"), &new)?
@@ -259,8 +270,7 @@ impl Desk {
         let lock = dir.lock()?;
         let options =
             RingOptions { slots: shape.slots, tier: Tier::Process, segment_records: 1 << 16 };
-        let (ring, writer) =
-            journal::recover(&dir)?.go_live_on(&lock, &options, Box::new(NullDisk))?;
+        let (ring, writer) = journal::recover(&dir)?.go_live_on(&lock, &options, disk)?;
         let mut desk = Self {
             engine: Engine::new(&shape.config())?,
             log: RingLog(ring),
@@ -273,11 +283,17 @@ impl Desk {
             ids: 0,
             execs: 0,
             link_seq_in: 0,
+            dir,
             _lock: lock,
-            _scratch: scratch,
+            scratch,
         };
         desk.define();
         Ok(desk)
+    }
+
+    /// Stops the engine; what it wrote stays while the scratch directory lives.
+    pub fn stop(self) -> (DeskDir, Scratch) {
+        (self.dir, self.scratch)
     }
 
     fn define(&mut self) {
