@@ -18,7 +18,7 @@ fn faults() -> (u64, u64) {
 
 #[test]
 fn the_path_allocates_nothing_and_faults_on_no_page_after_start() {
-    let shape = Shape { orders_max: 1 << 14, ids_max: 1 << 16, ..Shape::HOT };
+    let shape = Shape { orders_max: 1 << 14, ids_max: 1 << 16, slots: 1 << 16, ..Shape::HOT };
     let mut desk = Desk::open(shape).expect("a desk");
     bench::cases::every_step(&mut desk, 200);
     desk.pump();
