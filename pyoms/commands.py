@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="The desk's configuration.")  # pyoms config ...
 app.add_typer(config_app, name="config")
+venue_app = typer.Typer(help="Venues in the box.")  # pyoms venue ...
+app.add_typer(venue_app, name="venue")
 
 # Options that every verb, and every verb on a desk, takes.
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON alone.")]
@@ -96,3 +98,127 @@ def doctor(desk: DESK = None, ring_mib: int = 64, as_json: JSON = False) -> None
             table.add_row(state, finding.name, told, escape(finding.mend))
         show_table(table)
     raise typer.Exit(0 if report["ok"] else 1)
+
+
+@app.command()
+def bench(
+    case: Annotated[str | None, typer.Argument(help="One case; else all.")] = None,
+    small: Annotated[bool, typer.Option(help="The size that tests run.")] = False,
+    count: Annotated[bool, typer.Option(help="Count instructions, with valgrind.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Measure the path: one line a case, beside its budget."""
+    from pyoms import bench as speed
+
+    lines = []
+    for line in speed.run(case, small=small, count=count):
+        lines.append(line)
+        if as_json:
+            show(line)
+    if not as_json:
+        show_table(speed.table(lines))
+
+
+@venue_app.command("sim")
+def venue_sim(
+    socket: Annotated[Path, typer.Option(help="Unix socket to listen on.")],
+    data: Annotated[Path | None, typer.Option(help="Recording, market by order (DBN).")] = None,
+    synthetic: Annotated[bool, typer.Option(help="A made day instead of a recording.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of latencies, rejects and a made day.")] = 1,
+    sample: Annotated[
+        int, typer.Option(min=0, help="Take orders of so many commands out of the day.")
+    ] = 0,
+    lock_step: Annotated[bool, typer.Option(help="Virtual time, turn by turn.")] = False,
+    speed: Annotated[int, typer.Option(min=1, help="Virtual seconds a real one.")] = 1,
+    options: Annotated[Path | None, typer.Option(help="JSON of more options.")] = None,
+    witness: Annotated[
+        Path | None, typer.Option(help="The venue's own record, at the end and on SIGUSR1.")
+    ] = None,
+    stay: Annotated[bool, typer.Option(help="Go on listening when the day is over.")] = False,
+    as_json: JSON = False,  # noqa: ARG001  it tells JSON lines in any case
+) -> None:
+    """Run the simulated venue as a process of its own, behind a Unix socket."""
+    from pyoms.venues import sim
+
+    venue = sim.open_venue(
+        sim.VenueDay(data=data, synthetic=synthetic, seed=seed, sample=sample),
+        sim.read_options(options, seed=seed, lock_step=lock_step, speed=speed),
+    )
+    sim.serve(venue, sim.Serving(socket_path=socket, witness=witness, stay=stay))
+
+
+@app.command()
+def release(
+    person: Annotated[str, typer.Option("--as", help="Who asks, or who approves.")],
+    approve: Annotated[
+        str | None, typer.Option(help="Approve the change of this hash; asked by another person.")
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="This account alone.")] = None,
+    instrument: Annotated[str | None, typer.Option(help="This instrument alone.")] = None,
+    venue: Annotated[str | None, typer.Option(help="This venue alone.")] = None,
+    session: Annotated[str | None, typer.Option(help="This session alone.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="This strategy alone.")] = None,
+    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "asked by a person",
+    desk: DESK = None,
+    as_json: JSON = False,
+) -> None:
+    """Release the kill switch of a running desk: one person asks, another approves by hash."""
+    from pyoms import look
+    from pyoms.kill import desk_dir
+
+    given = {
+        "account": account,
+        "instrument": instrument,
+        "venue": venue,
+        "session": session,
+        "strategy": strategy,
+    }
+    named = [(scope, name) for scope, name in given.items() if name is not None]
+    if len(named) > 1:
+        raise look.RequestError("name one scope at most: " + ", ".join(s for s, _ in named))
+    if approve is not None:
+        answer = look.approve(desk_dir(desk), person, approve)
+        told = f"released, epoch {answer['epoch']}"
+    else:
+        scope, target = named[0] if named else ("desk", "")
+        answer = look.ask_release(desk_dir(desk), person, scope, target, reason)
+        told = (
+            f"change {answer['change_hash']}: a second person approves it with\n"
+            f"  pyoms release --as NAME --approve {answer['change_hash']}"
+        )
+    if as_json:
+        show(answer)
+    else:
+        typer.echo(told)
+
+
+@app.command()
+def demo(
+    data: Annotated[Path | None, typer.Option(help="Recording, market by order (DBN).")] = None,
+    synthetic: Annotated[
+        bool, typer.Option(help="A made day, even if a recording is there.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="One seed is one run.")] = 1,
+    commands: Annotated[
+        int, typer.Option(min=100, max=1_000_000, help="Sampled commands, at least.")
+    ] = 25_000,
+    minutes: Annotated[int, typer.Option(min=0, help="Of trading; 0 is the whole day.")] = 0,
+    live: Annotated[bool, typer.Option(help="In real time, to watch.")] = False,
+    speed: Annotated[int, typer.Option(min=1, max=3_600, help="Of --live: seconds a second.")] = 60,
+    html: Annotated[Path | None, typer.Option(help="Where the report goes as HTML.")] = None,
+    desk: DESK = None,
+    as_json: JSON = False,
+) -> None:
+    """One trading session in a box: a day, a maker, a slicer, clients, a kill, a crash, proofs."""
+    from pyoms.demo import main, plan
+
+    options = plan.Options(
+        data=data,
+        synthetic=synthetic,
+        seed=seed,
+        commands_min=commands,
+        minutes=minutes,
+        live=live,
+        speed=speed,
+    )
+    raise typer.Exit(main.run(options, desk, html, as_json=as_json))

@@ -1,0 +1,1 @@
+"""Venues: routed orders out, reports in. Each module here stands alone."""
