@@ -20,7 +20,7 @@ from pyoms.config import Config, load
 from pyoms.engine import Oms, code_of, record
 from pyoms.errors import ClientError, DeskError
 from pyoms.strategy import Port, Terms
-from pyoms_core.layout import CODES, NAMES, ONE, TAG_PARENT
+from pyoms_core.layout import CODES, ONE, TAG_PARENT
 
 _MIB = 1 << 20
 
@@ -57,8 +57,10 @@ def options(
 ) -> dict[str, Any]:
     """Give the options of the desk that a configuration asks for, on a directory."""
     root = Path(path)
+    # In lock-step the turns are the heartbeat: either side waits for the other as long as it takes.
+    heartbeat_ms = 0 if lock_step else 1_000
     venues = [
-        (v.name, root / v.socket, v.cancel_on_disconnect, lock_step, 1_000)
+        (v.name, root / v.socket, v.cancel_on_disconnect, lock_step, heartbeat_ms)
         for v in config.venues
         if v.socket
     ]
@@ -310,7 +312,7 @@ def open_desk(
     **more
         Options of ``pyoms_native.Desk`` that a test or a drill wants.
     """
-    settings = config if isinstance(config, Config) else load(config)
+    settings = config if isinstance(config, Config) else load(Path(config))
     if settings.journal.tier not in CODES["tier"]:
         raise DeskError(f"tier {settings.journal.tier} is not one of {', '.join(CODES['tier'])}")
     given = options(settings, path, lock_step=lock_step, start_ns=start_ns, **more)
@@ -354,7 +356,7 @@ class Client:
         return found
 
     def push(self, row: bytes) -> int:
-        """Hand over one command of 128 bytes; its command_seq. ClientError when the ring is full."""
+        """Hand over one command of 128 bytes; its command_seq, ClientError on a full ring."""
         return self._client.push(row)
 
     def submit(self, instrument: str | int, side: str, qty: int, price: int, **fields: Any) -> int:
@@ -423,8 +425,3 @@ class Client:
                 order_qty=qty,
             )
         )
-
-
-def mode_name(code: int) -> str:
-    """Name of a kill mode's code."""
-    return NAMES["kill_mode"].get(code, str(code))
