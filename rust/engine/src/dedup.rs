@@ -74,7 +74,8 @@ impl Dedup {
     pub fn new(ids_max: usize) -> std::io::Result<Self> {
         assert!(ids_max.is_power_of_two());
         assert!(ids_max <= 1 << TAG_SHIFT);
-        // At most 8/14 full: with two choices a bucket pair of 14 never fills in practice.
+        // At most 4/7 full. Where both buckets of an id are full, an entry of theirs moves to its own
+        // other bucket; that none of 14 can move does not happen in practice.
         let buckets = (ids_max / 4).max(2);
         Ok(Self {
             buckets: Table::zeroed(buckets)?,
@@ -90,9 +91,43 @@ impl Dedup {
         let first = hash as usize & mask;
         let tag = (hash >> TAG_SHIFT) | 1; // never 0: 0 is an empty entry
         // The other bucket depends on tag and first alone, and back again.
-        let second =
-            (first ^ ((tag.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize | 1)) & mask;
-        (first, second, tag << TAG_SHIFT)
+        (first, self.other(first, tag), tag << TAG_SHIFT)
+    }
+
+    #[inline(always)]
+    fn other(&self, place: usize, tag: u64) -> usize {
+        let step = (tag.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize | 1;
+        (place ^ step) & (self.buckets.len() - 1)
+    }
+
+    /// An entry of a full bucket that its other bucket has a place for.
+    #[cold]
+    fn movable(&self, place: usize) -> Option<(usize, usize)> {
+        let entries = &self.buckets[place].0[..OVERFLOW];
+        entries.iter().enumerate().find_map(|(at, entry)| {
+            let other = self.other(place, entry >> TAG_SHIFT);
+            self.buckets[other].first_free().map(|_| (at, other))
+        })
+    }
+
+    /// Moves one entry of a full bucket to its other bucket; says which place it left.
+    #[cold]
+    fn make_room(&mut self, place: usize) -> Option<usize> {
+        let (at, other) = self.movable(place)?;
+        let entry = self.buckets[place].0[at];
+        let row = &self.rows[(entry & ROW_MASK) as usize];
+        let (home, ..) = self.places(id_hash(&row.cl_ord_id, row.session_id));
+        if home == place {
+            self.buckets[place].0[OVERFLOW] += 1;
+        } else {
+            assert!(home == other);
+            assert!(self.buckets[other].0[OVERFLOW] > 0);
+            self.buckets[other].0[OVERFLOW] -= 1;
+        }
+        let free = self.buckets[other].first_free().expect("it was found");
+        self.buckets[other].0[free] = entry;
+        self.buckets[place].0[at] = 0;
+        Some(at)
     }
 
     /// Asks the memory for the lines that `find` and `insert` of this hash will touch.
@@ -166,7 +201,11 @@ impl Dedup {
         let (first, second, _) = self.places(hash);
         let free = |place: usize| self.buckets[place].first_free().is_some();
         // One row is kept for the move of a live id.
-        self.len() + 1 < self.capacity() && (free(first) || free(second))
+        self.len() + 1 < self.capacity()
+            && (free(first)
+                || free(second)
+                || self.movable(first).is_some()
+                || self.movable(second).is_some())
     }
 
     /// Takes an id; `has_room` was asked before, and the id is not remembered.
@@ -189,9 +228,15 @@ impl Dedup {
             bucket.0[free] = entry;
             return;
         }
-        bucket.0[OVERFLOW] += 1;
-        let free = self.buckets[second].first_free();
+        if self.buckets[second].first_free().is_none() {
+            if let Some(free) = self.make_room(first) {
+                self.buckets[first].0[free] = entry;
+                return;
+            }
+        }
+        let free = self.buckets[second].first_free().or_else(|| self.make_room(second));
         self.buckets[second].0[free.expect("has_room was asked")] = entry;
+        self.buckets[first].0[OVERFLOW] += 1;
     }
 
     fn unlink(&mut self, hash: u64, index: u32) {
@@ -297,6 +342,33 @@ mod tests {
                         if dedup.row(row).session_id != 0 { dedup.renew_oldest(t as i64); }
                     },
                     _ => {}
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_id_finds_room_until_the_rows_are_used_up_and_is_found_again() {
+        for ids_max in [16, 256, 4096, 1 << 16] {
+            let mut dedup = Dedup::new(ids_max).unwrap();
+            let row = |n: usize| {
+                let text = layout::text(&format!("{n}"));
+                let (session_id, order_seq) = ((n % 7 + 1) as u16, n as u64);
+                IdRow { cl_ord_id: text, session_id, order_seq, ..IdRow::FREE }
+            };
+            for n in 0..ids_max - 1 {
+                let hash = id_hash(&row(n).cl_ord_id, row(n).session_id);
+                assert!(dedup.has_room(hash), "{n} of {ids_max}");
+                dedup.insert(hash, row(n));
+            }
+            for round in 0..2 {
+                for n in 0..ids_max - 1 {
+                    let hash = id_hash(&row(n).cl_ord_id, row(n).session_id);
+                    let found = dedup.find(hash, row(n).session_id, &row(n).cl_ord_id);
+                    assert_eq!(found.is_some(), round == 0 || n >= ids_max / 2, "{n} of {ids_max}");
+                }
+                while round == 0 && dedup.len() > (ids_max - 1 - ids_max / 2) as u64 {
+                    dedup.forget_oldest();
                 }
             }
         }
