@@ -3,7 +3,7 @@
 
 use crate::desk::{BID, Desk, Fault, RingLog, Scratch, Shape, TICK};
 use crate::line::Line;
-use crate::measure::{Samples, Timer, pin};
+use crate::measure::{Pinned, Samples, Timer};
 use engine::{Engine, Log};
 use journal::{ControlFile, ControlState, DeskDir, NewDesk, Ring};
 use layout::*;
@@ -63,13 +63,13 @@ pub fn run(case: Option<&str>, small: bool) -> Result<Vec<Line>, Fault> {
         let wanted = case.unwrap_or_default();
         return Err(format!("case {wanted:?} is none of {}", names.join(", ")).into());
     }
-    let core = pin();
+    let pinned = Pinned::new();
     let timer = Timer::start();
     let mut lines = Vec::new();
     for (_, run) in chosen {
         let mut line = run(timer, Size { small })?;
-        match core {
-            Some(core) => line.machine += &format!("; pinned to core {core}"),
+        match &pinned {
+            Some(pinned) => line.machine += &format!("; pinned to core {}", pinned.core),
             None => line.machine += "; not pinned",
         }
         lines.push(line);

@@ -105,14 +105,30 @@ impl Samples {
     }
 }
 
-/// Binds this thread to the last core the system lets it have; says which, if it could.
-pub fn pin() -> Option<usize> {
-    let allowed = rustix::thread::sched_getaffinity(None).ok()?;
-    let core = (0..rustix::thread::CpuSet::MAX_CPU).rev().find(|&core| allowed.is_set(core))?;
-    let mut one = rustix::thread::CpuSet::new();
-    one.set(core);
-    rustix::thread::sched_setaffinity(None, &one).ok()?;
-    Some(core)
+/// Binds this thread to the last core the system lets it have, until dropped.
+#[derive(Debug)]
+pub struct Pinned {
+    before: rustix::thread::CpuSet,
+    /// The core.
+    pub core: usize,
+}
+
+impl Pinned {
+    /// `None` when the system does not allow it.
+    pub fn new() -> Option<Self> {
+        let before = rustix::thread::sched_getaffinity(None).ok()?;
+        let core = (0..rustix::thread::CpuSet::MAX_CPU).rev().find(|&core| before.is_set(core))?;
+        let mut one = rustix::thread::CpuSet::new();
+        one.set(core);
+        rustix::thread::sched_setaffinity(None, &one).ok()?;
+        Some(Self { before, core })
+    }
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        let _ = rustix::thread::sched_setaffinity(None, &self.before);
+    }
 }
 
 /// The processor's name, the number of cores, and whether huge pages may be had.

@@ -21,7 +21,7 @@ CRATES = {
     "wire": {"layout", "arch"},
     "host": {"layout", "arch", "engine", "journal", "wire"},
     "sim": {"layout", "arch", "engine", "wire"},
-    "native": {"layout", "arch", "engine", "journal", "wire", "host", "sim"},
+    "native": {"layout", "arch", "engine", "journal", "wire", "host", "sim", "bench"},
 }
 """Crate -> crates of ours it may import; STYLE's picture, nothing points down."""
 

@@ -2,6 +2,7 @@
 //! values for the rest. Built by maturin as `pyoms_native`; imported by `pyoms_core`, by nobody else.
 //! No logic. What must stay true: `core/pyoms_core/native.pxd` is the text of [`table::pxd`].
 
+mod bench;
 mod capacity;
 mod core;
 mod desk;
@@ -67,12 +68,15 @@ fn pyoms_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("TABLE_HASH", TABLE_HASH)?;
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     m.add_function(wrap_pyfunction!(native_pxd, m)?)?;
+    m.add_function(wrap_pyfunction!(self::bench::bench_run, m)?)?;
+    m.add_function(wrap_pyfunction!(self::bench::bench_cases, m)?)?;
     m.add_class::<port::Port>()?;
     m.add_class::<port::Engine>()?;
     m.add_class::<desk::Desk>()?;
     m.add_class::<desk::Client>()?;
     m.add_class::<desk::Running>()?;
     m.add_function(wrap_pyfunction!(desk::ask, m)?)?;
+    m.add_function(wrap_pyfunction!(desk::engage, m)?)?;
     m.add_class::<logs::Log>()?;
     m.add_class::<logs::Replay>()?;
     m.add_function(wrap_pyfunction!(logs::verify_log, m)?)?;

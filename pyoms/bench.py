@@ -1,0 +1,215 @@
+"""The speed cases, Rust's and Python's, as lines beside their budget.
+
+Called by `pyoms bench` and by the tests in ``bench/``. Rust measures itself
+(`pyoms_native.bench_run`); the Python cases are timed here, from the caller's side of the border.
+What must stay true: every case checks what came out, and a number without a budget is shown as
+such, never as met.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import pyoms_native
+from pyoms.engine import Engine
+from pyoms.errors import OmsError
+from pyoms.numbers import Fixed
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+# Where the budget stands in a checkout; an installed package has none to show.
+BUDGET = Path(__file__).parent.parent / "bench" / "budget.toml"
+# Orders of one call of `python_batch`.
+BATCH = 1_000
+
+Line = dict[str, Any]
+"""One result: the fields of `pyoms bench --json`."""
+
+
+class BenchError(OmsError):
+    """A case that there is not, or that could not run."""
+
+    code = "bench"
+    exit_code = 2
+
+
+def desk(orders: int) -> Engine:
+    """Make an inline engine with one instrument and room for `orders`."""
+    room = 1 << max(10, (2 * orders - 1).bit_length())
+    oms = Engine(orders_max=room, ids_max=2 * room)
+    oms.define_account("A1", order_qty_max=1_000)
+    oms.define_instrument("ESH4", tick="0.25", contract_multiplier=50)
+    oms.quote("ESH4", "4800.00", 10, "4800.25", 10)
+    return oms
+
+
+def line(case: str, data: str, samples: list[int], per_sample: int) -> Line:
+    """Summarise nanoseconds of samples of `per_sample` operations each."""
+    each = np.array(samples, dtype=np.float64) / per_sample
+    p50, p99, p999 = (int(np.percentile(each, q)) for q in (50, 99, 99.9))
+    rate = len(samples) * per_sample / (sum(samples) / 1e9)
+    return {
+        "case": case,
+        "tier": "memory",
+        "data": data,
+        "n": len(samples) * per_sample,
+        "p50_ns": p50,
+        "p99_ns": p99,
+        "p999_ns": p999,
+        "max_ns": int(each.max()),
+        "ops_per_s": round(rate),
+        "instructions": None,
+        "machine": f"CPython {sys.version.split()[0]}",
+    }
+
+
+def python_submit(small: bool) -> Line:
+    """Submit one order a call, on a bound gate."""
+    count = 2_000 if small else 100_000
+    oms = desk(count)
+    gate, price, qty = oms.gate("ESH4"), int(Fixed(4_799_000_000_000)), int(Fixed(1_000_000_000))
+    ids = [f"b{n}" for n in range(count)]
+    samples, accepted, clock = [], 0, time.perf_counter_ns
+    for cl_ord_id in ids:
+        before = clock()
+        verdict = gate.submit(cl_ord_id, 1, price, qty)
+        samples.append(clock() - before)
+        accepted += verdict == 0
+    check(accepted, count, "python_submit")
+    return line("python_submit", "hot, unpaced: one call each; timer included", samples, 1)
+
+
+def python_batch(small: bool) -> Line:
+    """Submit a thousand orders a call, from one numpy array."""
+    calls = 4 if small else 200
+    oms = desk(calls * BATCH)
+    rows = oms.blank_orders(BATCH, "ESH4")
+    rows["side"], rows["price"], rows["order_qty"] = 1, 4_799_000_000_000, 1_000_000_000
+    samples, accepted, clock = [], 0, time.perf_counter_ns
+    for call in range(calls):
+        rows["cl_ord_id"] = [b"c%d.%d" % (call, n) for n in range(BATCH)]
+        before = clock()
+        verdicts = oms.submit_many(rows)
+        samples.append(clock() - before)
+        accepted += int((verdicts == 0).sum())
+    check(accepted, calls * BATCH, "python_batch")
+    data = "hot, unpaced: 1,000 orders a call; ns an order, percentiles over calls"
+    return line("python_batch", data, samples, BATCH)
+
+
+def check(accepted: int, expected: int, case: str) -> None:
+    """Refuse a figure of work that was not done."""
+    if accepted != expected:
+        raise BenchError(f"{case}: {accepted} of {expected} orders were accepted")
+
+
+# The cases of this side of the border, by name.
+PYTHON_CASES: dict[str, Callable[[bool], Line]] = {
+    "python_submit": python_submit,
+    "python_batch": python_batch,
+}
+
+
+def cases() -> list[str]:
+    """Give the names of all cases, in the order they run."""
+    return [*pyoms_native.bench_cases(), *PYTHON_CASES]
+
+
+def run(case: str | None = None, *, small: bool = False, count: bool = False) -> Iterator[Line]:
+    """Run one case, or all, and yield its line as soon as it is there.
+
+    Parameters
+    ----------
+    case : str, optional
+        A name of :func:`cases`.
+    small : bool
+        The size that tests run.
+    count : bool
+        Count instructions too where valgrind is installed: some seconds a case.
+    """
+    names = cases() if case is None else [case]
+    for name in names:
+        if name in PYTHON_CASES:
+            yield PYTHON_CASES[name](small)
+            continue
+        try:
+            (text,) = pyoms_native.bench_run(name, small)
+        except ValueError as error:
+            raise BenchError(str(error)) from error
+        told: Line = json.loads(text)
+        if count and name in COUNTED:
+            told["instructions"] = instructions(name)
+        yield told
+
+
+# Cases whose operation stands in a function of its own, so that valgrind can count it.
+COUNTED = (
+    "decide_hot",
+    "decide_random",
+    "report_fill",
+    "report_burst",
+    "cancel",
+    "replace",
+    "refuse",
+)
+
+
+def instructions(case: str) -> int | None:
+    """Count the instructions of one operation with valgrind; None where there is no valgrind."""
+    valgrind = shutil.which("valgrind")
+    if valgrind is None:
+        return None
+    program = f"import pyoms_native; print(pyoms_native.bench_run({case!r}, True)[0])"
+    command = [valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+    command += [
+        "--collect-atstart=no",
+        "--toggle-collect=*counted_*",
+        sys.executable,
+        "-c",
+        program,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    counted = re.search(r"Collected : (\d+)", done.stderr)
+    if done.returncode or counted is None or not int(counted[1]):
+        raise BenchError(f"{case}: valgrind counted nothing: {done.stderr[-400:]}")
+    return round(int(counted[1]) / int(json.loads(done.stdout)["n"]))
+
+
+def budget() -> dict[str, dict[str, Any]]:
+    """Read what each case must reach; empty where the checkout is not there."""
+    return tomllib.loads(BUDGET.read_text()) if BUDGET.exists() else {}
+
+
+def table(lines: list[Line]) -> Table:
+    """Show lines beside their budget; what misses it is red."""
+    from rich.table import Table
+
+    out = Table("case", "tier", "n", "p50 ns", "p99", "p99.9", "max", "op/s", "instr.", "budget")
+    wanted = budget()
+    for told in lines:
+        bound = wanted.get(told["case"], {})
+
+        def cell(key: str, told: Line = told, bound: dict[str, Any] = bound) -> str:
+            value = told[key]
+            if value is None:
+                return "-"
+            limit = bound.get(key)
+            missed = limit is not None and (value < limit if key == "ops_per_s" else value > limit)
+            return f"[red]{value:,.0f}[/]" if missed else f"{value:,.0f}"
+
+        told_bound = ", ".join(f"{k} {v:,}" for k, v in bound.items() if k != "path") or "none"
+        keys = ("p50_ns", "p99_ns", "p999_ns", "max_ns", "ops_per_s", "instructions")
+        out.add_row(told["case"], told["tier"], f"{told['n']:,}", *map(cell, keys), told_bound)
+    return out
