@@ -396,7 +396,12 @@ fn recover(timer: Timer, size: Size) -> Result<Line, Fault> {
         let mut engine = Engine::new(&shape.config())?;
         events = samples.one(|| -> Result<u64, Fault> {
             let log = journal::recover(&dir)?;
-            log.for_each(|record| engine.apply(record));
+            let engine = std::cell::RefCell::new(&mut engine);
+            log.for_each_ahead(
+                16,
+                |record| engine.borrow().prefetch_event(record),
+                |record| engine.borrow_mut().apply(record),
+            );
             Ok(log.next_seq() - 1)
         })?;
         assert!(engine.state_hash() == state_hash);
@@ -404,7 +409,8 @@ fn recover(timer: Timer, size: Size) -> Result<Line, Fault> {
     let mut line = samples.line("recover", TIER, String::new());
     line.ops_per_s *= events as f64;
     line.data = format!(
-        "{events} events of {ids} orders, {live} live, segments in memory-backed files: read,          checked, folded; percentiles are of a whole recovery"
+        "{events} events of {ids} orders, {live} live, segments in memory-backed files: read, \
+         checked, folded; percentiles are of a whole recovery"
     );
     Ok(line)
 }

@@ -42,7 +42,7 @@ impl Timer {
 #[derive(Debug)]
 pub struct Samples {
     timer: Timer,
-    one: Vec<u32>,
+    one: Vec<u64>,
     block_ticks: u64,
     block_ops: u64,
 }
@@ -50,7 +50,7 @@ pub struct Samples {
 impl Samples {
     /// Room for `n` samples, touched.
     pub fn new(timer: Timer, n: usize) -> Self {
-        let mut one = vec![1u32; n];
+        let mut one = vec![1u64; n];
         one.clear();
         Self { timer, one, block_ticks: 0, block_ops: 0 }
     }
@@ -61,7 +61,7 @@ impl Samples {
         let before = arch::tsc_fenced();
         let result = operation();
         let ticks = arch::tsc_fenced() - before;
-        self.one.push(ticks.min(u32::MAX as u64) as u32);
+        self.one.push(ticks);
         result
     }
 
@@ -80,7 +80,7 @@ impl Samples {
         let mut histogram: Histogram<u64> = Histogram::new(3).expect("three digits");
         let mut sum = 0;
         for &ticks in &self.one {
-            let own = u64::from(ticks).saturating_sub(self.timer.pair_ticks);
+            let own = ticks.saturating_sub(self.timer.pair_ticks);
             sum += own;
             histogram.record(self.timer.ns(own).round() as u64).expect("it grows");
         }

@@ -35,6 +35,8 @@ const WAITING_MIN: usize = 1 << 16;
 const FDS_MAX: usize = 96;
 /// Longest sleep of `wait`.
 const SLEEP_MAX_NS: i64 = 50_000_000;
+/// Records ahead of the one being folded whose lines are fetched at recovery.
+const RECOVERY_AHEAD: usize = 16;
 
 /// One turn of lock-step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,7 +127,12 @@ impl Desk {
         }
         let lock = dir.lock()?;
         let recovered = journal::recover(&dir)?;
-        recovered.for_each(|record| engine.apply(record));
+        let folding = std::cell::RefCell::new(&mut engine);
+        recovered.for_each_ahead(
+            RECOVERY_AHEAD,
+            |record| folding.borrow().prefetch_event(record),
+            |record| folding.borrow_mut().apply(record),
+        );
         let tail = recovered.tail_cut();
         let events = engine.event_seq();
         let (ring, writer) = go_live(recovered, &lock, &options)?;
@@ -679,7 +686,10 @@ impl Desk {
             }
         }
         some |= self.serve_clients();
-        if self.engine.asked_count() != 0 && self.log.ring.room() > REPORT_ROOM {
+        // In lock-step nothing enters the log between turns: how often a caller polls there depends
+        // on the speed of the machine.
+        let in_turn = !self.options.lock_step() || self.links[0].turn.is_some();
+        if in_turn && self.engine.asked_count() != 0 && self.log.ring.room() > REPORT_ROOM {
             some |= self.sweep_on();
         }
         self.flush();
