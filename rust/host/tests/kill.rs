@@ -78,6 +78,28 @@ fn a_kill_overtakes_what_waits_and_nothing_new_leaves_after_its_acknowledgement(
 }
 
 #[test]
+fn the_cancels_of_a_kill_keep_to_their_turns_however_often_the_desk_polls_between() {
+    let hash = |polls: usize| {
+        let dir = Dir::new("polls");
+        let _venue = Venue::start(&dir, venue_config(1), tape(1, 300, 20_000_000));
+        let mut desk = open_with_orders(&dir, 300, 5);
+        control_file(&dir).engage(Scope::Desk, 0, KillMode::CancelOnly).expect("engaged");
+        desk.poll().expect("a round");
+        desk.hold_outbox(false);
+        desk.end_turn(i64::MAX).expect("the turn ends");
+        while desk.engine().live_count() != 0 {
+            for _ in 0..polls {
+                desk.poll().expect("a round");
+            }
+            desk.turn(PATIENCE).expect("a turn");
+            desk.end_turn(i64::MAX).expect("the turn ends");
+        }
+        desk.engine().state_hash()
+    };
+    assert_eq!(hash(0), hash(50));
+}
+
+#[test]
 fn a_kill_is_sticky_over_a_restart_and_two_people_release_it() {
     let dir = Dir::new("sticky");
     let desk = Desk::open(options(&dir)).expect("a desk");
