@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -19,11 +18,11 @@ import numpy.typing as npt
 
 import pyoms_native
 from pyoms.errors import EngineError, NumberError, UnknownNameError
-from pyoms.numbers import Fixed, to_fixed, to_text
+from pyoms.numbers import to_fixed
 from pyoms.tape import Tape
 from pyoms_core import dispatch, layout
 from pyoms_core.gate import Gate
-from pyoms_core.layout import CODES, KINDS, NAMES, NO_PRICE, ONE, TAG_PARENT
+from pyoms_core.layout import CODES, KINDS, NAMES, NO_PRICE, ONE
 
 UNLIMITED = 2**63 - 1
 """A limit row's value for "no limit"."""
@@ -284,7 +283,7 @@ class Oms:
         return self._verdict(gate.command(row), gate)
 
     def blank_orders(self, count: int, instrument: str | int, **terms: Any) -> npt.NDArray[np.void]:
-        """Make an array of new orders on the given terms: fill in ids, sides, prices, quantities."""
+        """Make an array of new orders on the given terms; ids, sides, prices are left to you."""
         rows = np.zeros(count, dtype=layout.dtype("new_order"))
         rows["kind"] = KINDS["new_order"]
         rows["instrument_id"] = self.id_of("instrument", instrument)
@@ -343,17 +342,15 @@ class Oms:
     def positions(self) -> list[dict[str, Any]]:
         """List positions: ``net_qty`` fixed-point, money as exact decimal text in its currency."""
         instruments, accounts = self.names("instrument"), self.names("account")
-        rows = []
-        for row in self.core.positions():
-            rows.append(
-                row
-                | valued(row)
-                | {
-                    "symbol": instruments.get(row["instrument_id"]),
-                    "account": accounts.get(row["account_id"]),
-                }
-            )
-        return rows
+        return [
+            row
+            | valued(row)
+            | {
+                "symbol": instruments.get(row["instrument_id"]),
+                "account": accounts.get(row["account_id"]),
+            }
+            for row in self.core.positions()
+        ]
 
     def position(self, account: str | int, instrument: str | int) -> dict[str, Any]:
         """Look at one position."""
@@ -499,7 +496,7 @@ class Engine(Oms):
         orders_max: int = 0,
         window_ms: int = 0,
     ) -> int:
-        """Define an account and its limits: what is not given is unlimited; the first is the default."""
+        """Define an account and its limits, unlimited unless given; the first is the default."""
         number = self.define("account", name, level=code_of("account_level", "account"))
         self.account = self.account or name
 
@@ -674,11 +671,3 @@ class Engine(Oms):
         first.seek(first.oldest_seq)
         parts = [batch.of("routed") for batch in first]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=layout.dtype("routed"))
-
-
-def decimals(numbers: Iterable[int]) -> list[str]:
-    """Write fixed-point numbers as decimal texts."""
-    return [to_text(number) for number in numbers]
-
-
-__all__ = ["TAG_PARENT", "Engine", "Fixed", "Oms", "Verdict"]

@@ -34,7 +34,8 @@ def to_fixed(number: str | int | Decimal, what: str = "number") -> int:
     Parameters
     ----------
     number : str, int or Decimal
-        ``"104.25"``, ``-3``; a :class:`Fixed` is taken as it is; no exponent, no spaces, no separators, at most nine decimals.
+        ``"104.25"``, ``-3``; no exponent, no spaces, no separators, at most nine decimals. A
+        :class:`Fixed` is taken as it is.
     what : str
         The thing, for the message.
 

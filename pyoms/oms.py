@@ -215,7 +215,7 @@ class Desk(Oms):
 
     def __init__(self, config: Config, given: dict[str, Any]) -> None:
         super().__init__(pyoms_native.Desk(given))
-        self.config = config
+        self.config, self._closed = config, False
         self.path: Path | None = None if given["tier"] == "memory" else Path(given["path"])
         Setup(config, self).apply()
         if len(config.sessions) == 1:
@@ -280,7 +280,9 @@ class Desk(Oms):
 
     def close(self) -> None:
         """Stop in order: what is committed goes out, the log is written to its end."""
-        self.core.close()
+        if not self._closed:
+            self._closed = True
+            self.core.close()
 
     def __enter__(self) -> Desk:
         return self

@@ -1,7 +1,7 @@
 """Strategies: what they implement, the port they send through, and the dispatcher that calls them.
 
-A strategy runs on the thread of its dispatcher, in the desk's process (inline) or beside it. What must
-stay true: a command's verdict always comes back as an event, so the same code runs in both; events
+A strategy runs on the thread of its dispatcher, in the desk's process or beside it. What must stay
+true: a command's verdict always comes back as an event, so the same code runs in both; events
 come in the order of the log; while the log is replayed to a restarted strategy nothing can be sent.
 """
 
@@ -13,9 +13,10 @@ from typing import Any, Protocol
 
 from pyoms.engine import Number, Oms, code_of, fixed
 from pyoms.errors import EngineError
-from pyoms.tape import Batch, Tape, open_log
+from pyoms.tape import Tape, open_log
 from pyoms_core.dispatch import Event, Router
 from pyoms_core.gate import Gate
+from pyoms_core.tape import Batch
 
 CALLBACKS = (
     *("on_event", "on_accepted", "on_refused", "on_repeated", "on_ack", "on_fill", "on_canceled"),
@@ -57,7 +58,7 @@ class Strategy:
         """Take any event of an order of ours, after its own callback."""
 
     def on_accepted(self, e: Event) -> None:
-        """Take the acceptance of a new order, a cancel or a replace; ``e.kind_name`` tells which."""
+        """Take the acceptance of a new order, cancel or replace: ``e.kind_name``."""
 
     def on_refused(self, e: Event) -> None:
         """Take a refusal: ``e.verdict_name``, ``e.sentence``."""
@@ -66,39 +67,39 @@ class Strategy:
         """Take the answer to a command that was sent twice."""
 
     def on_ack(self, e: Event) -> None:
-        """The venue acknowledged the order."""
+        """Learn that the venue acknowledged the order."""
 
     def on_fill(self, e: Event) -> None:
         """Take a fill: ``e.last_px``, ``e.last_qty``, ``e.cum_qty``, ``e.leaves_qty``."""
 
     def on_canceled(self, e: Event) -> None:
-        """The order is canceled, asked for or not."""
+        """Learn that the order is canceled, asked for or not."""
 
     def on_rejected(self, e: Event) -> None:
-        """The venue refused the order or a change of it; ``e.name("exec_type")`` tells which."""
+        """Learn that the venue refused the order or a change: ``e.name("exec_type")``."""
 
     def on_replaced(self, e: Event) -> None:
-        """The replace holds."""
+        """Learn that the replace holds."""
 
     def on_expired(self, e: Event) -> None:
-        """The order expired."""
+        """Learn that the order expired."""
 
     def on_unknown(self, e: Event) -> None:
-        """The outcome of what was sent is unknown until the venue answers."""
+        """Learn that the outcome of what was sent is unknown until the venue answers."""
 
     def on_dropped(self, e: Event) -> None:
-        """A message was held back and never sent."""
+        """Learn that a message was held back and never sent."""
 
     def on_quote(
         self, instrument_id: int, bid_px: int, bid_qty: int, ask_px: int, ask_qty: int, now_ns: int
     ) -> None:
-        """Best bid and offer changed; told once a round, the last state. NO_PRICE for none."""
+        """Take best bid and offer: the last state, once a round. NO_PRICE for none."""
 
     def on_timer(self, now_ns: int) -> None:
-        """The time asked for with ``oms.wake_at`` has come."""
+        """Act: the time asked for with ``oms.wake_at`` has come."""
 
     def on_phase(self, venue_id: int, instrument_id: int, phase: str) -> None:
-        """Trading opened, paused or closed; instrument 0 is the whole venue."""
+        """Learn that trading opened, paused or closed; instrument 0 is the whole venue."""
 
 
 class Sender(Protocol):

@@ -37,6 +37,10 @@ from pyoms_core.layout cimport (
     refusal_t,
 )
 
+from pyoms_core.native cimport native_api, native_api_t
+
+cdef const native_api_t* api = native_api()  # refuses a core of another layout
+
 _FORMATS = {"u1": 1, "<u2": 2, "<u4": 4, "<u8": 8, "<i4": -4, "<i8": -8}
 
 

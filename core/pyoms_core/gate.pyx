@@ -13,10 +13,8 @@ from pyoms_core.layout cimport (
     KIND_CANCEL_ORDER,
     KIND_NEW_ORDER,
     KIND_REPLACE_ORDER,
-    cancel_order_t,
     new_order_t,
     record_t,
-    replace_order_t,
 )
 from pyoms_core.native cimport native_api, native_api_t
 

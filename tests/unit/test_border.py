@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 import pyoms_native
 from pyoms_core import layout
 
@@ -15,18 +17,20 @@ new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p,
 module = types.ModuleType("pyoms_native")
 module._C_API = new(ctypes.addressof(words), b"pyoms_native._C_API", None)
 sys.modules["pyoms_native"] = module
-import pyoms_core.clock
+import pyoms_core.{module}
 """
 
 
-def import_against(version, layout_hash, table_hash):
-    code = STAND_IN.format(words=[version | 4096 << 32, layout_hash, table_hash, 0])
+def import_against(version, layout_hash, table_hash, module="clock"):
+    words = [version | 4096 << 32, layout_hash, table_hash, 0]
+    code = STAND_IN.format(words=words, module=module)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     return done.stderr.strip().splitlines()[-1]
 
 
-def test_another_layout_is_refused_and_both_hashes_are_named():
-    told = import_against(1, layout.LAYOUT_HASH ^ 1, pyoms_native.TABLE_HASH)
+@pytest.mark.parametrize("module", ["clock", "control", "dispatch", "gate", "tape"])
+def test_another_layout_is_refused_and_both_hashes_are_named(module):
+    told = import_against(1, layout.LAYOUT_HASH ^ 1, pyoms_native.TABLE_HASH, module)
     assert told.startswith("ImportError")
     assert f"{layout.LAYOUT_HASH:#018x}" in told
     assert f"{layout.LAYOUT_HASH ^ 1:#018x}" in told

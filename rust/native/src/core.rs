@@ -156,6 +156,7 @@ impl Core {
             }
             _ => {
                 inline.fixed_ns = now_ns;
+                inline.last_ns = inline.last_ns.max(now_ns.unwrap_or(i64::MIN));
                 Ok(())
             }
         }

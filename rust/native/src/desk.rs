@@ -209,21 +209,21 @@ impl Desk {
     }
 
     /// Engages the kill switch; the epoch.
-    fn engage(slf: &Bound<'_, Self>, scope: &str, id: u32, mode: &str) -> PyResult<u64> {
+    fn engage(slf: &Bound<'_, Self>, scope: &str, target_id: u32, mode: &str) -> PyResult<u64> {
         let (scope, mode) = (scope_of(slf.py(), scope)?, mode_of(slf.py(), mode)?);
-        with(slf, |desk| desk.engage(scope, id, mode))
+        with(slf, |desk| desk.engage(scope, target_id, mode))
     }
 
     /// Asks for a release; the hash that a second person approves.
     fn request_release(
         slf: &Bound<'_, Self>,
         scope: &str,
-        id: u32,
+        target_id: u32,
         person: &str,
         reason: &str,
     ) -> PyResult<u64> {
         let scope = scope_of(slf.py(), scope)?;
-        with(slf, |desk| desk.request_release(scope, id, person, reason))
+        with(slf, |desk| desk.request_release(scope, target_id, person, reason))
     }
 
     /// Approves a release; the epoch.
@@ -337,4 +337,28 @@ impl Client {
 #[pyfunction]
 pub fn ask(py: Python<'_>, desk: PathBuf, request: &str) -> PyResult<String> {
     py.detach(|| host::ask(desk, request)).or_raise(py, "DeskError")
+}
+
+/// Engages the kill switch by a desk's control file alone; the epoch. Does not wait for senders.
+#[pyfunction]
+pub fn engage(
+    py: Python<'_>,
+    desk: PathBuf,
+    scope: &str,
+    target_id: u32,
+    mode: &str,
+) -> PyResult<u64> {
+    let (scope, mode) = (scope_of(py, scope)?, mode_of(py, mode)?);
+    let engaged = py.detach(|| {
+        let desk = journal::DeskDir::open(desk).map_err(|error| error.to_string())?;
+        match journal::ControlFile::open(&desk) {
+            journal::ControlState::Sound(file) => {
+                file.engage(scope, target_id, mode).map_err(|error| error.to_string())
+            }
+            journal::ControlState::Killed { why } => {
+                Err(format!("the whole desk is killed already: {why}"))
+            }
+        }
+    });
+    engaged.or_raise(py, "DeskError")
 }

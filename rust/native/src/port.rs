@@ -275,21 +275,25 @@ impl Port {
     }
 
     /// Terms of an instrument, the 128 bytes as defined; None while it has none.
-    fn terms<'py>(&self, py: Python<'py>, id: u32) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    fn terms<'py>(
+        &self,
+        py: Python<'py>,
+        instrument_id: u32,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let terms = self.with(py, |core| {
             let engine = core.engine();
-            let known = (id as usize) < engine.config().instruments_max;
-            known.then(|| *engine.terms(id)).filter(|terms| terms.tick != 0)
+            let known = (instrument_id as usize) < engine.config().instruments_max;
+            known.then(|| *engine.terms(instrument_id)).filter(|terms| terms.tick != 0)
         })?;
         Ok(terms.map(|terms| views::bytes(py, terms.as_record())))
     }
 
     /// Kill mode of a scope and number, as a code.
-    fn mode_in(&self, py: Python<'_>, scope: u8, id: u32) -> PyResult<u8> {
+    fn mode_in(&self, py: Python<'_>, scope: u8, target_id: u32) -> PyResult<u8> {
         let scope = Scope::from_code(scope).ok_or_else(|| {
             oms_error(py, "EngineError", format!("scope {scope} is not a code of `scope`"))
         })?;
-        self.with(py, |core| core.engine().mode_in(scope, id))
+        self.with(py, |core| core.engine().mode_in(scope, target_id))
     }
 
     /// State of a venue: (link state, phase, last sequence out, last sequence in) as codes and numbers.

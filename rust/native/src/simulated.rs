@@ -239,12 +239,17 @@ impl SimVenue {
         self.with(py, |mut server| server.advance(now_ns))
     }
 
-    /// Bytes that wait for a peer, at most `max` of them.
-    #[pyo3(signature = (conn, max=1 << 20))]
-    fn unsent<'py>(&self, py: Python<'py>, conn: u64, max: usize) -> PyResult<Bound<'py, PyBytes>> {
+    /// Bytes that wait for a peer, at most `most` of them.
+    #[pyo3(signature = (conn, most=1 << 20))]
+    fn unsent<'py>(
+        &self,
+        py: Python<'py>,
+        conn: u64,
+        most: usize,
+    ) -> PyResult<Bound<'py, PyBytes>> {
         let bytes = self.with(py, |server| {
             let unsent = server.unsent(conn);
-            unsent[..unsent.len().min(max)].to_vec()
+            unsent[..unsent.len().min(most)].to_vec()
         })?;
         Ok(PyBytes::new(py, &bytes))
     }

@@ -1,0 +1,239 @@
+"""The inline engine: bad input is told by name, value and bound; batches equal singles."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyoms.engine import Engine
+from pyoms.errors import EngineError, NumberError, OmsError, UnknownNameError
+from pyoms.numbers import Fixed
+from pyoms_core import dispatch, layout
+from pyoms_core.layout import CODES, KINDS, NAMES, ONE
+
+SMALL = {
+    "orders_max": 1 << 10,
+    "ids_max": 1 << 11,
+    "fills_max": 1 << 10,
+    "accounts_max": 4,
+    "instruments_max": 4,
+    "throttle_orders_max": 64,
+    "books_max": 0,
+}
+START_NS = 1_700_000_000_000_000_000
+
+
+def made(**more):
+    oms = Engine(now_ns=START_NS, ring_slots=1 << 13, **{**SMALL, **more})
+    oms.define_account("A1", order_qty_max=100)
+    oms.define_instrument("ESH4", tick="0.25", contract_multiplier=50, qty_max=500)
+    oms.limit_position("A1", "ESH4", net_qty_max=200)
+    oms.quote("ESH4", "4820.00", 12, "4820.25", 9)
+    return oms
+
+
+@pytest.fixture
+def oms():
+    return made()
+
+
+REFUSED = [
+    # (side, qty, price)          verdict, words of the sentence
+    (("buy", 0, "4820"), "qty_not_positive", "order_qty 0 must be above 0"),
+    (("buy", -3, "4820"), "qty_not_positive", "order_qty -3 must be above 0"),
+    (("buy", 1, "4820.10"), "price_off_tick", "price 4820.1 is not a multiple of the tick 0.25"),
+    (("buy", "1.5", "4820"), "qty_off_lot", "order_qty 1.5 is not a multiple of the lot 1"),
+    (("buy", 501, "4820"), "qty_above_max", "501 is above the instrument's maximum 500"),
+    (("buy", 101, "4820"), "order_qty_limit", "order_qty 101 is above the limit 100"),
+    (("buy", 1, "5000"), "price_above_band", "price 5000 is above the band 4916.655"),
+    (("sell", 1, "4000"), "price_below_band", "price 4000 is below the band 4723.6"),
+    (("buy", "9223372036", "4820"), "qty_above_max", "order_qty 9223372036 is above"),
+]
+
+
+@pytest.mark.parametrize(("order", "verdict", "words"), REFUSED)
+def test_refusal_is_a_value_with_its_numbers(oms, order, verdict, words):
+    answer = oms.submit("ESH4", *order)
+    assert not answer
+    assert answer.name == verdict
+    assert words in str(answer)
+    assert oms.orders() == []
+
+
+RAISED = [
+    # price, qty                 words of the error
+    (("nan", 1), "price 'nan' is not a decimal number"),
+    ((float("nan"), 1), "price nan is not a number within"),
+    ((float("inf"), 1), "price inf is not a number within"),
+    ((-float("inf"), 1), "price -inf is not a number within"),
+    (("4820.1234567891", 1), "has 10 decimals, at most 9 are allowed"),
+    ((4820.1234567891, 1), "has 10 decimals, at most 9 are allowed"),
+    (("4820", float("nan")), "order_qty nan is not a number"),
+    (("9223372037", 1), "is out of range, at most ±9223372036.854775807 is allowed"),
+    (("4820", 2**70), "is out of range"),
+    (("4820", Fixed(2**63)), "is not within ±9223372036854775807"),
+    ((True, 1), "is a bool"),
+    (([1], 1), "is a list"),
+]
+
+
+@pytest.mark.parametrize(("numbers", "words"), RAISED)
+def test_number_that_fixed_point_cannot_hold_is_never_sent(oms, numbers, words):
+    before = oms.core.event_seq
+    with pytest.raises(NumberError, match=None) as raised:
+        oms.submit("ESH4", "buy", numbers[1], numbers[0])
+    assert words in str(raised.value)
+    assert isinstance(raised.value, ValueError)
+    assert oms.core.event_seq == before
+
+
+def test_finite_float_with_exact_text_is_taken(oms):
+    assert oms.submit("ESH4", "buy", 1.0, 4820.25)
+    assert oms.orders()[0]["price"] == 4820_250_000_000
+
+
+BAD_IDS = [
+    ("", "has 0 bytes: 1 to 36 printable ASCII characters are allowed"),
+    ("x" * 37, "has 37 bytes: 1 to 36"),
+    ("caf\u00e9", "has '\u00e9' at 3: 1 to 36"),
+    ("a\tb", "has '\\t' at 1: 1 to 36"),
+    ("a\x00b", "has '\\x00' at 1"),
+    ("\U0001f600", "at 0: 1 to 36"),
+    (7, "is a int: give a str"),
+]
+
+
+@pytest.mark.parametrize(("cl_ord_id", "words"), BAD_IDS)
+def test_bad_client_id_is_told_and_nothing_is_taken(oms, cl_ord_id, words):
+    before = oms.core.event_seq
+    with pytest.raises(ValueError, match="cl_ord_id") as raised:
+        oms.gate("ESH4").submit(cl_ord_id, 1, 4820 * ONE, ONE)
+    assert words in str(raised.value)
+    assert oms.core.event_seq == before
+
+
+def test_longest_client_id_is_taken(oms):
+    assert oms.submit("ESH4", "buy", 1, "4820", cl_ord_id="~" * 36)
+    assert oms.orders()[0]["cl_ord_id"] == "~" * 36
+
+
+def test_unknown_names_and_codes_say_what_there_is(oms):
+    with pytest.raises(UnknownNameError, match="instrument 'ESZ9' is not defined; there are ESH4"):
+        oms.submit("ESZ9", "buy", 1, "4820")
+    with pytest.raises(EngineError, match="side 'bye' is not one of buy, sell"):
+        oms.submit("ESH4", "bye", 1, "4820")
+    with pytest.raises(EngineError, match="orders_maximum is no capacity"):
+        Engine(orders_maximum=4)
+    with pytest.raises(EngineError, match="orders_max is 1, allowed are 64 to"):
+        Engine(orders_max=1)
+    assert issubclass(UnknownNameError, OmsError)
+
+
+def test_unknown_instrument_number_is_a_verdict(oms):
+    answer = oms.submit(3, "buy", 1, "4820")
+    assert answer.name == "instrument_unknown"
+    assert str(answer) == "instrument 3 is not defined"
+
+
+def test_repeated_id_answers_with_the_first_order(oms):
+    first = oms.submit("ESH4", "buy", 1, "4820", cl_ord_id="a")
+    again = oms.submit("ESH4", "buy", 1, "4820", cl_ord_id="a")
+    other = oms.submit("ESH4", "buy", 2, "4820", cl_ord_id="a")
+    assert again
+    assert (again.order_seq, other.name) == (first.order_seq, "duplicate_id")
+    assert len(oms.orders()) == 1
+
+
+def test_fill_moves_the_position_and_its_value(oms):
+    bought = oms.submit("ESH4", "buy", 5, "4820.25")
+    assert oms.report(bought.order_seq, "new") == "applied"
+    assert oms.report(bought.order_seq, "trade", last_qty=5, last_px="4820.25") == "applied"
+    (position,) = oms.positions()
+    assert (position["net_qty"], position["average_px"]) == (5 * ONE, "4820.25")
+    assert float(position["unrealised"]) == pytest.approx(-0.125 * 5 * 50)
+    assert oms.order(bought.order_seq)["ord_status"] == "filled"
+
+
+def test_cancel_and_replace_run_through_the_venue(oms):
+    order = oms.submit("ESH4", "sell", 2, "4821", cl_ord_id="s")
+    oms.report(order.order_seq, "new")
+    assert oms.replace("s", price="4821.5", qty=3)
+    assert oms.report(order.order_seq, "replaced") == "applied"
+    assert oms.order(order.order_seq)["price"] == 4821_500_000_000
+    assert oms.cancel(order.order_seq)
+    assert oms.report(order.order_seq, "canceled") == "applied"
+    assert oms.cancel(order.order_seq).name == "order_closed"
+    kinds = [layout.KIND_NAMES[k] for batch in oms.events() for k in batch.kinds.tolist()]
+    assert kinds.count("routed") == 3
+    assert len(oms.outbox()) == 3
+
+
+def test_mass_cancel_names_its_scope(oms):
+    for price in ("4819", "4819.25"):
+        oms.report(oms.submit("ESH4", "buy", 1, price).order_seq, "new")
+    assert oms.mass_cancel(instrument="ESH4")
+    statuses = {order["ord_status"] for order in oms.orders()}
+    assert statuses == {"pending_cancel"}
+
+
+def test_virtual_clock_never_runs_back(oms):
+    oms.now_ns = START_NS + 5
+    with pytest.raises(EngineError, match="is before the last event's"):
+        oms.now_ns = START_NS
+
+
+COMMANDS = st.lists(
+    st.tuples(
+        st.sampled_from(["buy", "sell"]),
+        st.integers(-1, 120),
+        st.integers(4700 * 4, 4950 * 4).map(lambda t: t * ONE // 4),
+        st.integers(0, 30),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(COMMANDS)
+def test_batch_equals_singles(commands):
+    one, many = made(), made()
+    rows = many.blank_orders(len(commands), "ESH4")
+    for row, (side, qty, price, number) in zip(rows, commands, strict=True):
+        row["side"], row["order_qty"] = CODES["side"][side].code, qty * ONE
+        row["price"], row["cl_ord_id"] = price, f"id-{number}".encode()
+    order_seqs = np.zeros(len(commands), dtype=np.uint64)
+    codes = many.submit_many(rows, order_seqs)
+    singles = [
+        one.submit("ESH4", side, qty, Fixed(price), cl_ord_id=f"id-{number}")
+        for side, qty, price, number in commands
+    ]
+    assert codes.tolist() == [verdict.code for verdict in singles]
+    assert order_seqs.tolist() == [verdict.order_seq for verdict in singles]
+    assert one.state_hash() == many.state_hash()
+
+
+def test_batch_refuses_wrong_shapes_and_kinds(oms):
+    rows = oms.blank_orders(3, "ESH4")
+    gate = oms.gate("ESH4")
+    with pytest.raises(ValueError, match="verdicts holds 2 rows, orders 3"):
+        gate.submit_many(rows.view("u1"), np.zeros(2, dtype=np.uint16))
+    with pytest.raises(EngineError, match="orders have dtype"):
+        oms.submit_many(np.zeros(3, dtype=layout.dtype("record")))
+    rows["kind"] = KINDS["execution_report"]
+    before = oms.core.event_seq
+    assert set(oms.submit_many(rows).tolist()) == {CODES["verdict"]["command_malformed"].code}
+    assert oms.core.event_seq == before
+    assert len(oms.submit_many(rows[:0])) == 0
+
+
+@pytest.mark.parametrize("name", list(CODES["verdict"]))
+def test_every_sentence_can_be_filled(name):
+    text = dispatch.sentence(CODES["verdict"][name].code, 1, 2)
+    assert "{" not in text
+    assert text
+
+
+def test_codes_become_names_in_sentences():
+    assert "mode halt" in dispatch.sentence(CODES["verdict"]["killed"].code, 0, 3)
+    closed = dispatch.sentence(CODES["verdict"]["order_closed"].code, 11, 0)
+    assert closed == f"the order is closed: {NAMES['ord_status'][11]}"
