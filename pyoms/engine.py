@@ -104,6 +104,7 @@ class Oms:
         self.account = ""
         self._ids: dict[tuple[str, str], int] = {}
         self._gates: dict[tuple[int, ...], Gate] = {}
+        self._named: dict[tuple[Any, ...], Gate] = {}
         self._count = itertools.count(1)
         self._epoch = 0
 
@@ -159,10 +160,15 @@ class Oms:
         time_in_force: str | int = "day",
     ) -> Gate:
         """Bind who trades what once; the gate's own ``submit`` is the quick way in."""
+        account = self.account if account is None else account
+        session = self.session if session is None else session
+        given = (instrument, account, session, strategy, venue, ord_type, time_in_force)
+        if given in self._named:
+            return self._named[given]
         key = (
             self.id_of("instrument", instrument),
-            self.id_of("account", self.account if account is None else account),
-            self.id_of("session", self.session if session is None else session),
+            self.id_of("account", account),
+            self.id_of("session", session),
             self.id_of("strategy", strategy),
             self.id_of("venue", venue),
             code_of("ord_type", ord_type),
@@ -180,6 +186,7 @@ class Oms:
                 ord_type=key[5],
                 time_in_force=key[6],
             )
+        self._named[given] = gate
         return gate
 
     def next_id(self) -> str:

@@ -5,6 +5,7 @@ belongs to one thread at a time. What must stay true: buffers are checked once a
 object is touched below it, and no rule of the gate is here: Rust decides.
 """
 from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -53,21 +54,20 @@ cdef object bad_id(object cl_ord_id):
 
 cdef int put_id(char* field, object cl_ord_id) except -1:
     """Write an id into its field, zero padded."""
-    cdef bytes raw
     cdef const unsigned char* text
-    cdef Py_ssize_t size, i
-    if isinstance(cl_ord_id, str):
-        if not (<str> cl_ord_id).isascii():
-            raise bad_id(cl_ord_id)
-        raw = (<str> cl_ord_id).encode("ascii")
+    cdef Py_ssize_t size = 0, i
+    if isinstance(cl_ord_id, str):  # an ASCII str lends its own bytes; any other shows bytes > 126
+        try:
+            text = <const unsigned char*> PyUnicode_AsUTF8AndSize(cl_ord_id, &size)
+        except UnicodeEncodeError:
+            raise bad_id(cl_ord_id) from None
     elif isinstance(cl_ord_id, bytes):
-        raw = <bytes> cl_ord_id
+        text = <bytes> cl_ord_id
+        size = len(<bytes> cl_ord_id)
     else:
         raise bad_id(cl_ord_id)
-    size = len(raw)
     if not 1 <= size <= <Py_ssize_t> CL_ORD_ID_MAX:
         raise bad_id(cl_ord_id)
-    text = raw
     for i in range(size):
         if not 32 <= text[i] <= 126:
             raise bad_id(cl_ord_id)

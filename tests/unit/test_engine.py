@@ -99,6 +99,8 @@ BAD_IDS = [
     ("a\tb", "has '\\t' at 1: 1 to 36"),
     ("a\x00b", "has '\\x00' at 1"),
     ("\U0001f600", "at 0: 1 to 36"),
+    ("a\ud800", "at 1: 1 to 36"),
+    (b"caf\xe9", "has '\u00e9' at 3"),
     (7, "is a int: give a str"),
 ]
 
