@@ -469,6 +469,7 @@ class Engine(Oms):
 
     @now_ns.setter
     def now_ns(self, now_ns: int | None) -> None:
+        """Set the clock; None gives it back to the wall clock."""
         self.core.set_now_ns(now_ns)
 
     def define_currency(self, name: str, rate: Number = 1) -> int:
