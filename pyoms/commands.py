@@ -222,3 +222,172 @@ def demo(
         speed=speed,
     )
     raise typer.Exit(main.run(options, desk, html, as_json=as_json))
+
+
+@app.command()
+def status(desk: DESK = None, as_json: JSON = False) -> None:
+    """Where the desk stands: from its engine where one runs, else folded from its log."""
+    from pyoms import look
+    from pyoms.kill import desk_dir
+
+    found = look.status_of(desk_dir(desk))
+    if as_json:
+        show(found)
+        return
+    links = found.pop("links", [])
+    for name, value in found.items():
+        if value not in (None, ""):
+            typer.echo(f"{name:<20} {value}")
+    for link in links:
+        told = f"{link['state']}, sent {link['link_seq_out']}, received {link['link_seq_in']}"
+        typer.echo(f"{'link ' + link['venue']:<20} {told}")
+
+
+@app.command()
+def orders(
+    every: Annotated[bool, typer.Option("--all", help="Closed orders too.")] = False,
+    symbol: Annotated[str, typer.Option(help="This instrument alone.")] = "",
+    account: Annotated[str, typer.Option(help="This account alone.")] = "",
+    desk: DESK = None,
+    as_json: JSON = False,
+) -> None:
+    """Live orders, folded from the log of a running or a stopped desk."""
+    from pyoms import look
+    from pyoms.kill import desk_dir
+
+    replay = look.fold(desk_dir(desk))
+    rows = look.order_rows(replay, live=not every, symbol=symbol, account=account)
+    if as_json:
+        show({"event_seq": replay.last_seq, "orders": rows})
+    else:
+        short = [{name: r[name] for name in (*list(r)[:12], "avg_px")} for r in rows]
+        show_rows(short, "no live order; --all shows closed ones" if not every else "no order")
+
+
+@app.command()
+def positions(desk: DESK = None, as_json: JSON = False) -> None:
+    """Positions by account and instrument, folded from the log."""
+    from pyoms import look
+    from pyoms.kill import desk_dir
+
+    replay = look.fold(desk_dir(desk))
+    rows = look.position_rows(replay)
+    if as_json:
+        show({"event_seq": replay.last_seq, "positions": rows})
+    else:
+        show_rows(rows, "no position")
+
+
+@app.command()
+def events(
+    first: Annotated[int, typer.Option("--from", min=1, help="First event.")] = 1,
+    last: Annotated[int, typer.Option(min=0, help="The last so many; 0 is all.")] = 20,
+    order: Annotated[int, typer.Option(min=0, help="Of this order alone.")] = 0,
+    kind: Annotated[str, typer.Option(help="Of this kind alone.")] = "",
+    desk: DESK = None,
+    as_json: JSON = False,
+) -> None:
+    """Events of the log, one a line, of a running or a stopped desk."""
+    from pyoms import look
+    from pyoms.kill import desk_dir
+
+    for row in look.event_rows(desk_dir(desk), first=first, last=last, order=order, kind=kind):
+        if as_json:
+            show(row)
+        else:
+            tell_row(row)
+
+
+@app.command()
+def replay(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Desk directory.")],
+    at: Annotated[str, typer.Option(help="Event number, or UTC time.")] = "",
+    order: Annotated[int, typer.Option(min=0, help="The story of this order.")] = 0,
+    verify: Annotated[bool, typer.Option(help="Check every record first.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Rebuild the state from the log, now or as it was; exit 1 if the log is damaged."""
+    import pyoms_native as native
+
+    from pyoms import look
+
+    if not (directory / "desk_id").is_file():
+        raise look.DeskNotReachableError(f"{directory}: no desk is here")
+    answer: dict[str, Any] = {"desk": str(directory)}
+    damage = None
+    if verify:
+        answer["verify"] = native.verify_log(directory)
+        damage = answer["verify"]["damage"]
+    if damage is None:
+        point = look.parse_point(at, directory) if at else {}
+        folded = look.fold(directory, **point)
+        counters = folded.counters()
+        answer |= {
+            "event_seq": folded.last_seq,
+            "state_hash": f"{folded.state_hash():016x}",
+            "live_orders": counters["live_orders"],
+            "mode": look.NAMES["kill_mode"].get(counters["desk_mode"], "halt"),
+            "positions": look.position_rows(folded),
+        }
+        if order:
+            answer["order"] = next(
+                (r for r in look.order_rows(folded, live=False) if r["order_id"] == order), None
+            )
+            answer["events"] = [look.tell_event(row) for row in folded.why(order)]
+            if not answer["events"]:
+                raise look.RequestError(f"order {order} is not in the log up to {folded.last_seq}")
+    if as_json:
+        show(answer)
+    else:
+        story, rows = answer.pop("events", []), answer.pop("positions", [])
+        for name, value in answer.items():
+            typer.echo(f"{name:<14} {value}")
+        if order:
+            for row in story:
+                tell_row(row)
+        else:
+            show_rows(rows, "no position")
+    raise typer.Exit(0 if damage is None else 1)
+
+
+@app.command()
+def run(
+    config: Path,
+    desk: DESK = None,
+    as_json: JSON = False,
+) -> None:
+    """Run a desk on a configuration until SIGTERM or SIGINT; status and kill work beside it."""
+    from pyoms import running
+    from pyoms.kill import desk_dir
+
+    running.run(config, desk_dir(desk), tell=show if as_json else running.tell_line)
+
+
+def show_rows(rows: list[dict[str, Any]], none: str) -> None:
+    """Print rows as columns as wide as they need, numbers to the right; or that there are none."""
+    if not rows:
+        typer.echo(none)
+        return
+    told = [
+        {k: ",".join(v) if isinstance(v, list) else brief(v) for k, v in r.items()} for r in rows
+    ]
+    wide = {name: max(len(name), *(len(row[name]) for row in told)) for name in told[0]}
+    right = {name: all(row[name][:1] in "-0123456789" for row in told) for name in told[0]}
+    for row in [{name: name for name in wide}, *told]:
+        cells = [row[n].rjust(w) if right[n] else row[n].ljust(w) for n, w in wide.items()]
+        typer.echo("  ".join(cells).rstrip())
+
+
+def brief(value: Any) -> str:
+    """Tell a value to people: decimals past the fourth are cut, as `--json` has them all."""
+    text = "" if value is None else str(value)
+    whole, point, decimals = text.partition(".")
+    return f"{whole}.{decimals[:4]}" if point and decimals.isdigit() else text
+
+
+def tell_row(row: dict[str, Any]) -> None:
+    """Print one event as a line: number, time, kind, order, then what is not empty."""
+    head = f"{row['event_seq']:>9}  {row['time'][11:-4]}  {row['kind']:<18} {row['order_seq'] or '':>7}"
+    skip = ("event_seq", "time", "kind", "order_seq")
+    rest = " ".join(f"{k}={v}" for k, v in row.items() if k not in skip and v not in ("", 0, None))
+    typer.echo(f"{head}  {rest}")

@@ -7,12 +7,17 @@ answer says so when there is none; every name comes from the log itself.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pyoms.errors import OmsError
 from pyoms.kill import DeskNotReachableError
+from pyoms.numbers import to_text
+from pyoms_core.layout import KINDS, NAMES
 
 
 class RequestError(OmsError):
@@ -76,3 +81,211 @@ def id_of(desk: Path, scope: str, name: str) -> int:
             f"{scope} {name!r} is not defined; there are {', '.join(known) or 'none'}"
         )
     return known[name]
+
+
+# Prices and quantities at 1e-9: told as decimal text.
+_FIXED = frozenset(
+    (
+        "price order_qty last_px last_qty cum_qty leaves_qty fee tick lot qty_min qty_max net_qty rate"
+    ).split()
+) | frozenset(("contract_multiplier", "order_qty_max", "net_qty_max", "trigger_px", "price_from"))
+# Fields whose enumeration has another name.
+_CODED = {"desk_mode": "kill_mode", "mode": "kill_mode", "cause": "kill_cause"}
+_HEADER = frozenset(("event_seq", "ingest_time_ns", "order_seq", "kind", "more", "epoch", "crc32c"))
+_QUIET = ("reserved", "body_hash")
+
+
+def capacities_of(desk: Path) -> dict[str, int]:
+    """Capacities that the desk's log was written with, from its ``desk.toml``; else the defaults."""
+    from pyoms.config import load
+    from pyoms.oms import capacities
+
+    path = desk / "desk.toml"
+    return capacities(load(path)) if path.is_file() else {}
+
+
+def fold(desk: Path, *, at_seq: int | None = None, at_time_ns: int | None = None) -> Any:
+    """Fold the desk's log, whole or up to a point; DeskNotReachableError when no desk is there."""
+    import pyoms_native as native
+
+    if not (desk / "desk_id").is_file():
+        raise DeskNotReachableError(f"{desk}: no desk is here")
+    return native.Replay(desk, capacities_of(desk), at_seq=at_seq, at_time_ns=at_time_ns)
+
+
+def names_of(replay: Any) -> dict[str, dict[int, str]]:
+    """Give entity -> number -> name of everything the log defines."""
+    names: dict[str, dict[int, str]] = {}
+    for row in replay.definitions():
+        names.setdefault(row["entity"], {})[row["id"]] = row["name"]
+    return names
+
+
+def order_rows(
+    replay: Any, *, live: bool, symbol: str = "", account: str = ""
+) -> list[dict[str, Any]]:
+    """Give orders as rows of text: the fields of an order query first, then FIX names."""
+    names = names_of(replay)
+    rows = []
+    for o in replay.orders(live=live):
+        row = {
+            "order_id": o["order_seq"],
+            "symbol": names.get("instrument", {}).get(o["instrument_id"], ""),
+            "side": o["side"],
+            "order_type": o["ord_type"],
+            "price": to_text(o["price"]),
+            "quantity_total": to_text(o["order_qty"]),
+            "quantity_filled": to_text(o["cum_qty"]),
+            "quantity_remaining": to_text(o["leaves_qty"]),
+            "status": o["ord_status"],
+            "venues": [] if o["is_parent"] else [names.get("venue", {}).get(o["venue_id"], "")],
+            "cl_ord_id": o["cl_ord_id"],
+            "account": names.get("account", {}).get(o["account_id"], ""),
+            "session": names.get("session", {}).get(o["session_id"], ""),
+            "strategy": names.get("strategy", {}).get(o["strategy_id"], ""),
+            "time_in_force": o["time_in_force"],
+            "avg_px": average(o["cum_points"], o["cum_qty"]),
+            "parent_order_seq": o["parent_order_seq"],
+            "street_id": o["street_id"],
+        }
+        if (not symbol or row["symbol"] == symbol) and (not account or row["account"] == account):
+            rows.append(row)
+    return rows
+
+
+def average(points: int, qty: int) -> str:
+    """Mean price of all fills as text, cut at nine decimals; empty where there are none."""
+    return to_text(points // qty) if qty else ""
+
+
+def position_rows(replay: Any) -> list[dict[str, Any]]:
+    """Give positions as rows of text; money in the instrument's currency."""
+    from pyoms.engine import valued
+
+    names = names_of(replay)
+    rows = []
+    for row in replay.positions():
+        told = valued(row)
+        rows.append(
+            {
+                "account": names.get("account", {}).get(row["account_id"], ""),
+                "symbol": names.get("instrument", {}).get(row["instrument_id"], ""),
+                "currency": names.get("currency", {}).get(row["currency_id"], ""),
+                "net_qty": to_text(row["net_qty"]),
+                "bought_qty": to_text(row["bought_qty"]),
+                "sold_qty": to_text(row["sold_qty"]),
+                **told,
+            }
+        )
+    return rows
+
+
+def tell_event(record: bytes) -> dict[str, Any]:
+    """Tell one record of the log by names and decimal text."""
+    from pyoms_core.dispatch import event
+    from pyoms_core.layout import NO_PRICE, TABLES
+
+    e = event(record)
+    kind = e.kind_name
+    told: dict[str, Any] = {
+        "event_seq": e.event_seq,
+        "time": time_text(e.ingest_time_ns),
+        "kind": kind,
+        "order_seq": e.order_seq,
+    }
+    for name, _, at in TABLES[kind][1]:
+        if (name in _HEADER and at < 32) or name.startswith(_QUIET):
+            continue
+        value = getattr(e, name)
+        if isinstance(value, (bytes, memoryview)):
+            value = bytes(value).rstrip(b"\0").decode("ascii", "backslashreplace")
+        elif name in _FIXED:
+            value = None if value == NO_PRICE else to_text(value)
+        elif (codes := NAMES.get(_CODED.get(name, name))) is not None and value in codes:
+            value = codes[value]
+        elif name.endswith("hash") or name == "log_id":
+            value = f"{value:#018x}"
+        told[name] = value if isinstance(value, (str, int, type(None))) else str(value)
+    return told
+
+
+def event_rows(
+    desk: Path, *, first: int = 1, last: int = 0, order: int = 0, kind: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Tell the events of a desk from sequence `first` on, or its `last` ones, filtered."""
+    from pyoms.tape import open_log
+
+    if not (desk / "desk_id").is_file():
+        raise DeskNotReachableError(f"{desk}: no desk is here")
+    if kind and kind not in KINDS:
+        raise RequestError(f"kind {kind!r} is not one of {', '.join(KINDS)}")
+    log = open_log(desk)
+    at = max(first, log.first_seq)
+    if last and not (order or kind):
+        at = max(at, log.next_seq - last)
+    found: deque[dict[str, Any]] = deque(maxlen=last or None)
+    for batch in log.batches(at):
+        rows = batch.records
+        wanted = rows["event_seq"] >= at
+        if order:
+            wanted &= rows["order_seq"] == order
+        if kind:
+            wanted &= rows["kind"] == KINDS[kind]
+        for row in rows[wanted]:
+            if last:
+                found.append(tell_event(row.tobytes()))
+            else:
+                yield tell_event(row.tobytes())
+    yield from found
+
+
+def time_text(time_ns: int) -> str:
+    """UTC time of day with nanoseconds, as ISO 8601 writes it."""
+    seconds, ns = divmod(time_ns, 1_000_000_000)
+    whole = dt.datetime.fromtimestamp(seconds, dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{ns:09d}Z"
+
+
+def status_of(desk: Path) -> dict[str, Any]:
+    """Give where a desk stands: from its engine where one runs, else folded from its log."""
+    from pyoms import kill
+
+    if not (desk / "desk_id").is_file():
+        raise DeskNotReachableError(f"{desk}: no desk is here")
+    switch = kill.read(desk)
+    words = {"desk": str(desk), "switch": switch.mode, "switch_problem": switch.problem}
+    try:
+        return {**words, "running": True, **ask(desk, "status")}
+    except DeskNotReachableError:
+        pass
+    replay = fold(desk)
+    counters = replay.counters()
+    return {
+        **words,
+        "running": False,
+        "mode": NAMES["kill_mode"].get(counters["desk_mode"], "halt"),
+        "epoch": counters["epoch"],
+        "published_seq": replay.last_seq,
+        "live_orders": counters["live_orders"],
+        "state_hash": f"{replay.state_hash():016x}",
+    }
+
+
+def parse_point(text: str, desk: Path) -> dict[str, int]:
+    """Read ``--at``: an event number, or a UTC time (``HH:MM:SS`` is on the day of the log)."""
+    from pyoms.tape import open_log
+
+    if text.isdigit():
+        return {"at_seq": int(text)}
+    record = open_log(desk).record(1)
+    first_ns = int.from_bytes(record[8:16], "little") if record else 0
+    day = dt.datetime.fromtimestamp(first_ns / 1e9, dt.timezone.utc).date()
+    try:
+        whole = text if "T" in text else f"{day}T{text}"
+        at = dt.datetime.fromisoformat(whole.removesuffix("Z")).replace(tzinfo=dt.timezone.utc)
+    except ValueError:
+        raise RequestError(
+            f"--at {text!r} is neither an event number nor a time such as 23:10:00 or "
+            "2023-12-25T23:10:00"
+        ) from None
+    return {"at_time_ns": int(at.timestamp()) * 1_000_000_000 + at.microsecond * 1_000}

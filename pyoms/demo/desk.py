@@ -86,7 +86,8 @@ class Life:
                 self.resume(turn.now_ns)
             if self.life == "kill" and turn.now_ns >= self.plan.kill_at_ns:
                 ended = self.kill_drill(turn.now_ns)
-            self.desk.end_turn(self.dispatcher.wake_ns)
+            # After the end nobody waits for another turn, and the venue must not either.
+            self.desk.end_turn(None if turn.ended else self.dispatcher.wake_ns)
             self.sample(turn.now_ns)
             self.progress(turn.now_ns)
             ended = ended or turn.ended

@@ -47,9 +47,32 @@ FLOW = np.dtype(
 
 NEW, REPLACE, CANCEL = 1, 2, 3  # FLOW.kind
 
-# The recording's figures, measured once over the file named above by the same `profile` that
+# The recording's figures, measured once over `venues.sim.RECORDING` by the same `profile` that
 # measures a synthetic day; shown beside it where the recording itself is absent.
-RECORDED_PROFILE: Mapping[str, float] = {}
+RECORDED_PROFILE: Mapping[str, float] = {
+    "orders in the snapshot": 8725,
+    "records/s before the opening": 0.257,
+    "records crossed or locked": 891,
+    "seconds crossed or locked": 1204.778,
+    "seconds open": 3599.341,
+    "records/s": 16.431,
+    "records in the busiest second": 698,
+    "adds/s": 5.576,
+    "modifies/s": 3.338,
+    "cancels/s": 4.921,
+    "trades/s": 0.826,
+    "contracts/s": 2.748,
+    "bookkeeping share of C and M": 0.212,
+    "size of an add, mean": 2.226,
+    "size of an add, p90": 4,
+    "size of a trade, mean": 3.327,
+    "size of a trade, p90": 7,
+    "spread, mean": 0.277,
+    "share at the narrowest spread": 0.899,
+    "orders at the best price, mean": 12.987,
+    "size at the best price, mean": 30.361,
+    "orders resting at the end": 11217,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +173,7 @@ def make_plan(day: Day, options: Options) -> Plan:
     outage_s = min(OUTAGE_S, (end_ns - open_ns) // 20_000_000_000)
     draw = random.Random(options.seed)  # noqa: S311  a drawn drill is no secret
     at = 0.30 + 0.10 * draw.random()
-    span = (end_ns - open_ns) / 3_600e9
+    span = min((end_ns - open_ns) / 3_600e9, 1.0)
     return Plan(
         source=day.source,
         is_synthetic=day.is_synthetic,
@@ -161,7 +184,9 @@ def make_plan(day: Day, options: Options) -> Plan:
         end_ns=end_ns,
         kill_at_ns=open_ns + int(at * (end_ns - open_ns)),
         kill_waiting_min=3,
-        crash_after_events=draw.randrange(8_000, 16_000) if span > 0.9 else 1_500,
+        crash_after_events=max(
+            int((0.32 + 0.32 * draw.random()) * options.commands_min * span), 200
+        ),
         parent_side=draw.choice(["buy", "sell"]),
         parent_lots=PARENT_LOTS,
         outage_s=int(outage_s),

@@ -317,8 +317,17 @@ class Slicer(Book):
             or left <= 0
         ):
             return
-        # Slices are spread over the time until five minutes before the end.
-        until_ns = max(self.plan.end_ns - 300 * _SECOND_NS - now_ns, 60 * _SECOND_NS)
+        live = [order for order in self.working.values() if not order.busy]
+        if now_ns >= self.plan.end_ns - 30 * _SECOND_NS:
+            # Time is up: children first, then the parent that nothing hangs on any more.
+            for order in live:
+                if not order.is_parent or len(self.working) == 1:
+                    order.busy = True
+                    self.oms.cancel(order.order_seq)
+            self.oms.wake_at(now_ns + _SECOND_NS)
+            return
+        # Slices are spread over the time until ten minutes before the end.
+        until_ns = max(self.plan.end_ns - 600 * _SECOND_NS - now_ns, 60 * _SECOND_NS)
         slices = -(-left // self.slice_qty)
         self.next_slice_ns = now_ns + max(until_ns // slices, _SECOND_NS)
         self.oms.wake_at(min(self.next_slice_ns, now_ns + self.patience_ns))
