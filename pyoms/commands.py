@@ -236,7 +236,7 @@ def status(desk: DESK = None, as_json: JSON = False) -> None:
         return
     links = found.pop("links", [])
     for name, value in found.items():
-        if value not in (None, ""):
+        if value not in (None, "", {}):
             typer.echo(f"{name:<20} {value}")
     for link in links:
         told = f"{link['state']}, sent {link['link_seq_out']}, received {link['link_seq_in']}"

@@ -253,7 +253,12 @@ def status_of(desk: Path) -> dict[str, Any]:
     if not (desk / "desk_id").is_file():
         raise DeskNotReachableError(f"{desk}: no desk is here")
     switch = kill.read(desk)
-    words = {"desk": str(desk), "switch": switch.mode, "switch_problem": switch.problem}
+    words = {
+        "desk": str(desk),
+        "switch": switch.mode,
+        "switch_problem": switch.problem,
+        "switched": {scope: modes for scope, modes in switch.entities.items() if modes},
+    }
     try:
         return {**words, "running": True, **ask(desk, "status")}
     except DeskNotReachableError:

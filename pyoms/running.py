@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from pyoms.config import Config, StrategyConfig, load
 from pyoms.errors import ConfigError
@@ -20,6 +20,15 @@ from pyoms.oms import open_desk
 from pyoms.strategy import Dispatcher, Strategy
 
 _ROUND_S = 0.05
+
+
+@runtime_checkable
+class Resumes(Protocol):
+    """A strategy that wants to know when the desk opens, at first or again."""
+
+    def resume(self, now_ns: int) -> None:
+        """The venue is reconciled and orders are taken."""
+        ...
 
 
 def tell_line(value: dict[str, Any]) -> None:
@@ -38,7 +47,6 @@ def strategy_of(row: StrategyConfig, file: str) -> Strategy:
     if not (isinstance(kind, type) and issubclass(kind, Strategy)):
         raise ConfigError(f"{row.entry} is no pyoms.Strategy", file=file, key="strategy.entry")
     made: Strategy = kind(row.name, account=row.account, session=row.session)
-    made.take_params(dict(row.params)) if hasattr(made, "take_params") else None
     return made
 
 
@@ -81,9 +89,13 @@ def run(config: Path, desk_path: Path, *, tell: Callable[[dict[str, Any]], None]
             if strategies:
                 dispatcher.run_once()
                 desk.flush()
-            if desk.is_open() != was_open:
-                was_open = not was_open
-                tell({"event": "open" if was_open else "closed", **_links(desk.status())})
+            if desk.is_open() == was_open:
+                continue
+            was_open = not was_open
+            tell({"event": "open" if was_open else "closed", **_links(desk.status())})
+            for strategy in strategies if was_open else ():
+                if isinstance(strategy, Resumes):
+                    strategy.resume(desk.now_ns)
         status = desk.status()
     tell(
         {

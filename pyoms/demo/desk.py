@@ -70,7 +70,7 @@ class Life:
         self.resumed = False
         self.drill = ""
         self.flat_turns = 0
-        self.new_before = 0
+        self.newest = 0
 
     def run(self) -> None:
         """Live until this life ends."""
@@ -107,18 +107,15 @@ class Life:
 
     def kill_drill(self, now_ns: int) -> bool:
         """Let new orders wait in the outbox until the switch is engaged; True once all is flat."""
-        if (
-            self.drill == "wait"
-            and self.new_orders() - self.new_before >= self.plan.kill_waiting_min
-        ):
+        if self.drill == "wait" and self.held_orders() >= self.plan.kill_waiting_min:
             self.drill = "flat"
-            tell("held", now_ns=now_ns, **shown(self.desk.status()))
+            tell("held", now_ns=now_ns, new_orders=self.held_orders(), **shown(self.desk.status()))
             self.until_mode(lambda mode: mode != "open")
             self.desk.hold_outbox(False)
             tell("killed", now_ns=now_ns, **shown(self.desk.status()))
         elif self.drill == "":
             self.drill = "wait"
-            self.new_before = self.new_orders()
+            self.newest = max(strategy.newest for strategy in self.strategies)
             self.desk.hold_outbox(True)
         elif self.drill == "flat":
             status = self.desk.status()
@@ -153,9 +150,10 @@ class Life:
             if time.monotonic() > end_s:
                 raise SystemExit("the kill switch was not moved within 30 s")
 
-    def new_orders(self) -> int:
-        """Count the orders that strategies got accepted in this life."""
-        return sum(strategy.begun_count for strategy in self.strategies)
+    def held_orders(self) -> int:
+        """Count the new orders that wait since the outbox is held, and that nobody took back."""
+        working = [order for strategy in self.strategies for order in strategy.working.values()]
+        return sum(o.order_seq > self.newest and not o.is_parent for o in working)
 
     def quote(self) -> tuple[int, int]:
         """Best bid and offer as the gate sees them."""

@@ -56,7 +56,7 @@ class Book(Strategy):
         self.is_open = False
         self.is_running = False
         self.ids = 0
-        self.begun_count = 0
+        self.newest = 0
 
     def fresh_id(self, letter: str) -> str:
         """Make an id no one had before: the count goes on where the log stands."""
@@ -77,7 +77,7 @@ class Book(Strategy):
                 since_ns=e.ingest_time_ns,
                 ref=self.ref_of(e.cl_ord_id),
             )
-            self.begun_count += not self.replaying
+            self.newest = e.order_seq
             self.begun(self.working[e.order_seq])
             return
         order = self.working.get(e.order_seq)

@@ -1,0 +1,131 @@
+"""The commands as processes: bad input, and a running desk looked at and killed from beside it."""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+EXAMPLE = Path(__file__).parents[1] / "examples/desk.toml"
+PATIENCE_S = 60
+
+
+def pyoms(*args):
+    command = [sys.executable, "-m", "pyoms.cli", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+
+class Running:
+    """A command that goes on; its lines are waited for, never slept for."""
+
+    def __init__(self, *args):
+        command = [sys.executable, "-m", "pyoms.cli", *map(str, args)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        self.rest = b""
+
+    def until(self, key, value=None):
+        """The first line with `key` (and `value`), within patience."""
+        end_s = time.monotonic() + PATIENCE_S
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            while time.monotonic() < end_s:
+                while b"\n" in self.rest:
+                    line, self.rest = self.rest.split(b"\n", 1)
+                    told = json.loads(line)
+                    if key in told and (value is None or told[key] == value):
+                        return told
+                if selector.select(1):
+                    data = os.read(self.process.stdout.fileno(), 65536)
+                    assert data, f"ended before it told {key} {value}"
+                    self.rest += data
+        raise AssertionError(f"no {key} {value} within {PATIENCE_S} s")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(PATIENCE_S)
+        self.process.stdout.close()
+        return code
+
+
+# verb and arguments                                             exit  error
+TABLE = (
+    (("status", "--desk", "{tmp}/none"), 3, "desk_not_reachable"),
+    (("orders", "--desk", "{tmp}/none"), 3, "desk_not_reachable"),
+    (("positions", "--desk", "{tmp}/none"), 3, "desk_not_reachable"),
+    (("events", "--desk", "{tmp}/none"), 3, "desk_not_reachable"),
+    (("replay", "{tmp}/none"), 3, "desk_not_reachable"),
+    (("release", "--as", "a", "--desk", "{tmp}/none"), 3, "desk_not_reachable"),
+    (("release", "--as", "a b", "--desk", "{tmp}/none"), 2, "request"),
+    (("release", "--desk", "{tmp}/none"), 2, "usage"),
+    (("release", "--as", "a", "--account", "A", "--venue", "V"), 2, "request"),
+    (("run", "{tmp}/none.toml", "--desk", "{tmp}/d"), 2, "config"),
+    (("run", "{tmp}/bad.toml", "--desk", "{tmp}/d"), 2, "config"),
+    (("demo", "--data", "{tmp}/none.dbn.zst", "--desk", "{tmp}/d"), 2, "data"),
+    (("demo", "--data", "{tmp}/text.dbn.zst", "--desk", "{tmp}/d"), 2, "tape"),
+    (("demo", "--data", "{tmp}/text.dbn.zst", "--synthetic"), 2, "data"),
+    (("demo", "--commands", "many"), 2, "usage"),
+    (("venue", "sim", "--socket", "{tmp}/text.dbn.zst", "--synthetic"), 2, "venue_socket"),
+    (("venue", "sim", "--socket", "{tmp}/s", "--options", "{tmp}/bad.toml"), 2, "venue_options"),
+    (("venue", "sim"), 2, "usage"),
+    (("nonsense",), 2, "usage"),
+)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "error"),
+    TABLE,
+    ids=lambda v: " ".join(map(str, v)) if isinstance(v, tuple) else str(v),
+)
+def test_bad_input_is_one_sentence_and_an_exit_code(args, code, error, tmp_path):
+    (tmp_path / "bad.toml").write_text("[desk\n")
+    (tmp_path / "text.dbn.zst").write_text("no recording, some text")
+    given = [arg.replace("{tmp}", str(tmp_path)) for arg in args]
+    ran = pyoms(*given, "--json")
+    told = json.loads(ran.stdout)
+    assert (ran.returncode, told["error"]["code"]) == (code, error), told
+    assert told["error"]["message"]
+    people = pyoms(*given)
+    assert people.returncode == code
+    assert "Traceback" not in people.stdout + people.stderr + ran.stderr
+    assert people.stderr.startswith("error: ")
+
+
+def test_a_running_desk_is_looked_at_killed_and_released_from_beside_it(tmp_path):
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    venue = Running("venue", "sim", "--synthetic", "--socket", desk / "venue.sock", "--stay")
+    running = None
+    try:
+        venue.until("listening")
+        running = Running("run", EXAMPLE, "--desk", desk, "--json")
+        running.until("event", "open")
+        status = json.loads(pyoms("status", "--desk", desk, "--json").stdout)
+        assert status["running"]
+        assert status["links"][0]["state"] == "up"
+        second = pyoms("run", EXAMPLE, "--desk", desk, "--json")
+        assert second.returncode == 2, "two engines on one desk directory"
+        assert str(running.process.pid) in json.loads(second.stdout)["error"]["message"]
+        killed = json.loads(pyoms("kill", "--desk", desk, "--json").stdout)
+        assert killed["acknowledged"]
+        running.until("event", "closed")
+        status = json.loads(pyoms("status", "--desk", desk, "--json").stdout)
+        assert (status["switch"], status["mode"]) == ("cancel_only", "cancel_only")
+        asked = json.loads(pyoms("release", "--as", "alice", "--desk", desk, "--json").stdout)
+        approve = ("release", "--approve", asked["change_hash"], "--desk", desk, "--json")
+        assert pyoms(*approve, "--as", "alice").returncode == 2, "four eyes"
+        assert pyoms(*approve, "--as", "bob").returncode == 0
+        running.until("event", "open")
+        assert pyoms("positions", "--desk", desk, "--json").returncode == 0
+        assert running.stop() == 0
+    finally:
+        if running is not None:
+            running.stop()
+        venue.stop()
+    status = json.loads(pyoms("status", "--desk", desk, "--json").stdout)
+    assert not status["running"]
