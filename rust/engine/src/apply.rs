@@ -156,18 +156,11 @@ impl Engine {
     #[inline]
     fn count_send(&mut self, account_id: u32, session_id: u16, time_ns: i64) {
         let cap = self.config.throttle_orders_max;
-        let account = &mut self.accounts[account_id as usize];
-        if account.orders_max != 0 {
-            let at = account_id as usize * cap + (account.sends as usize & (cap - 1));
-            self.account_sends[at] = time_ns;
-            account.sends += 1;
-        }
-        let session = &mut self.sessions[session_id as usize];
-        if session.orders_max != 0 {
-            let at = session_id as usize * cap + (session.sends as usize & (cap - 1));
-            self.session_sends[at] = time_ns;
-            session.sends += 1;
-        }
+        let (a, s) = (account_id as usize, session_id as usize);
+        let times = &mut self.account_sends[a * cap..(a + 1) * cap];
+        self.accounts[a].throttle.count(times, time_ns);
+        let times = &mut self.session_sends[s * cap..(s + 1) * cap];
+        self.sessions[s].throttle.count(times, time_ns);
     }
 
     fn apply_terms(&mut self, e: &OrderTerms) {
@@ -553,8 +546,13 @@ impl Engine {
         let gross = row.gross();
         let account = &mut self.accounts[account_id as usize];
         let side = if buy { &mut account.worst_long } else { &mut account.worst_short };
-        *side += factor.micro(is) - factor.micro(was);
-        account.gross += factor.micro(gross) - factor.micro(old.0);
+        let delta = factor.micro(is) - factor.micro(was);
+        *side += delta;
+        account.gross += match (old.0, gross) {
+            pair if pair == (was, is) => delta, // this side is the larger one, before and after
+            (old, new) if old == new => 0,
+            (old, new) => factor.micro(new) - factor.micro(old),
+        };
     }
 
     #[inline]
@@ -626,8 +624,6 @@ impl Engine {
             Some(Entity::Account) => {
                 let account = &mut self.accounts[id];
                 account.defined = 1;
-                (account.level, account.parent_id, account.currency_id) =
-                    (e.level, e.parent_id, e.currency_id);
             }
             Some(Entity::Instrument) => {
                 let instrument = &mut self.instruments[id];
@@ -705,6 +701,7 @@ impl Engine {
 
     fn apply_limits(&mut self, e: &LimitsActivated) {
         self.limits_version = e.limits_version;
+        let cap = self.config.throttle_orders_max;
         for index in 0..self.staged.len() {
             let row = self.staged[index];
             let micro = |units: i64| match units {
@@ -715,7 +712,9 @@ impl Engine {
                 Some(Scope::Account) => {
                     let account = &mut self.accounts[row.account_id as usize];
                     account.limited = 1;
-                    (account.orders_max, account.window_ns) = (row.orders_max, row.window_ns);
+                    let at = row.account_id as usize * cap;
+                    let times = &self.account_sends[at..at + cap];
+                    account.throttle.bound(times, row.orders_max, row.window_ns);
                     account.order_qty_max = row.order_qty_max;
                     account.order_notional_max = row.order_notional_max;
                     account.gross_max = micro(row.gross_notional_max);
@@ -723,7 +722,9 @@ impl Engine {
                 }
                 Some(Scope::Session) => {
                     let session = &mut self.sessions[row.session_id as usize];
-                    (session.orders_max, session.window_ns) = (row.orders_max, row.window_ns);
+                    let at = row.session_id as usize * cap;
+                    let times = &self.session_sends[at..at + cap];
+                    session.throttle.bound(times, row.orders_max, row.window_ns);
                 }
                 Some(Scope::Instrument) => {
                     self.instruments[row.instrument_id as usize].order_qty_max = row.order_qty_max;

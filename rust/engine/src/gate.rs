@@ -4,7 +4,9 @@
 //! pipeline; what `apply` needs of the judgement travels in the event.
 
 use crate::order::{CANCELING, REPLACING, UNSURE};
-use crate::risk::{Fails, check_exposure, fail, first, phase_takes_orders, stops_orders};
+use crate::risk::{
+    All, Any, Fails, Findings, check, check_exposure, fail, first, phase_takes_orders, stops_orders,
+};
 use crate::{Engine, Order, dedup, number, risk, street};
 use layout::{
     CancelOrder, KillMode, LinkState, MassCancel, NO_PRICE, NO_TICKS, NewOrder, OrdType,
@@ -29,6 +31,7 @@ pub(crate) struct Judged {
     pub verdict: Verdict,
     pub seen: Seen,
     pub body_hash: u64,
+    pub id_hash: u64,
     /// New order: the number it gets. Change: the order it concerns, 0 if none was found.
     pub order_seq: u64,
     /// Limit price, or the collar of a market order.
@@ -146,51 +149,15 @@ impl Engine {
     }
 
     #[inline(always)]
-    fn throttled(sends: u64, orders_max: u32, window_ns: i64, times: &[i64], now_ns: i64) -> bool {
-        if orders_max == 0 || sends < orders_max as u64 {
-            return false;
-        }
-        let oldest = times[(sends - orders_max as u64) as usize & (times.len() - 1)];
-        now_ns.saturating_sub(oldest) < window_ns
-    }
-
-    #[inline(always)]
-    fn check_throttles(&self, account_id: u32, session_id: u16, now_ns: i64) -> Fails {
-        let cap = self.config.throttle_orders_max;
-        let account = at(&self.accounts, account_id as usize);
-        let session = at(&self.sessions, session_id as usize);
-        let times = |table: &'_ [i64], id: usize| -> (usize, usize) {
-            let start = if (id + 1) * cap <= table.len() { id * cap } else { 0 };
-            (start, start + cap)
-        };
-        let (a0, a1) = times(&self.account_sends, account_id as usize);
-        let (s0, s1) = times(&self.session_sends, session_id as usize);
-        let (by_account, by_session) = (&self.account_sends[a0..a1], &self.session_sends[s0..s1]);
-        fail(
-            Self::throttled(
-                session.sends,
-                session.orders_max,
-                session.window_ns,
-                by_session,
-                now_ns,
-            ),
-            Verdict::ThrottleSession,
-        ) | fail(
-            Self::throttled(
-                account.sends,
-                account.orders_max,
-                account.window_ns,
-                by_account,
-                now_ns,
-            ),
-            Verdict::ThrottleAccount,
-        )
-    }
-
-    #[inline(always)]
-    fn check_rate(&self, instrument: &risk::Instrument, now_ns: i64) -> Fails {
-        fail(!instrument.factor.known(), Verdict::RateAbsent)
-            | fail(now_ns > instrument.rate_stale_ns, Verdict::RateStale)
+    fn check_throttles<F: Findings>(
+        f: &mut F,
+        session: &risk::Session,
+        account: &risk::Account,
+        now_ns: i64,
+    ) -> bool {
+        check!(f, now_ns < session.throttle.open_ns, ThrottleSession);
+        check!(f, now_ns < account.throttle.open_ns, ThrottleAccount);
+        false
     }
 
     #[inline(always)]
@@ -237,6 +204,7 @@ impl Engine {
             verdict: Verdict::Accepted,
             seen: Seen::New,
             body_hash: body_hash(c.as_bytes().try_into().expect("a record")),
+            id_hash: dedup::id_hash(&c.cl_ord_id, c.session_id),
             order_seq: 0,
             price: c.price,
             venue_id,
@@ -262,12 +230,10 @@ impl Engine {
             }
         }
 
-        let account = at(&self.accounts, c.account_id as usize);
-        let venue = at(&self.venues, venue_id as usize);
-        let buy = c.side == Side::Buy as u8;
         let market = c.ord_type == OrdType::Market as u8;
         if market {
             // Reserved, and banded, at the far edge of the band.
+            let buy = c.side == Side::Buy as u8;
             judged.price = if buy { instrument.band_high } else { instrument.band_low };
             let step = instrument.tick.value;
             if instrument.reference_fails == 0
@@ -277,10 +243,48 @@ impl Engine {
                 judged.price = judged.price.div_euclid(step) * step; // cold: market orders alone
             }
         }
+        let order_seq = self.free_order_seq(now_ns);
+        judged.order_seq = order_seq.unwrap_or(0);
+        if self.check_new(&mut Any, c, &judged, now_ns, room) {
+            judged.verdict = self.tell_new(c, &judged, now_ns, room);
+            return judged;
+        }
+        (judged.bid_ticks, judged.ask_ticks, judged.reference_age_ms) =
+            self.reference_ticks(instrument, judged.price, now_ns);
+        judged
+    }
+
+    /// The reason told of a new order that some check stopped.
+    #[cold]
+    fn tell_new(&self, c: &NewOrder, judged: &Judged, now_ns: i64, room: u64) -> Verdict {
+        let mut all = All(0);
+        self.check_new(&mut all, c, judged, now_ns, room);
+        let account = at(&self.accounts, c.account_id as usize);
+        if account.limited == 0 {
+            // Limits that were never given all read zero: say that, not that zero was exceeded.
+            all.0 &= !(fail(true, Verdict::ThrottleSession) - fail(true, Verdict::OrderQtyLimit));
+        }
+        first(all.0)
+    }
+
+    /// Every check behind identity and idempotency, once, for the hot path and for the telling.
+    #[inline(always)]
+    fn check_new<F: Findings>(
+        &self,
+        f: &mut F,
+        c: &NewOrder,
+        judged: &Judged,
+        now_ns: i64,
+        room: u64,
+    ) -> bool {
+        let instrument = at(&self.instruments, c.instrument_id as usize);
+        let account = at(&self.accounts, c.account_id as usize);
+        let venue = at(&self.venues, judged.venue_id as usize);
+        let session = at(&self.sessions, c.session_id as usize);
+        let strategy = at(&self.strategies, c.strategy_id as usize);
+        let buy = c.side == Side::Buy as u8;
+        let market = c.ord_type == OrdType::Market as u8;
         let price = judged.price;
-        let hash = dedup::id_hash(&c.cl_ord_id, c.session_id);
-        let mode = self.mode(c.account_id, c.instrument_id, venue_id, c.session_id, c.strategy_id);
-        let parent = c.tags & TAG_PARENT != 0;
         let row = if (c.account_id as usize) < self.accounts.len()
             && (c.instrument_id as usize) < self.instruments.len()
         {
@@ -289,86 +293,75 @@ impl Engine {
             &self.rows[0]
         };
         let points = number::points(price, c.order_qty).saturating_abs();
-        let reduces = {
+        let mode = self
+            .desk_mode
+            .max(account.mode)
+            .max(instrument.mode)
+            .max(venue.mode)
+            .max(session.mode)
+            .max(strategy.mode);
+        let killed = mode != KillMode::Open as u8 && {
             let net = if buy { row.net_qty } else { -row.net_qty };
             let open = if buy { row.open_buy_qty } else { row.open_sell_qty };
-            net.saturating_add(open).saturating_add(c.order_qty) <= 0
+            let reduces = net.saturating_add(open).saturating_add(c.order_qty) <= 0;
+            stops_orders(mode) || !reduces
         };
-        let order_seq = self.free_order_seq(now_ns);
-        let phase = venue.phase;
         let halted = instrument.phase != 0 && !phase_takes_orders(instrument.phase);
-        let mut fails = fail(!self.dedup.has_room(hash), Verdict::IdTableFull)
-            | fail(
-                stops_orders(mode) || (mode == KillMode::ReduceOnly as u8 && !reduces),
-                Verdict::Killed,
-            )
-            | fail(self.recovering != 0, Verdict::Recovering)
-            | fail(Side::from_code(c.side).is_none(), Verdict::SideUnsupported)
-            | fail(!market && c.ord_type != OrdType::Limit as u8, Verdict::OrdTypeUnsupported)
-            | fail(
-                c.time_in_force < TimeInForce::Day as u8
-                    || c.time_in_force > TimeInForce::Fok as u8,
-                Verdict::TimeInForceUnsupported,
-            )
-            | fail(c.order_qty <= 0, Verdict::QtyNotPositive)
-            | fail(
-                !market && c.price == 0 && instrument.flags & layout::FLAG_NEGATIVE_PRICES == 0,
-                Verdict::PriceMissing,
-            )
-            | fail(market && c.price != 0, Verdict::PriceNotAllowed)
-            | fail(account.defined == 0, Verdict::AccountUnknown)
-            | fail(
-                at(&self.strategies, c.strategy_id as usize).defined == 0,
-                Verdict::StrategyUnknown,
-            )
-            | fail(
-                venue.defined == 0 && (instrument.defined == 2 || c.venue_id != 0),
-                Verdict::VenueUnknown,
-            )
-            | fail(instrument.defined != 2, Verdict::InstrumentUnknown)
-            | fail(instrument.flags & layout::FLAG_RESTRICTED != 0, Verdict::InstrumentRestricted)
-            | fail(!phase_takes_orders(phase) || halted, Verdict::MarketClosed)
-            | fail(venue.link != LinkState::Up as u8, Verdict::VenueDown)
-            | self.check_rate(instrument, now_ns)
-            | fail(points >= number::POINTS_MAX, Verdict::NotionalOverflow)
-            | fail(account.limited == 0, Verdict::LimitsAbsent)
-            | fail(order_seq.is_none(), Verdict::OrderTableFull)
-            | fail(room < self.config.log_reserve, Verdict::LogFull)
-            | fail(
-                self.fills.len() >= self.fills.capacity() - self.fills.capacity() / 16,
-                Verdict::ReportTableFull,
-            );
-        // A market order has no price of its own to judge, but it needs a reference to reserve at.
-        let price_bits = fail(true, Verdict::PriceNotPositive) | fail(true, Verdict::PriceOffTick);
-        let no_collar = market && (price == i64::MAX || price == i64::MIN);
-        fails |= instrument.check_terms(price, c.order_qty) & if market { !price_bits } else { !0 };
-        fails |=
-            instrument.check_reference(price, now_ns) | fail(no_collar, Verdict::ReferenceAbsent);
-        fails |= fail(c.order_qty > row.order_qty_max, Verdict::OrderQtyLimit)
-            | fail(points > row.order_points_max, Verdict::OrderNotionalLimit);
-        fails |= self.check_throttles(c.account_id, c.session_id, now_ns);
-        if points < number::POINTS_MAX {
-            fails |= check_exposure(row, account, &instrument.factor, buy, c.order_qty, points);
+        let negative_fine = instrument.flags & layout::FLAG_NEGATIVE_PRICES != 0;
+        let fills_high = self.fills.capacity() - self.fills.capacity() / 16;
+        check!(f, !self.dedup.has_room(judged.id_hash), IdTableFull);
+        check!(f, killed, Killed);
+        check!(f, self.recovering != 0, Recovering);
+        check!(f, c.side.wrapping_sub(1) >= Side::ALL.len() as u8, SideUnsupported);
+        check!(f, !market && c.ord_type != OrdType::Limit as u8, OrdTypeUnsupported);
+        let tif = c.time_in_force.wrapping_sub(TimeInForce::Day as u8);
+        check!(f, tif > TimeInForce::Fok as u8 - TimeInForce::Day as u8, TimeInForceUnsupported);
+        check!(f, c.order_qty <= 0, QtyNotPositive);
+        check!(f, !market && c.price == 0 && !negative_fine, PriceMissing);
+        check!(f, market && c.price != 0, PriceNotAllowed);
+        check!(f, account.defined == 0, AccountUnknown);
+        check!(f, strategy.defined == 0, StrategyUnknown);
+        let named = instrument.defined == 2 || c.venue_id != 0;
+        check!(f, venue.defined == 0 && named, VenueUnknown);
+        check!(f, instrument.defined != 2, InstrumentUnknown);
+        check!(f, instrument.flags & layout::FLAG_RESTRICTED != 0, InstrumentRestricted);
+        if instrument.check_terms(f, price, c.order_qty, market)
+            || instrument.check_reference(f, price, now_ns)
+        {
+            return true;
         }
-        if c.parent_order_seq != 0 {
-            fails |= self.check_parent(c, parent);
+        check!(f, market && (price == i64::MAX || price == i64::MIN), ReferenceAbsent);
+        check!(f, !phase_takes_orders(venue.phase) || halted, MarketClosed);
+        check!(f, venue.link != LinkState::Up as u8, VenueDown);
+        if c.parent_order_seq != 0 && self.check_parent(f, c) {
+            return true;
         }
-        if account.limited == 0 {
-            // Limits that were never given all read zero: say that, not that zero was exceeded.
-            fails &= !(fail(true, Verdict::ThrottleSession) - fail(true, Verdict::OrderQtyLimit));
+        check!(f, c.order_qty > row.order_qty_max, OrderQtyLimit);
+        check!(f, points >= number::POINTS_MAX, NotionalOverflow);
+        if instrument.check_rate(f, now_ns) {
+            return true;
         }
-        judged.verdict = first(fails);
-        judged.order_seq = order_seq.unwrap_or(0);
-        (judged.bid_ticks, judged.ask_ticks, judged.reference_age_ms) =
-            self.reference_ticks(instrument, price, now_ns);
-        judged
+        check!(f, points > row.order_points_max, OrderNotionalLimit);
+        if points < number::POINTS_MAX
+            && check_exposure(f, row, account, &instrument.factor, buy, c.order_qty, points)
+        {
+            return true;
+        }
+        if Self::check_throttles(f, session, account, now_ns) {
+            return true;
+        }
+        check!(f, judged.order_seq == 0, OrderTableFull);
+        check!(f, room < self.config.log_reserve, LogFull);
+        check!(f, account.limited == 0, LimitsAbsent);
+        check!(f, self.fills.len() >= fills_high, ReportTableFull);
+        false
     }
 
     /// I10: a child never takes more than its parent has left.
-    fn check_parent(&self, c: &NewOrder, is_parent: bool) -> Fails {
-        let Some(parent) = self.order(c.parent_order_seq).filter(|p| p.is_parent() && p.live())
-        else {
-            return fail(true, Verdict::ParentUnknown);
+    fn check_parent<F: Findings>(&self, f: &mut F, c: &NewOrder) -> bool {
+        let parent = self.order(c.parent_order_seq).filter(|p| p.is_parent() && p.live());
+        let Some(parent) = parent else {
+            return f.note(true, Verdict::ParentUnknown);
         };
         let same = parent.account_id == c.account_id
             && parent.instrument_id == c.instrument_id
@@ -376,8 +369,9 @@ impl Engine {
             && parent.strategy_id == c.strategy_id
             && parent.session_id == c.session_id;
         let held = parent.children_qty.saturating_add(c.order_qty.max(0));
-        fail(!same || is_parent, Verdict::ParentMismatch)
-            | fail(held > parent.order_qty, Verdict::ParentExceeded)
+        check!(f, !same || c.tags & TAG_PARENT != 0, ParentMismatch);
+        check!(f, held > parent.order_qty, ParentExceeded);
+        false
     }
 
     /// The order a change names, if the session may know it.
@@ -504,7 +498,6 @@ impl Engine {
                 Verdict::MarketClosed,
             )
             | fail(!order.is_parent() && venue.link != LinkState::Up as u8, Verdict::VenueDown)
-            | self.check_rate(instrument, now_ns)
             | fail(points >= number::POINTS_MAX, Verdict::NotionalOverflow)
             | fail(room < self.config.log_reserve, Verdict::LogFull)
             | fail(!order.live(), Verdict::OrderClosed)
@@ -514,11 +507,14 @@ impl Engine {
             | fail(c.order_qty <= order.cum_qty, Verdict::QtyBelowFilled)
             | fail(c.price == order.price && c.order_qty == order.order_qty, Verdict::Unchanged)
             | fail(order.revision_last >= street::REVISION_MAX, Verdict::RevisionFull)
-            | instrument.check_terms(c.price, c.order_qty)
-            | instrument.check_reference(c.price, now_ns)
             | fail(c.order_qty > row.order_qty_max, Verdict::OrderQtyLimit)
-            | fail(points > row.order_points_max, Verdict::OrderNotionalLimit)
-            | self.check_throttles(order.account_id, order.session_id, now_ns);
+            | fail(points > row.order_points_max, Verdict::OrderNotionalLimit);
+        let mut all = All(fails);
+        let session = at(&self.sessions, order.session_id as usize);
+        instrument.check_rate(&mut all, now_ns);
+        instrument.check_terms(&mut all, c.price, c.order_qty, false);
+        instrument.check_reference(&mut all, c.price, now_ns);
+        Self::check_throttles(&mut all, session, account, now_ns);
         if points < number::POINTS_MAX && c.order_qty > 0 && !order.is_parent() && order.live() {
             let before = order.exposure(venue.replace_rule);
             let changed = Order {
@@ -530,16 +526,16 @@ impl Engine {
             let after = changed.exposure(venue.replace_rule);
             let (qty, points) =
                 (after.qty.saturating_sub(before.qty), after.points - before.points);
-            fails |= check_exposure(row, account, &instrument.factor, order.is_buy(), qty, points);
+            check_exposure(&mut all, row, account, &instrument.factor, order.is_buy(), qty, points);
             if let Some(parent) = self.order(order.parent_order_seq) {
                 let held = parent.children_qty.saturating_add(qty);
-                fails |= fail(qty > 0 && held > parent.order_qty, Verdict::ParentExceeded);
+                all.0 |= fail(qty > 0 && held > parent.order_qty, Verdict::ParentExceeded);
             }
         }
         if order.is_parent() {
-            fails |= fail(c.order_qty < order.children_qty, Verdict::ParentExceeded);
+            all.0 |= fail(c.order_qty < order.children_qty, Verdict::ParentExceeded);
         }
-        judged.verdict = first(fails);
+        judged.verdict = first(all.0);
         (judged.bid_ticks, judged.ask_ticks, judged.reference_age_ms) =
             self.reference_ticks(instrument, c.price, now_ns);
         judged
@@ -550,6 +546,7 @@ impl Engine {
             verdict: Verdict::Accepted,
             seen: Seen::New,
             body_hash,
+            id_hash: 0,
             order_seq: 0,
             price: 0,
             venue_id: 0,
@@ -677,6 +674,7 @@ impl Engine {
             time if time < 0 => -1,
             time => now_ns.saturating_sub(time).max(0) / 1_000_000,
         };
+        let both = |n: u32| (n as i64, n as i64);
         let sum = |x: i128| i64::try_from(x).unwrap_or(i64::MAX);
         let micro = |points: i128| number::whole_units(instrument.factor.micro(points));
         let points = number::points(t.price, t.order_qty).saturating_abs();
@@ -772,8 +770,8 @@ impl Engine {
                     instrument.factor.micro(gross_new) - instrument.factor.micro(row.gross());
                 (number::whole_units(account.gross + delta), number::whole_units(account.gross_max))
             }
-            Verdict::ThrottleSession => (session.orders_max as i64, session.orders_max as i64),
-            Verdict::ThrottleAccount => (account.orders_max as i64, account.orders_max as i64),
+            Verdict::ThrottleSession => both(session.throttle.orders_max),
+            Verdict::ThrottleAccount => both(account.throttle.orders_max),
             Verdict::OrderTableFull => (self.live_count as i64, self.config.orders_max as i64),
             Verdict::LogFull => (sum(room as i128), self.config.log_reserve as i64),
             Verdict::ReportTableFull => (self.fills.len() as i64, self.fills.capacity() as i64),

@@ -8,12 +8,12 @@ use crate::order::CANCEL_ASKED;
 use crate::street::{self, Street};
 use crate::{Engine, GROUP_MAX, Log, Outbox};
 use layout::{
-    BookUpdate, CancelAccepted, CancelOrder, ChangeRefused, ClockAnomaly, CommandRepeated, Control,
-    DayChange, Definition, DeskState, DroppedUnsent, Entity, EpochStarted, ExecutionReport, Header,
-    InstrumentTerms, KillMode, LimitRow, LimitsActivated, LinkChange, LinkState, MassCancel,
-    MsgType, NO_PRICE, NewOrder, OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown,
-    PhaseChange, PositionAdjusted, Quote, Rate, Record, ReplaceAccepted, ReplaceOrder, ReportText,
-    Routed, TailCut, TimeInput, Typed, Verdict,
+    Acceptance, BookUpdate, CancelAccepted, CancelOrder, ChangeRefused, ClockAnomaly,
+    CommandRepeated, Control, DayChange, Definition, DeskState, DroppedUnsent, Entity,
+    EpochStarted, ExecutionReport, Header, InstrumentTerms, KillMode, LimitRow, LimitsActivated,
+    LinkChange, LinkState, MassCancel, Message, MsgType, NO_PRICE, NewOrder, OrderAccepted,
+    OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange, PositionAdjusted, Quote, Rate, Record,
+    ReplaceAccepted, ReplaceOrder, ReportText, Routed, TailCut, TimeInput, Typed, Verdict,
 };
 
 /// Cancels that one step sends for mass cancels and the kill switch.
@@ -94,32 +94,18 @@ impl Engine {
         if judged.verdict != Verdict::Accepted {
             return self.refuse_new(c, &judged, now_ns, log);
         }
-        put(
-            log,
-            0,
-            OrderAccepted {
-                header: header(OrderAccepted::KIND, judged.order_seq, now_ns),
-                cl_ord_id: c.cl_ord_id,
-                instrument_id: c.instrument_id,
-                price: judged.price,
-                order_qty: c.order_qty,
-                body_hash: judged.body_hash,
-                bid_ticks: judged.bid_ticks,
-                ask_ticks: judged.ask_ticks,
-                account_id: c.account_id,
-                command_seq: c.header.event_seq as u32,
-                session_id: c.session_id,
-                strategy_id: c.strategy_id,
-                trader_id: c.trader_id,
-                venue_id: judged.venue_id,
-                reference_age_ms: judged.reference_age_ms,
-                limits_version: self.limits_version as u16,
-                side: c.side,
-                ord_type: c.ord_type,
-                time_in_force: c.time_in_force,
-                tags: c.tags,
-            },
-        );
+        let acceptance = Acceptance {
+            now_ns,
+            order_seq: judged.order_seq,
+            price: judged.price,
+            body_hash: judged.body_hash,
+            bid_ticks: judged.bid_ticks,
+            ask_ticks: judged.ask_ticks,
+            venue_id: judged.venue_id,
+            reference_age_ms: judged.reference_age_ms,
+            limits_version: self.limits_version as u16,
+        };
+        OrderAccepted::build(log.slot(0), c, acceptance);
         let mut count = 1;
         if c.parent_order_seq != 0 {
             let mut terms = OrderTerms::ZERO;
@@ -132,27 +118,24 @@ impl Engine {
         if !parent {
             let street =
                 Street { epoch: self.epoch as u32, order_seq: judged.order_seq, revision: 0 };
-            put(
-                log,
-                count,
-                Routed {
-                    header: header(Routed::KIND, judged.order_seq, now_ns),
-                    street_id: street::encode(street),
-                    orig_street_id: [0; 20],
-                    price: c.price,
-                    order_qty: c.order_qty,
-                    link_seq: self.venues[judged.venue_id as usize].link_seq_out + 1,
-                    instrument_id: c.instrument_id,
-                    account_id: c.account_id,
-                    venue_id: judged.venue_id,
-                    revision: 0,
-                    msg_type: MsgType::NewOrder as u8,
-                    side: c.side,
-                    ord_type: c.ord_type,
-                    time_in_force: c.time_in_force,
-                    reserved: [0; 20],
-                },
-            );
+            let message = Message {
+                now_ns,
+                order_seq: judged.order_seq,
+                street_id: street::words(street),
+                orig_street_id: [0; 3],
+                price: c.price,
+                order_qty: c.order_qty,
+                link_seq: self.venues[judged.venue_id as usize].link_seq_out + 1,
+                instrument_id: c.instrument_id,
+                account_id: c.account_id,
+                venue_id: judged.venue_id,
+                revision: 0,
+                msg_type: MsgType::NewOrder as u8,
+                side: c.side,
+                ord_type: c.ord_type,
+                time_in_force: c.time_in_force,
+            };
+            Routed::build(log.slot(count), message);
             count += 1;
         }
         self.commit(log, count);
@@ -285,18 +268,10 @@ impl Engine {
         }
         event.revision = order.revision_last + 1;
         put(log, 0, event);
-        put(
-            log,
-            1,
-            self.change_message(
-                &order,
-                MsgType::Cancel,
-                event.revision,
-                order.price,
-                order.order_qty,
-                now_ns,
-            ),
-        );
+        let (revision, price, order_qty) = (event.revision, order.price, order.order_qty);
+        let cancel = MsgType::Cancel;
+        let message = self.change_message(&order, cancel, revision, price, order_qty, now_ns);
+        Routed::build(log.slot(1), message);
         self.commit(log, 2);
         outbox.push(typed(log.last(1)));
     }
@@ -309,14 +284,15 @@ impl Engine {
         price: i64,
         order_qty: i64,
         now_ns: i64,
-    ) -> Routed {
+    ) -> Message {
         let street = |revision| {
-            street::encode(Street { epoch: order.epoch, order_seq: order.order_seq, revision })
+            street::words(Street { epoch: order.epoch, order_seq: order.order_seq, revision })
         };
         // A cancel behind a replace in flight names the id the venue will know by then: FIX asks for
         // the last accepted one, and venues accept either; ours is the last acknowledged.
-        Routed {
-            header: header(Routed::KIND, order.order_seq, now_ns),
+        Message {
+            now_ns,
+            order_seq: order.order_seq,
             street_id: street(revision),
             orig_street_id: street(order.revision),
             price,
@@ -330,7 +306,6 @@ impl Engine {
             side: order.side,
             ord_type: order.ord_type,
             time_in_force: order.time_in_force,
-            reserved: [0; 20],
         }
     }
 
@@ -411,11 +386,9 @@ impl Engine {
             self.commit(log, 1);
             return Verdict::Accepted;
         }
-        put(
-            log,
-            1,
-            self.change_message(&order, MsgType::Replace, revision, c.price, c.order_qty, now_ns),
-        );
+        let (msg_type, price, order_qty) = (MsgType::Replace, c.price, c.order_qty);
+        let message = self.change_message(&order, msg_type, revision, price, order_qty, now_ns);
+        Routed::build(log.slot(1), message);
         self.commit(log, 2);
         outbox.push(typed(log.last(1)));
         Verdict::Accepted

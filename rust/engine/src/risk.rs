@@ -15,6 +15,45 @@ pub const fn fail(failed: bool, verdict: Verdict) -> Fails {
     (failed as u64) << verdict as u16
 }
 
+/// What a run over the checks collects. The hot path stops at the first finding and asks no more
+/// than whether there is one; only then are all of them collected, to tell the first in precedence.
+/// One body of checks serves both.
+pub(crate) trait Findings {
+    /// Takes one check's result; `true`: look no further.
+    fn note(&mut self, failed: bool, verdict: Verdict) -> bool;
+}
+
+/// Stops at the first finding.
+pub(crate) struct Any;
+
+impl Findings for Any {
+    #[inline(always)]
+    fn note(&mut self, failed: bool, _: Verdict) -> bool {
+        failed
+    }
+}
+
+/// Collects every finding as a bit.
+pub(crate) struct All(pub Fails);
+
+impl Findings for All {
+    #[inline(always)]
+    fn note(&mut self, failed: bool, verdict: Verdict) -> bool {
+        self.0 |= fail(failed, verdict);
+        false
+    }
+}
+
+/// Notes a check and leaves the function with `true` where that ends the run.
+macro_rules! check {
+    ($findings:expr, $failed:expr, $verdict:ident) => {
+        if $findings.note($failed, layout::Verdict::$verdict) {
+            return true;
+        }
+    };
+}
+pub(crate) use check;
+
 /// The verdict told of several.
 #[inline(always)]
 pub fn first(fails: Fails) -> Verdict {
@@ -127,25 +166,48 @@ impl Instrument {
         self.venue_id
     }
 
-    /// The price and quantity checks of its terms.
+    /// The price and quantity checks of its terms; a market order has no price of its own to judge.
     #[inline(always)]
-    pub(crate) fn check_terms(&self, price: i64, order_qty: i64) -> Fails {
-        let negative_fine = self.flags & layout::FLAG_NEGATIVE_PRICES != 0;
-        fail(price <= 0 && !negative_fine, Verdict::PriceNotPositive)
-            | fail(!self.tick.divides(price), Verdict::PriceOffTick)
-            | fail(!self.lot.divides(order_qty), Verdict::QtyOffLot)
-            | fail(order_qty < self.qty_min, Verdict::QtyBelowMin)
-            | fail(order_qty > self.qty_max, Verdict::QtyAboveMax)
+    pub(crate) fn check_terms<F: Findings>(
+        &self,
+        f: &mut F,
+        price: i64,
+        order_qty: i64,
+        market: bool,
+    ) -> bool {
+        if !market {
+            let negative_fine = self.flags & layout::FLAG_NEGATIVE_PRICES != 0;
+            check!(f, price <= 0 && !negative_fine, PriceNotPositive);
+            check!(f, !self.tick.divides(price), PriceOffTick);
+        }
+        check!(f, !self.lot.divides(order_qty), QtyOffLot);
+        check!(f, order_qty < self.qty_min, QtyBelowMin);
+        check!(f, order_qty > self.qty_max, QtyAboveMax);
+        false
     }
 
     /// The reference and band checks, closed by default: stale, absent, crossed, locked.
     #[inline(always)]
-    pub(crate) fn check_reference(&self, price: i64, now_ns: i64) -> Fails {
+    pub(crate) fn check_reference<F: Findings>(&self, f: &mut F, price: i64, now_ns: i64) -> bool {
         let stale = now_ns.saturating_sub(self.reference_time_ns) > self.reference_age_ns_max;
-        self.reference_fails
-            | fail(stale && self.flags & layout::FLAG_NO_BAND == 0, Verdict::ReferenceStale)
-            | fail(price > self.band_high, Verdict::PriceAboveBand)
-            | fail(price < self.band_low, Verdict::PriceBelowBand)
+        if self.reference_fails != 0 {
+            let has = |verdict: Verdict| self.reference_fails & fail(true, verdict) != 0;
+            check!(f, has(Verdict::ReferenceAbsent), ReferenceAbsent);
+            check!(f, has(Verdict::ReferenceCrossed), ReferenceCrossed);
+            check!(f, has(Verdict::ReferenceLocked), ReferenceLocked);
+        }
+        check!(f, stale && self.flags & layout::FLAG_NO_BAND == 0, ReferenceStale);
+        check!(f, price > self.band_high, PriceAboveBand);
+        check!(f, price < self.band_low, PriceBelowBand);
+        false
+    }
+
+    /// Whether there is a rate, and a fresh one.
+    #[inline(always)]
+    pub(crate) fn check_rate<F: Findings>(&self, f: &mut F, now_ns: i64) -> bool {
+        check!(f, !self.factor.known(), RateAbsent);
+        check!(f, now_ns > self.rate_stale_ns, RateStale);
+        false
     }
 }
 
@@ -159,20 +221,60 @@ pub struct Account {
     pub(crate) gross_max: i128,
 
     pub(crate) net_max: i128,
-    pub(crate) sends: u64,
-    pub(crate) window_ns: i64,
-    pub(crate) orders_max: u32,
-    pub(crate) parent_id: u32,
+    pub(crate) throttle: Throttle,
     pub(crate) defined: u8,
     pub(crate) mode: u8,
     pub(crate) limited: u8,
-    pub(crate) level: u8,
-    pub(crate) currency_id: u32,
+    pub(crate) pad: [u8; 5],
     pub(crate) order_qty_max: i64,
+
+    // Read when a row's limits are brought up to date, never by a decision.
     pub(crate) order_notional_max: i64,
+    pub(crate) cold: [u64; 7],
 }
 
-const _: () = assert!(size_of::<Account>() == 128);
+/// A sliding window over the sends of one scope; their times lie in a table beside it.
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes)]
+#[repr(C)]
+pub struct Throttle {
+    /// Sends counted so far.
+    pub(crate) sends: u64,
+    /// Before this time the window is full: the `orders_max`-th last send is younger than the window.
+    pub(crate) open_ns: i64,
+    pub(crate) window_ns: i64,
+    pub(crate) orders_max: u32,
+    pub(crate) pad: u32,
+}
+
+impl Throttle {
+    /// Counts one send; `times` is the scope's own ring, a power of two long.
+    #[inline]
+    pub(crate) fn count(&mut self, times: &mut [i64], now_ns: i64) {
+        if self.orders_max != 0 {
+            times[self.sends as usize & (times.len() - 1)] = now_ns;
+            self.sends += 1;
+            self.reckon(times);
+        }
+    }
+
+    /// New bounds over the sends already counted.
+    pub(crate) fn bound(&mut self, times: &[i64], orders_max: u32, window_ns: i64) {
+        (self.orders_max, self.window_ns) = (orders_max, window_ns);
+        self.reckon(times);
+    }
+
+    #[inline]
+    fn reckon(&mut self, times: &[i64]) {
+        self.open_ns = if self.orders_max == 0 || self.sends < self.orders_max as u64 {
+            i64::MIN
+        } else {
+            let oldest = (self.sends - self.orders_max as u64) as usize & (times.len() - 1);
+            times[oldest].saturating_add(self.window_ns)
+        };
+    }
+}
+
+const _: () = assert!(size_of::<Account>() == 192);
 
 impl Account {
     /// Gross notional over its instruments, larger side of each, desk currency at 1e-6.
@@ -185,13 +287,11 @@ impl Account {
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes)]
 #[repr(C)]
 pub struct Session {
-    pub(crate) sends: u64,
-    pub(crate) window_ns: i64,
-    pub(crate) orders_max: u32,
+    pub(crate) throttle: Throttle,
     pub(crate) account_id: u32,
     pub(crate) defined: u8,
     pub(crate) mode: u8,
-    pub(crate) pad: [u8; 6],
+    pub(crate) pad: [u8; 2],
 }
 
 /// One venue.
@@ -318,37 +418,41 @@ impl RiskRow {
 /// The exposure checks: what `qty` and `points` more on one side would do. What reduces the position
 /// (it and all live orders of its side stay between the position and zero) is not refused.
 #[inline(always)]
-pub(crate) fn check_exposure(
+pub(crate) fn check_exposure<F: Findings>(
+    f: &mut F,
     row: &RiskRow,
     account: &Account,
     factor: &Factor,
     buy: bool,
     qty: i64,
     points: i128,
-) -> Fails {
+) -> bool {
     let (signed_net, open_qty) =
         if buy { (row.net_qty, row.open_buy_qty) } else { (-row.net_qty, row.open_sell_qty) };
     let worst_qty = signed_net.saturating_add(open_qty).saturating_add(qty);
-    let reduces = worst_qty <= 0;
+    // What stays between the position and zero reduces it; a change that adds nothing on its side (a
+    // replace downwards) is no new risk either.
+    if worst_qty <= 0 || (qty <= 0 && points <= 0) {
+        return false;
+    }
     let (long, short) = (row.worst_long(), row.worst_short());
     let (side_old, other) = if buy { (long, short) } else { (short, long) };
     let side_new = side_old + points;
-    let gross_old = side_old.max(other).max(0);
     let gross_new = side_new.max(other).max(0);
     let side_sum = if buy { account.worst_long } else { account.worst_short };
-    let mut fails = fail(worst_qty > row.net_qty_max, Verdict::NetQtyLimit)
-        | fail(gross_new > row.gross_points_max, Verdict::InstrumentGrossLimit);
+    check!(f, worst_qty > row.net_qty_max, NetQtyLimit);
+    check!(f, gross_new > row.gross_points_max, InstrumentGrossLimit);
     // Neither sum grows by more than the order's own value, rounded up twice: far from the limits
     // one conversion shows that both hold.
     let grows_max = factor.micro(points.max(0)) + 2;
     if side_sum + grows_max > account.net_max || account.gross + grows_max > account.gross_max {
+        let gross_old = side_old.max(other).max(0);
         let side_delta = factor.micro(side_new) - factor.micro(side_old);
         let gross_delta = factor.micro(gross_new) - factor.micro(gross_old);
-        fails |= fail(side_sum + side_delta > account.net_max, Verdict::AccountNetLimit)
-            | fail(account.gross + gross_delta > account.gross_max, Verdict::AccountGrossLimit);
+        check!(f, side_sum + side_delta > account.net_max, AccountNetLimit);
+        check!(f, account.gross + gross_delta > account.gross_max, AccountGrossLimit);
     }
-    // A change that adds nothing on its side (a replace downwards) is no new risk either.
-    if reduces || (qty <= 0 && points <= 0) { 0 } else { fails }
+    false
 }
 
 /// Whether a mode stops new orders and replaces.

@@ -31,24 +31,37 @@ static PAIRS: [[u8; 2]; 1296] = {
     pairs
 };
 
+#[inline(always)]
+fn pair(n: u32) -> u64 {
+    u16::from_le_bytes(PAIRS[(n % 1296) as usize]) as u64
+}
+
+/// A street id as three words of which 20 bytes count: built in registers, for the hot path.
+#[inline]
+pub fn words(street: Street) -> [u64; 3] {
+    debug_assert!(street.epoch <= EPOCH_MAX);
+    debug_assert!(street.order_seq <= ORDER_SEQ_MAX);
+    // Two halves of five digits: their divisions run side by side and are cheaper than 64-bit ones.
+    let high = (street.order_seq / 60_466_176) as u32; // 36^5
+    let low = (street.order_seq % 60_466_176) as u32;
+    let first = DIGITS[(high / 1_679_616 % 36) as usize] as u64; // 36^4
+    let middle = DIGITS[(low / 1_679_616) as usize] as u64;
+    let sequence = first | pair(high / 1296) << 8 | pair(high) << 24; // five characters
+    let rest = middle | pair(low / 1296) << 8 | pair(low) << 24;
+    let epoch = pair(street.epoch / 1296) | pair(street.epoch) << 16;
+    let revision = street.revision as u32;
+    let tail = DIGITS[(revision / 1296 % 36) as usize] as u64 | pair(revision) << 8;
+    [epoch | sequence << 32, sequence >> 32 | rest << 8 | tail << 48, tail >> 16]
+}
+
 /// Writes a street id, zero padded to 20 bytes.
 #[inline]
 pub fn encode(street: Street) -> [u8; 20] {
-    debug_assert!(street.epoch <= EPOCH_MAX && street.order_seq <= ORDER_SEQ_MAX);
+    let words = words(street);
     let mut out = [0u8; 20];
-    out[0..2].copy_from_slice(&PAIRS[(street.epoch / 1296 % 1296) as usize]);
-    out[2..4].copy_from_slice(&PAIRS[(street.epoch % 1296) as usize]);
-    // Two halves of 32 bits: their divisions run side by side and are cheaper than 64-bit ones.
-    let high = (street.order_seq / 60_466_176) as u32; // 36^5
-    let low = (street.order_seq % 60_466_176) as u32;
-    out[4] = DIGITS[(high / 1_679_616 % 36) as usize]; // 36^4
-    out[5..7].copy_from_slice(&PAIRS[(high / 1296 % 1296) as usize]);
-    out[7..9].copy_from_slice(&PAIRS[(high % 1296) as usize]);
-    out[9] = DIGITS[(low / 1_679_616) as usize];
-    out[10..12].copy_from_slice(&PAIRS[(low / 1296 % 1296) as usize]);
-    out[12..14].copy_from_slice(&PAIRS[(low % 1296) as usize]);
-    out[14] = DIGITS[(street.revision / 1296 % 36) as usize];
-    out[15..17].copy_from_slice(&PAIRS[(street.revision % 1296) as usize]);
+    out[..8].copy_from_slice(&words[0].to_le_bytes());
+    out[8..16].copy_from_slice(&words[1].to_le_bytes());
+    out[16..].copy_from_slice(&words[2].to_le_bytes()[..4]);
     out
 }
 

@@ -13,9 +13,11 @@
 
 #[macro_use]
 pub mod tables;
+mod build;
 mod codes;
 mod records;
 
+pub use build::{Acceptance, Message};
 pub use codes::*;
 pub use records::*;
 
