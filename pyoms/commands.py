@@ -308,7 +308,6 @@ def replay(
 ) -> None:
     """Rebuild the state from the log, now or as it was; exit 1 if the log is damaged."""
     import pyoms_native as native
-
     from pyoms import look
 
     if not (directory / "desk_id").is_file():
@@ -387,7 +386,8 @@ def brief(value: Any) -> str:
 
 def tell_row(row: dict[str, Any]) -> None:
     """Print one event as a line: number, time, kind, order, then what is not empty."""
-    head = f"{row['event_seq']:>9}  {row['time'][11:-4]}  {row['kind']:<18} {row['order_seq'] or '':>7}"
+    seq, at, order = row["event_seq"], row["time"][11:-4], row["order_seq"] or ""
+    head = f"{seq:>9}  {at}  {row['kind']:<18} {order:>7}"
     skip = ("event_seq", "time", "kind", "order_seq")
     rest = " ".join(f"{k}={v}" for k, v in row.items() if k not in skip and v not in ("", 0, None))
     typer.echo(f"{head}  {rest}")

@@ -29,7 +29,6 @@ class RequestError(OmsError):
 def ask(desk: Path, line: str) -> dict[str, Any]:
     """Send one request to the running engine; DeskNotReachableError when none runs."""
     import pyoms_native as native
-
     from pyoms.errors import DeskError
 
     if not (desk / "control.sock").exists():
@@ -68,7 +67,7 @@ def approve(desk: Path, person: str, change_hash: str) -> dict[str, Any]:
 
 
 def id_of(desk: Path, scope: str, name: str) -> int:
-    """Number of a name on this desk; ``#7`` is a number already."""
+    """Give the number of a name on this desk; ``#7`` is a number already."""
     if name.startswith("#") and name[1:].isdigit():
         return int(name[1:])
     path = desk / "names.json"
@@ -86,9 +85,11 @@ def id_of(desk: Path, scope: str, name: str) -> int:
 # Prices and quantities at 1e-9: told as decimal text.
 _FIXED = frozenset(
     (
-        "price order_qty last_px last_qty cum_qty leaves_qty fee tick lot qty_min qty_max net_qty rate"
-    ).split()
-) | frozenset(("contract_multiplier", "order_qty_max", "net_qty_max", "trigger_px", "price_from"))
+        *("price", "order_qty", "last_px", "last_qty", "cum_qty", "leaves_qty", "fee", "tick"),
+        *("lot", "qty_min", "qty_max", "net_qty", "rate", "contract_multiplier", "trigger_px"),
+        *("order_qty_max", "net_qty_max", "price_from"),
+    )
+)
 # Fields whose enumeration has another name.
 _CODED = {"desk_mode": "kill_mode", "mode": "kill_mode", "cause": "kill_cause"}
 _HEADER = frozenset(("event_seq", "ingest_time_ns", "order_seq", "kind", "more", "epoch", "crc32c"))
@@ -96,7 +97,7 @@ _QUIET = ("reserved", "body_hash")
 
 
 def capacities_of(desk: Path) -> dict[str, int]:
-    """Capacities that the desk's log was written with, from its ``desk.toml``; else the defaults."""
+    """Give the capacities that the desk's log was written with, from its ``desk.toml``."""
     from pyoms.config import load
     from pyoms.oms import capacities
 
@@ -196,7 +197,7 @@ def tell_event(record: bytes) -> dict[str, Any]:
     for name, _, at in TABLES[kind][1]:
         if (name in _HEADER and at < 32) or name.startswith(_QUIET):
             continue
-        value = getattr(e, name)
+        value = getattr(e, name, None)
         if isinstance(value, (bytes, memoryview)):
             value = bytes(value).rstrip(b"\0").decode("ascii", "backslashreplace")
         elif name in _FIXED:
@@ -242,7 +243,7 @@ def event_rows(
 def time_text(time_ns: int) -> str:
     """UTC time of day with nanoseconds, as ISO 8601 writes it."""
     seconds, ns = divmod(time_ns, 1_000_000_000)
-    whole = dt.datetime.fromtimestamp(seconds, dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+    whole = dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{whole}.{ns:09d}Z"
 
 
@@ -284,10 +285,10 @@ def parse_point(text: str, desk: Path) -> dict[str, int]:
         return {"at_seq": int(text)}
     record = open_log(desk).record(1)
     first_ns = int.from_bytes(record[8:16], "little") if record else 0
-    day = dt.datetime.fromtimestamp(first_ns / 1e9, dt.timezone.utc).date()
+    day = dt.datetime.fromtimestamp(first_ns / 1e9, dt.UTC).date()
     try:
         whole = text if "T" in text else f"{day}T{text}"
-        at = dt.datetime.fromisoformat(whole.removesuffix("Z")).replace(tzinfo=dt.timezone.utc)
+        at = dt.datetime.fromisoformat(whole.removesuffix("Z")).replace(tzinfo=dt.UTC)
     except ValueError:
         raise RequestError(
             f"--at {text!r} is neither an event number nor a time such as 23:10:00 or "

@@ -27,7 +27,7 @@ class Resumes(Protocol):
     """A strategy that wants to know when the desk opens, at first or again."""
 
     def resume(self, now_ns: int) -> None:
-        """The venue is reconciled and orders are taken."""
+        """Go on: the venue is reconciled and orders are taken."""
         ...
 
 

@@ -29,7 +29,7 @@ class Running:
         self.rest = b""
 
     def until(self, key, value=None):
-        """The first line with `key` (and `value`), within patience."""
+        """Give the first line with `key` (and `value`), within patience."""
         end_s = time.monotonic() + PATIENCE_S
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)

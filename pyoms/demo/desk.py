@@ -2,8 +2,8 @@
 
 Run as a module by the session, which reads one JSON object a line from its output. Three lives make
 a session: the first ends after the kill drill, the second dies at a drawn event, the third sees the
-day out. What must stay true: what enters the log depends on the plan and on the venue's turns alone,
-never on the speed of this process or of its parent.
+day out. What must stay true: what enters the log depends on the plan and on the venue's turns
+alone, never on the speed of this process or of its parent.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Life:
         self.finish()
 
     def resume(self, now_ns: int) -> None:
-        """The desk is reconciled: strategies go on, after the second life has been released."""
+        """Let strategies go on: the desk is reconciled; the second life is released first."""
         self.resumed = True
         tell("up", now_ns=now_ns, **shown(self.desk.status()))
         if self.life == "crash":

@@ -71,7 +71,7 @@ def card(title: str, body: str, words: str = "") -> str:
 
 
 def table(heads: list[str], rows: list[list[str]], words_from: int = 99) -> str:
-    """A table; columns from `words_from` on are text."""
+    """Make a table; columns from `words_from` on are text."""
 
     def cells(row: list[str], tag: str) -> str:
         made = []
@@ -95,9 +95,11 @@ def render(session: Session, found: Found, summary: Summary) -> str:
         "</span>"
     )
     parts = [
-        f"<h1>One session in a box</h1><p>{escape(plan.source)}, seed {plan.seed}, "
-        f"{clock(plan.start_ns)} to {clock(plan.end_ns)} UTC in virtual time; tier "
-        f"{escape(figures['tier'])}: survives kill -9, not power loss.</p>{badge}",
+        (
+            f"<h1>One session in a box</h1><p>{escape(plan.source)}, seed {plan.seed}, "
+            f"{clock(plan.start_ns)} to {clock(plan.end_ns)} UTC in virtual time; tier "
+            f"{escape(figures['tier'])}: survives kill -9, not power loss.</p>{badge}"
+        ),
         tiles(figures, summary),
         card("Proof", proof_table(found)),
         card("The day", table(["UTC", "what"], [list(row) for row in summary.drills], 1)),
@@ -153,7 +155,7 @@ def render(session: Session, found: Found, summary: Summary) -> str:
 
 
 def tiles(figures: dict[str, object], summary: Summary) -> str:
-    """The figures that people ask for first."""
+    """Show the figures that people ask for first."""
     rows = [
         (f"{figures['commands']:,}", "commands"),
         (f"{figures['accepted']:,}", "accepted"),
@@ -171,7 +173,7 @@ def tiles(figures: dict[str, object], summary: Summary) -> str:
 
 
 def proof_table(found: Found) -> str:
-    """The proof lines."""
+    """Show the proof lines."""
     rows = "".join(
         f'<tr><td class="{"ok" if holds else "no"}">{"holds" if holds else "FAILS"}</td>'
         f'<td class="words">{escape(name)}</td><td class="words">{escape(what)}</td></tr>'
@@ -181,13 +183,13 @@ def proof_table(found: Found) -> str:
 
 
 def bars(rows: list[tuple[str, int]], colour: str) -> str:
-    """Counts by name."""
+    """Draw counts by name."""
     named = [(name.replace("_", " "), float(count), f"{count:,}") for name, count in rows]
     return plots.bars(named, title="counts", colour=colour)
 
 
 def bands_of(session: Session) -> list[plots.Band]:
-    """The stretches of the day that stand out."""
+    """Give the stretches of the day that stand out."""
     told, plan = session.told, session.plan
     dead_ns = told.up[-1]["now_ns"] - plan.outage_s * _SECOND_NS
     return [
@@ -273,7 +275,7 @@ def curves(
 
 
 def latency_card(session: Session, figures: dict[str, object]) -> str:
-    """The histogram of decisions over all lives of the desk."""
+    """Draw the histogram of decisions over all lives of the desk."""
     counts: dict[int, int] = {}
     for life in session.told.decide:
         for upper_ns, count in life.get("histogram", []):

@@ -1,7 +1,8 @@
 """Plots as inline SVG, made of nothing but text: lines over time, bars, a histogram.
 
-Called by `page`. Colours are CSS variables of the page, so that one drawing serves light and dark.
-What must stay true: no script, no font and no file from elsewhere; every mark has a text equivalent.
+Called by `page`. Colours are CSS variables of the page, so that one drawing serves light and
+dark. What must stay true: no script, no font and no file from elsewhere; every mark has a text
+equivalent.
 """
 
 from __future__ import annotations
@@ -129,8 +130,7 @@ def lines(
         kind = "grid zero" if zero and y == 0 else "grid"
         out.append(f'<path d="M{_LEFT} {at_y(y):.1f}H{right}" class="{kind}"/>')
         out.append(_text(_LEFT - 8, at_y(y) + 4, short(y) + unit, anchor="end"))
-    for x in xticks:
-        out.append(_text(at_x(x), bottom + 18, tell_x(x), anchor="middle"))
+    out += [_text(at_x(x), bottom + 18, tell_x(x), anchor="middle") for x in xticks]
     for s in series:
         path, last_y = [], None
         for x, y in zip(s.xs, s.ys, strict=True):
@@ -188,7 +188,7 @@ def histogram(
     marks: Sequence[tuple[str, float]],
     height: int = 240,
 ) -> str:
-    """Draw counts by upper bound over a logarithmic axis, in equal steps of it, with named marks."""
+    """Draw counts by upper bound over a logarithmic axis, in equal steps, with named marks."""
     shown = [(x, n) for x, n in counts if x > 0 and n > 0]
     if not shown:
         return ""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pyoms.demo.session import Session
+from pyoms.errors import OmsError
 from pyoms_core.layout import CODES, KINDS, NAMES, ONE, TAG_PARENT, dtype
 
 Array = np.ndarray[Any, Any]
@@ -27,6 +28,13 @@ _CLOSED = [
     CODES["ord_status"][name].code
     for name in ("filled", "canceled", "rejected", "expired", "calculated")
 ]
+
+
+class ProofError(OmsError):
+    """The log is so wrong that nothing can be counted."""
+
+    code = "proof"
+    exit_code = 1
 
 
 class Events:
@@ -75,7 +83,7 @@ class Proof:
 
 
 def booked_fills(events: Events) -> Array:
-    """Reports that moved a position, each once."""
+    """Give the reports that moved a position, each once."""
     reports = events.of("execution_report")
     taken = (reports["exec_type"] == _TRADE) & np.isin(reports["disposition"], _BOOKED)
     return reports[taken]
@@ -86,7 +94,8 @@ def fold_fills(events: Events) -> dict[int, Ledger]:
     accepted, fills = events.of("order_accepted"), booked_fills(events)
     at = np.searchsorted(accepted["order_seq"], fills["order_seq"])
     orders = accepted[at]
-    assert (orders["order_seq"] == fills["order_seq"]).all()  # a fill has an order, and it is ours
+    if not (orders["order_seq"] == fills["order_seq"]).all():
+        raise ProofError("the log has a fill of an order that it never accepted")
     buys = orders["side"] == _BUY
     ledgers: dict[int, Ledger] = {}
     for account in np.unique(orders["account_id"]).tolist():
@@ -128,7 +137,7 @@ def same_positions(ledgers: Mapping[int, Ledger], positions: list[dict[str, Any]
 
 
 def worst_children(events: Events) -> list[tuple[int, int, int]]:
-    """Give (parent, its quantity, most its children ever held), by a walk over the children's events.
+    """Give (parent, its quantity, most its children ever held), by a walk over their events.
 
     A live child holds its whole quantity, a closed one what it filled.
     """
@@ -325,7 +334,7 @@ def prove(session: Session) -> Found:
         not differ,
         first(differ, f"{len(told.witness['positions'])} accounts: net, bought, sold, cash, fees"),
     )
-    drilled = _kill_drill(session, proof, dropped)
+    drilled = _kill_drill(session, proof, events, dropped)
     crashed = _crash(session, proof, events)
     counters = told.witness["counters"]
     proof.line(
@@ -375,19 +384,24 @@ def prove(session: Session) -> Found:
     )
 
 
-def _kill_drill(session: Session, proof: Proof, dropped: Array) -> dict[str, Any]:
+def _kill_drill(session: Session, proof: Proof, events: Events, dropped: Array) -> dict[str, Any]:
     """Prove by the venue's record that nothing new came after the acknowledgement."""
     told = session.told
-    senders = [sender for sender in told.kill["senders"] if sender["venue_id"]]
-    sent_seq = max((sender["sent_seq"] for sender in senders), default=0)
+    sent_seq = max(sender["sent_seq"] for sender in told.kill["senders"])
     # The record was written while the desk was still killed, after cancels and a restart.
     after = [seq for seq in told.witness_killed["creating_link_seqs"] if seq > sent_seq]
-    held_back = int((dropped["cause"] != 0).sum())
+    # What the outbox held when the switch was engaged ended in the log before the release.
+    control = events.of("control")
+    engaged = control["event_seq"][control["mode"] != 0][0]
+    later = control["event_seq"][(control["mode"] == 0) & (control["event_seq"] > engaged)]
+    creating = [CODES["msg_type"][name].code for name in ("new_order", "replace")]
+    during = (dropped["event_seq"] > engaged) & (dropped["event_seq"] < later[0])
+    held_back = int((during & np.isin(dropped["msg_type"], creating)).sum())
     proof.line(
         "kill acknowledged",
         told.kill["acknowledged"] and held_back > 0,
         f"by {len(told.kill['senders'])} senders in {told.kill['ack_us']} us; "
-        f"{held_back} messages waited in the outbox and never left",
+        f"{held_back} new orders and replaces waited in the outbox and never left",
     )
     proof.line(
         "nothing after the acknowledged kill",
@@ -425,7 +439,6 @@ def _crash(session: Session, proof: Proof, events: Events) -> dict[str, Any]:
     starts = events.of("epoch_started")
     recovered = int(starts["recovered_events"][-1])
     up_ns = told.up[-1]["now_ns"]
-    died_ns = up_ns - session.plan.outage_s * 1_000_000_000
     fills = booked_fills(events)
     after = fills["event_seq"] > int(starts["event_seq"][-1])
     meanwhile = fills["transact_time_ns"] <= up_ns

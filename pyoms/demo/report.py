@@ -17,7 +17,6 @@ from pyoms.demo.desk import QUOTE
 from pyoms.demo.plots import nanoseconds
 from pyoms.demo.proof import Array, Found, booked_fills
 from pyoms.demo.session import Session
-from pyoms.numbers import to_text
 from pyoms_core.layout import CODES, ONE
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ def volume_rows(session: Session) -> list[tuple[str, str, str]]:
 
 
 def drill_rows(session: Session, found: Found) -> list[tuple[str, str]]:
-    """The story of the day, in order: when, and what."""
+    """Tell the story of the day, in order: when, and what."""
     told, plan, figures = session.told, session.plan, found.figures
     kill, dead_ns = told.kill, told.up[-1]["now_ns"] - plan.outage_s * _SECOND_NS
     return [
@@ -172,8 +171,11 @@ def drill_rows(session: Session, found: Found) -> list[tuple[str, str]]:
         ),
         (
             clock(told.held["now_ns"]),
-            f"kill switch engaged by another process while {told.held['waiting']} messages waited; "
-            f"acknowledged after {kill['ack_us']} us, {told.held['live_orders']} live orders canceled",
+            (
+                f"kill switch engaged by another process while {told.held['waiting']} messages "
+                f"waited; acknowledged after {kill['ack_us']} us, {told.held['live_orders']} live "
+                "orders canceled"
+            ),
         ),
         (clock(told.flat["now_ns"]), "zero open, confirmed by the venue; the desk is restarted"),
         (
@@ -182,13 +184,17 @@ def drill_rows(session: Session, found: Found) -> list[tuple[str, str]]:
         ),
         (
             clock(dead_ns),
-            f"SIGKILL at event {figures['recovered_events']:,}, between append and send; "
-            f"the recording goes on for {plan.outage_s} s",
+            (
+                f"SIGKILL at event {figures['recovered_events']:,}, between append and send; "
+                f"the recording goes on for {plan.outage_s} s"
+            ),
         ),
         (
             clock(told.up[-1]["now_ns"]),
-            f"recovered {figures['recovered_events']:,} events; {figures['filled_while_dead']} fills "
-            "of meanwhile found at the venue",
+            (
+                f"recovered {figures['recovered_events']:,} events; "
+                f"{figures['filled_while_dead']} fills of meanwhile found at the venue"
+            ),
         ),
         (clock(plan.end_ns), "close; day orders expire"),
     ]
@@ -284,13 +290,3 @@ def show(session: Session, found: Found, summary: Summary, console: Console) -> 
         f"state {figures['live_state_hash']}, tier {figures['tier']} (survives kill -9, not power "
         "loss)"
     )
-
-
-def money(value: float) -> str:
-    """An amount in whole desk currency."""
-    return f"{value:,.0f}"
-
-
-def price(fixed: int) -> str:
-    """A price as people write it."""
-    return to_text(fixed)

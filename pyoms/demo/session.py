@@ -62,7 +62,8 @@ class Child:
 
     def lines(self, timeout_s: float = ANSWER_S) -> Iterator[dict[str, Any]]:
         """Give what it tells until it ends; DemoError after `timeout_s` of silence."""
-        assert self.process.stdout is not None
+        if self.process.stdout is None:
+            raise DemoError(f"{self.name} has no output")
         handle = self.process.stdout.fileno()
         with selectors.DefaultSelector() as selector:
             selector.register(handle, selectors.EVENT_READ)
@@ -137,7 +138,7 @@ class Session:
 def conduct(
     options: plans.Options, desk: Path, progress: Callable[[str, float, dict[str, Any]], None]
 ) -> Session:
-    """Run one session on the desk directory `desk`; `progress` gets stage, share done and counts."""
+    """Run one session on the directory `desk`; `progress` gets stage, share done and counts."""
     started_s = time.monotonic()
     day = plans.open_day(options.data, synthetic=options.synthetic, seed=options.seed)
     plan = plans.make_plan(day, options)
@@ -255,6 +256,7 @@ class _Runner:
             self.told.held = line
             self.progress("drill: kill", -1, line)
             self.told.kill = self.command("kill")
+            (self.demo / "kill.json").write_text(json.dumps(self.told.kill))
         elif say == "flat":
             self.told.flat = line
         elif say == "still_killed":
@@ -286,7 +288,8 @@ class _Runner:
 
     def ask_witness(self) -> dict[str, Any]:
         """Have the venue write down its own record, now."""
-        assert self.venue is not None
+        if self.venue is None:
+            raise DemoError("the venue was not started")
         path = self.demo / "witness.json"
         path.unlink(missing_ok=True)
         self.venue.process.send_signal(signal.SIGUSR1)
@@ -300,7 +303,8 @@ class _Runner:
 
     def end_venue(self) -> None:
         """Wait for the venue's own end and take its last record."""
-        assert self.venue is not None
+        if self.venue is None:
+            raise DemoError("the venue was not started")
         code = self.venue.ended()
         if code != 0:
             raise DemoError(f"the venue ended with {code}: {self.venue.why()}")

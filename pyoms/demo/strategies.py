@@ -100,7 +100,7 @@ class Book(Strategy):
             self.settled(order)
 
     def on_replaced(self, e: Any) -> None:
-        """The new price and quantity hold."""
+        """Take over the new price and quantity."""
         order = self.working.get(e.order_seq)
         if order is not None:
             order.price, order.qty = order.asked
@@ -120,7 +120,7 @@ class Book(Strategy):
         self.ended(e)
 
     def on_rejected(self, e: Any) -> None:
-        """The venue refused the order, or a change of it."""
+        """Take the venue's refusal of the order, or of a change."""
         order = self.working.get(e.order_seq)
         if order is not None and e.name("exec_type") in ("cancel_rejected", "replace_rejected"):
             order.busy = False
@@ -128,11 +128,11 @@ class Book(Strategy):
         self.ended(e)
 
     def on_canceled(self, e: Any) -> None:
-        """It is gone, asked for or not."""
+        """Forget it, asked for or not."""
         self.ended(e, over=True)
 
     def on_expired(self, e: Any) -> None:
-        """The day is over for it."""
+        """Forget it, the day is over."""
         self.ended(e, over=True)
 
     def on_event(self, e: Any) -> None:
@@ -210,7 +210,7 @@ class Maker(Book):
         ask_qty: int,  # noqa: ARG002
         now_ns: int,
     ) -> None:
-        """The market moved."""
+        """Take the market's move."""
         self.touch = (bid_px, ask_px)
         self.act(now_ns)
 
@@ -218,12 +218,12 @@ class Maker(Book):
         """Look again."""
         self.act(now_ns)
 
-    def gone(self, order: Working) -> None:
+    def gone(self, order: Working) -> None:  # noqa: ARG002
         """One side is bare: look again at the next turn."""
         self.again()
 
-    def settled(self, order: Working) -> None:
-        """The market may have moved on meanwhile."""
+    def settled(self, order: Working) -> None:  # noqa: ARG002
+        """Look again: the market may have moved on meanwhile."""
         self.again()
 
     def again(self) -> None:
@@ -292,22 +292,23 @@ class Slicer(Book):
         ask_qty: int,  # noqa: ARG002
         now_ns: int,
     ) -> None:
-        """The market moved."""
+        """Take the market's move."""
         self.touch = (bid_px, ask_px)
         if now_ns >= self.next_slice_ns:
             self.act(now_ns)
 
     def on_timer(self, now_ns: int) -> None:
-        """The next slice is due."""
+        """Act: the next slice is due."""
         self.act(now_ns)
 
-    def filled(self, order: Working, qty: int) -> None:
+    def filled(self, order: Working, qty: int) -> None:  # noqa: ARG002
         """Children add up."""
         self.done_qty += qty
 
     def act(self, now_ns: int) -> None:
         """Make a parent, move a child that waited long enough, or cut the next slice."""
-        assert self.plan is not None  # given by the desk before the first event
+        if self.plan is None:
+            return
         bid_px, ask_px = self.touch
         left = self.plan.parent_lots * ONE - self.done_qty
         if (
@@ -375,7 +376,7 @@ class Recorded:
 
 
 class Client(Book):
-    """Sends its share of the sampled orders of the day, with their later changes, when they are due.
+    """Sends its share of the sampled orders of the day, with their later changes, when due.
 
     A change waits while another of the same order is under way. Orders that came due while the desk
     was down are given up; those that live on are brought to where the recording has them by now.
@@ -413,7 +414,7 @@ class Client(Book):
         super().on_event(e)
 
     def resume(self, now_ns: int) -> None:
-        """Go on at `now_ns`: nothing that fell into a gap is sent late but changes of live orders."""
+        """Go on at `now_ns`: of what fell into a gap only changes of live orders are sent."""
         self.next = bisect_right(self.times, now_ns) if self.seen_ns else 0
         missed = self.flow[bisect_right(self.times, self.seen_ns) : self.next]
         self.given_up += sum(row[4] == NEW for row in missed) if self.seen_ns else 0
@@ -460,20 +461,20 @@ class Client(Book):
                 self.oms.cancel(order.order_seq)
 
     def begun(self, order: Working) -> None:
-        """The order has its number: changes may follow."""
+        """Let changes follow, the order has its number."""
         recorded = self.recorded.setdefault(order.ref, Recorded())
         recorded.order_seq = order.order_seq
         self.pump(recorded)
 
     def settled(self, order: Working) -> None:
-        """The next change may follow."""
+        """Let the next change follow."""
         self.pump(self.recorded[order.ref])
 
     def turned_down(self, e: Any) -> None:
-        """A refused order has no later changes."""
+        """Forget the later changes of a refused order."""
         if e.kind_name == "order_refused":
             self.recorded.pop(self.ref_of(e.cl_ord_id), None)
 
     def gone(self, order: Working) -> None:
-        """A closed order has none either."""
+        """Forget those of a closed order too."""
         self.recorded.pop(order.ref, None)
