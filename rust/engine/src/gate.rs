@@ -51,18 +51,18 @@ fn at<T>(table: &[T], id: usize) -> &T {
     &table[if id < table.len() { id } else { 0 }]
 }
 
-/// Hash of a command's payload: the body that a repeated id must match.
+/// Hash of a command's body, what a repeated id must match: its kind and the payload behind the first
+/// 32 bytes, which are the id itself, compared whole already. Four pairs of words, each under keys of
+/// its own, so that order counts.
 #[inline(always)]
 pub(crate) fn body_hash(record: &[u8; 128]) -> u64 {
     let words: &[[u8; 8]; 16] = zerocopy::transmute_ref!(record);
+    let word = |at: usize| u64::from_le_bytes(words[at]);
     let pair = |at: usize| {
-        let (a, b) = (u64::from_le_bytes(words[at]), u64::from_le_bytes(words[at + 1]));
-        number::fold(a ^ number::KEYS[at % 8], b ^ number::KEYS[at % 8 + 1].rotate_left(at as u32))
+        number::fold(word(at) ^ number::KEYS[at - 8], word(at + 1) ^ number::KEYS[at - 7])
     };
-    // Twelve words behind the header, each pair under keys of its own, so that order counts.
-    let sum = pair(4) ^ pair(6).rotate_left(7) ^ pair(8).rotate_left(14);
-    let sum = sum ^ pair(10).rotate_left(21) ^ pair(12).rotate_left(28) ^ pair(14).rotate_left(35);
-    number::fold(sum ^ number::KEYS[0], number::KEYS[1])
+    let sum = pair(8) ^ pair(10).rotate_left(14) ^ pair(12).rotate_left(28);
+    number::fold(sum ^ pair(14).rotate_left(42), number::KEYS[0] ^ word(3) & 0xffff)
 }
 
 impl Engine {
