@@ -9,6 +9,7 @@ alone, never on the speed of this process or of its parent.
 from __future__ import annotations
 
 import json
+import select
 import struct
 import sys
 import time
@@ -33,6 +34,8 @@ QUOTE = struct.Struct("<qqq")
 """One sample of the market for the plots: virtual time, best bid, best offer."""
 
 _TELL_S = 0.2
+_WAIT_S = 60
+_IDLE_POLLS = 64
 _SAMPLE_NS = 1_000_000_000
 
 
@@ -111,6 +114,9 @@ class Life:
             self.drill = "flat"
             tell("held", now_ns=now_ns, new_orders=self.held_orders(), **shown(self.desk.status()))
             self.until_mode(lambda mode: mode != "open")
+            self.until_asked()
+            # The killer reads this process's rows: it must not be gone before that.
+            self.until_told()
             self.desk.hold_outbox(False)
             tell("killed", now_ns=now_ns, **shown(self.desk.status()))
         elif self.drill == "":
@@ -144,11 +150,29 @@ class Life:
 
     def until_mode(self, wanted: Any) -> None:
         """Serve the control file and the control socket until the desk's mode is as wanted."""
-        end_s = time.monotonic() + 30
+        end_s = time.monotonic() + _WAIT_S
         while not wanted(self.desk.status()["mode"]):
             self.desk.poll(0.001)
             if time.monotonic() > end_s:
-                raise SystemExit("the kill switch was not moved within 30 s")
+                raise SystemExit(f"the kill switch was not moved within {_WAIT_S} s")
+
+    def until_asked(self) -> None:
+        """Poll until every cancel that can be asked for now is in the log, however many polls."""
+        last, idle = -1, 0
+        while idle < _IDLE_POLLS:
+            self.desk.poll()
+            owed = self.desk.status()["asked_cancels"]
+            idle = idle + 1 if owed == last else 0
+            last = owed
+
+    def until_told(self) -> None:
+        """Serve the control file until the session says to go on."""
+        end_s = time.monotonic() + _WAIT_S
+        while not select.select([sys.stdin], [], [], 0)[0]:
+            self.desk.poll(0.001)
+            if time.monotonic() > end_s:
+                raise SystemExit(f"the session did not say to go on within {_WAIT_S} s")
+        sys.stdin.readline()
 
     def held_orders(self) -> int:
         """Count the new orders that wait since the outbox is held, and that nobody took back."""

@@ -57,7 +57,8 @@ class Child:
     def start(name: str, args: list[str], log: Path) -> Child:
         """Start it; what it writes to stderr is kept in `log`."""
         with log.open("ab") as errors:
-            process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=errors)
+            pipe = subprocess.PIPE
+            process = subprocess.Popen(args, stdin=pipe, stdout=pipe, stderr=errors)
         return Child(name, process, log)
 
     def lines(self, timeout_s: float = ANSWER_S) -> Iterator[dict[str, Any]]:
@@ -77,6 +78,13 @@ class Child:
                 if not data:
                     return
                 self.pending += data
+
+    def go_on(self) -> None:
+        """Tell it to go on."""
+        if self.process.stdin is None:
+            raise DemoError(f"{self.name} cannot be told anything")
+        self.process.stdin.write(b"go\n")
+        self.process.stdin.flush()
 
     def ended(self, timeout_s: float = ANSWER_S) -> int:
         """Wait for its end; a SIGKILL reads as -9."""
@@ -99,8 +107,10 @@ class Child:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
 
 
 @dataclass(slots=True)
@@ -256,6 +266,7 @@ class _Runner:
             self.told.held = line
             self.progress("drill: kill", -1, line)
             self.told.kill = self.command("kill")
+            self.children[-1].go_on()
             (self.demo / "kill.json").write_text(json.dumps(self.told.kill))
         elif say == "flat":
             self.told.flat = line
