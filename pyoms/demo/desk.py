@@ -52,9 +52,7 @@ class Life:
         self.plan = Plan.from_json((self.demo / "plan.json").read_text())
         self.life = life
         settings = config.load(desk_path / "desk.toml")
-        self.desk = open_desk(
-            settings, desk_path, lock_step=self.plan.lock_step, start_ns=self.plan.start_ns
-        )
+        self.desk = open_desk(settings, desk_path, lock_step=True, start_ns=self.plan.start_ns)
         flow = np.fromfile(self.demo / "flow.bin", dtype=FLOW)
         self.strategies: list[Book] = []
         for row in settings.strategies:
@@ -72,6 +70,7 @@ class Life:
         self.told_s = 0.0
         self.resumed = False
         self.drill = ""
+        self.paced: tuple[float, int] | None = None
         self.flat_turns = 0
         self.newest = 0
 
@@ -93,8 +92,19 @@ class Life:
             self.desk.end_turn(None if turn.ended else self.dispatcher.wake_ns)
             self.sample(turn.now_ns)
             self.progress(turn.now_ns)
+            if self.plan.live:
+                self.pace(turn.now_ns)
             ended = ended or turn.ended
         self.finish()
+
+    def pace(self, now_ns: int) -> None:
+        """Let real time come up with virtual time; what enters the log stays the same."""
+        if self.paced is None:
+            self.paced = (time.monotonic(), now_ns)
+        from_s, from_ns = self.paced
+        due_s = from_s + (now_ns - from_ns) / 1e9 / self.plan.speed
+        while (left_s := due_s - time.monotonic()) > 0:
+            self.desk.poll(min(left_s, 0.02))
 
     def resume(self, now_ns: int) -> None:
         """Let strategies go on: the desk is reconciled; the second life is released first."""

@@ -114,7 +114,7 @@ class Plan:
     parent_side: str
     parent_lots: int
     outage_s: int
-    lock_step: bool
+    live: bool
     speed: int
 
     def to_json(self) -> str:
@@ -133,8 +133,7 @@ class Plan:
             "seed": self.seed,
             "trade_day": self.open_ns // 86_400_000_000_000
             + 1,  # CME: from 17:00 on it is tomorrow
-            "lock_step": self.lock_step,
-            "speed_up": self.speed,
+            "lock_step": True,
             "step_min_ns": 50_000_000,
             "outage_ns": self.outage_s * 1_000_000_000,
             "start_ns": self.start_ns,
@@ -190,7 +189,7 @@ def make_plan(day: Day, options: Options) -> Plan:
         parent_side=draw.choice(["buy", "sell"]),
         parent_lots=PARENT_LOTS,
         outage_s=int(outage_s),
-        lock_step=not options.live,
+        live=options.live,
         speed=options.speed,
     )
 
