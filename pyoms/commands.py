@@ -309,9 +309,11 @@ def replay(
     """Rebuild the state from the log, now or as it was; exit 1 if the log is damaged."""
     import pyoms_native as native
     from pyoms import look
+    from pyoms.kill import DeskNotReachableError
+    from pyoms_core.layout import NAMES
 
     if not (directory / "desk_id").is_file():
-        raise look.DeskNotReachableError(f"{directory}: no desk is here")
+        raise DeskNotReachableError(f"{directory}: no desk is here")
     answer: dict[str, Any] = {"desk": str(directory)}
     damage = None
     if verify:
@@ -325,7 +327,7 @@ def replay(
             "event_seq": folded.last_seq,
             "state_hash": f"{folded.state_hash():016x}",
             "live_orders": counters["live_orders"],
-            "mode": look.NAMES["kill_mode"].get(counters["desk_mode"], "halt"),
+            "mode": NAMES["kill_mode"].get(counters["desk_mode"], "halt"),
             "positions": look.position_rows(folded),
         }
         if order:

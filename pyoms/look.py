@@ -201,7 +201,7 @@ def tell_event(record: bytes) -> dict[str, Any]:
         if isinstance(value, (bytes, memoryview)):
             value = bytes(value).rstrip(b"\0").decode("ascii", "backslashreplace")
         elif name in _FIXED:
-            value = None if value == NO_PRICE else to_text(value)
+            value = None if value in (None, NO_PRICE) else to_text(int(value or 0))
         elif (codes := NAMES.get(_CODED.get(name, name))) is not None and value in codes:
             value = codes[value]
         elif name.endswith("hash") or name == "log_id":

@@ -26,13 +26,15 @@ class Running:
     def __init__(self, *args):
         command = [sys.executable, "-m", "pyoms.cli", *map(str, args)]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert self.process.stdout is not None
+        self.output = self.process.stdout
         self.rest = b""
 
     def until(self, key, value=None):
         """Give the first line with `key` (and `value`), within patience."""
         end_s = time.monotonic() + PATIENCE_S
         with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)
+            selector.register(self.output, selectors.EVENT_READ)
             while time.monotonic() < end_s:
                 while b"\n" in self.rest:
                     line, self.rest = self.rest.split(b"\n", 1)
@@ -40,7 +42,7 @@ class Running:
                     if key in told and (value is None or told[key] == value):
                         return told
                 if selector.select(1):
-                    data = os.read(self.process.stdout.fileno(), 65536)
+                    data = os.read(self.output.fileno(), 65536)
                     assert data, f"ended before it told {key} {value}"
                     self.rest += data
         raise AssertionError(f"no {key} {value} within {PATIENCE_S} s")
@@ -49,7 +51,7 @@ class Running:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(PATIENCE_S)
-        self.process.stdout.close()
+        self.output.close()
         return code
 
 

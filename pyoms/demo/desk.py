@@ -227,8 +227,8 @@ class Life:
 
 def shown(status: dict[str, Any]) -> dict[str, Any]:
     """Pick what the session shows of a desk's status."""
-    names = ("mode", "tier", "epoch", "published_seq", "live_orders", "waiting", "recovered_events")
-    names += ("commands", "refused", "fills")
+    names = ["mode", "tier", "epoch", "published_seq", "live_orders", "waiting"]
+    names += ["recovered_events", "commands", "refused", "fills"]
     return {name: status[name] for name in names if name in status}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -154,17 +155,17 @@ def render(session: Session, found: Found, summary: Summary) -> str:
     )
 
 
-def tiles(figures: dict[str, object], summary: Summary) -> str:
+def tiles(figures: dict[str, Any], summary: Summary) -> str:
     """Show the figures that people ask for first."""
     rows = [
         (f"{figures['commands']:,}", "commands"),
         (f"{figures['accepted']:,}", "accepted"),
-        (f"{sum(figures['rejected'].values()):,}", "refused"),  # type: ignore[attr-defined]
+        (f"{sum(figures['rejected'].values()):,}", "refused"),
         (f"{figures['fills']:,}", "fills"),
         (f"{figures['events']:,}", "events"),
         (f"{summary.events_per_s:,.0f}", "events a second, whole run"),
-        (plots.nanoseconds(float(figures["decide_p50_ns"])), "decision p50"),  # type: ignore[arg-type]
-        (plots.nanoseconds(float(figures["decide_p99_ns"])), "decision p99"),  # type: ignore[arg-type]
+        (plots.nanoseconds(float(figures["decide_p50_ns"])), "decision p50"),
+        (plots.nanoseconds(float(figures["decide_p99_ns"])), "decision p99"),
         (f"{figures['sent_after_ack']}", "sent after the kill"),
         (f"{figures['duplicate_sends']}", "sent twice"),
     ]
@@ -206,7 +207,7 @@ def time_plots(session: Session, summary: Summary) -> list[str]:
     every = 600 * _SECOND_NS
     first = -(-int(span[0]) // every) * every
     xticks = list(range(first, int(span[1]), every))
-    common = {
+    common: dict[str, Any] = {
         "span": span,
         "tell_x": lambda x: clock(int(x))[:5],
         "xticks": xticks,
@@ -215,13 +216,15 @@ def time_plots(session: Session, summary: Summary) -> list[str]:
     sound = quotes[(quotes["bid_px"] < quotes["ask_px"]) & (quotes["at_ns"] >= span[0])]
     mids = (sound["bid_px"] / ONE + sound["ask_px"] / ONE) / 2
     times = sound["at_ns"].astype(float)
-    mid = plots.Series("mid", "--soft", times, mids)
+    mid = plots.Series("mid", "--soft", times.tolist(), mids.tolist())
     sides = []
     for name, colour, mine in (
         ("bought", "--c3", fills.lots > 0),
         ("sold", "--c5", fills.lots < 0),
     ):
-        sides.append(plots.Dots(name, colour, fills.at_ns[mine].astype(float), fills.price[mine]))
+        sides.append(
+            plots.Dots(name, colour, fills.at_ns[mine].tolist(), fills.price[mine].tolist())
+        )
     ids = [i for i in summary.names if (fills.account_id == i).any()]
     positions, results = [], []
     for account_id, colour in zip(ids, itertools.cycle(_COLOURS), strict=False):
@@ -230,7 +233,7 @@ def time_plots(session: Session, summary: Summary) -> list[str]:
         results.append(plots.Series(summary.names[account_id], colour, xs, pnl))
     minutes = np.arange(span[0], span[1], 60e9)
     counts, _ = np.histogram(summary.event_times, bins=np.append(minutes, minutes[-1] + 60e9))
-    rate = plots.Series("events/s", "--c1", minutes, counts / 60)
+    rate = plots.Series("events/s", "--c1", minutes.tolist(), (counts / 60).tolist())
     words = "Green: bought, red: sold, each at its price. Shaded: nothing new was sent."
     return [
         card(
@@ -274,14 +277,14 @@ def curves(
     return grid.tolist(), position.tolist(), worth.tolist()
 
 
-def latency_card(session: Session, figures: dict[str, object]) -> str:
+def latency_card(session: Session, figures: dict[str, Any]) -> str:
     """Draw the histogram of decisions over all lives of the desk."""
     counts: dict[int, int] = {}
     for life in session.told.decide:
         for upper_ns, count in life.get("histogram", []):
             counts[upper_ns] = counts.get(upper_ns, 0) + count
     names = (("p50", "decide_p50_ns"), ("p99", "decide_p99_ns"), ("p99.9", "decide_p999_ns"))
-    marks = [(name, float(figures[key])) for name, key in names]  # type: ignore[arg-type]
+    marks = [(name, float(figures[key])) for name, key in names]
     drawn = plots.histogram(
         [(float(x), float(n)) for x, n in sorted(counts.items())],
         title="decision latency",
@@ -290,7 +293,7 @@ def latency_card(session: Session, figures: dict[str, object]) -> str:
     )
     words = (
         f"{figures['decide_n']:,} commands: decide, append and fold, in the desk's process; "
-        f"longest {plots.nanoseconds(float(figures['decide_max_ns']))}. "  # type: ignore[arg-type]
+        f"longest {plots.nanoseconds(float(figures['decide_max_ns']))}. "
         "Measured on whatever machine ran this, beside the venue's process, unpinned, cold in "
         "between; `pyoms bench` is the place for latency."
     )

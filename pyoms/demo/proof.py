@@ -50,7 +50,8 @@ class Events:
 
     def of(self, kind: str) -> Array:
         """All records of a kind, in order."""
-        return self.all[self.kinds == KINDS[kind]].view(dtype(kind))
+        rows: Array = self.all[self.kinds == KINDS[kind]].view(dtype(kind))
+        return rows
 
 
 @dataclass(slots=True)
@@ -86,7 +87,8 @@ def booked_fills(events: Events) -> Array:
     """Give the reports that moved a position, each once."""
     reports = events.of("execution_report")
     taken = (reports["exec_type"] == _TRADE) & np.isin(reports["disposition"], _BOOKED)
-    return reports[taken]
+    booked: Array = reports[taken]
+    return booked
 
 
 def fold_fills(events: Events) -> dict[int, Ledger]:
