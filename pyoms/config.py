@@ -119,14 +119,6 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TickRange:
-    """From `price_from` upwards the price increment is `tick`; both 1e-9."""
-
-    price_from: int
-    tick: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class InstrumentConfig:
     """``[[instrument]]``: what ``definition`` and ``instrument_terms`` hold; numbers at 1e-9.
 
@@ -149,7 +141,6 @@ class InstrumentConfig:
     negative_prices: bool
     band_check: bool
     locked_is_reference: bool
-    ticks: tuple[TickRange, ...]
 
     @property
     def flags(self) -> int:
@@ -664,7 +655,6 @@ class _Reader:
             negative_prices=table.flag("negative_prices", False),
             band_check=table.flag("band_check", True),
             locked_is_reference=table.flag("locked_is_reference", False),
-            ticks=self.ticks(table),
         )
         for key in ("qty_min", "qty_max"):
             if getattr(instrument, key) % instrument.lot:
@@ -685,21 +675,6 @@ class _Reader:
         if table.values.get("band_unit", "ppm") == "ppm":
             return table.integer("band", 1, 1_000_000)
         return table.fixed("band")
-
-    def ticks(self, table: _Table) -> tuple[TickRange, ...]:
-        raw = table.take("ticks", [])
-        if not isinstance(raw, list) or not all(isinstance(row, dict) for row in raw):
-            table.fail("ticks", 'write it as [{ price_from = "10", tick = "0.05" }]')
-        ranges: list[TickRange] = []
-        for values in raw:
-            row = _Table(self, f"{table.path}.ticks", values)
-            ranges.append(
-                TickRange(price_from=row.fixed("price_from", low=0), tick=row.fixed("tick"))
-            )
-            row.done()
-            if len(ranges) > 1 and ranges[-1].price_from <= ranges[-2].price_from:
-                row.fail("price_from", f"{values['price_from']} does not rise from row to row")
-        return tuple(ranges)
 
     def account(self, table: _Table, currency: str, currencies: list[str]) -> AccountConfig:
         return AccountConfig(

@@ -37,11 +37,10 @@ def test_example_is_whole_and_names_every_section():
 
 
 def test_commented_keys_of_the_example_are_good_too():
-    uncommented = re.sub(r"(?m)^# (cpu|ticks|entry) =", r"\1 =", TEXT)
+    uncommented = re.sub(r"(?m)^# (cpu) =", r"\1 =", TEXT)
     whole = config.parse(uncommented)
     assert (whole.engine.cpu, whole.journal.cpu) == (2, 3)
-    assert [row.tick for row in whole.instruments[0].ticks] == [50_000_000, 250_000_000]
-    assert whole.strategies[0].entry == "my_desk.strategies:Maker"
+    assert whole.strategies[0].entry == "pyoms.demo.strategies:Maker"
 
 
 def test_smallest_configuration_is_on_the_safe_side():
@@ -117,7 +116,7 @@ MISTAKES = [
     ),
     ('zone = "America/Chicago"', 'zone = "America/Chicagoo"', "venue[1].zone", "America/Chicago"),
     (
-        '# entry = "my_desk.strategies:Maker"',
+        'entry = "pyoms.demo.strategies:Maker"',
         'entry = "Maker"',
         "strategy[1].entry",
         "module:Class",
