@@ -12,10 +12,10 @@ use crate::risk::stops_orders;
 use crate::{Engine, fills, position, street};
 use layout::{
     CancelAccepted, ChangeRefused, CommandRepeated, Control, DayChange, Definition, DeskState,
-    Disposition, DroppedUnsent, Entity, EpochStarted, ExecType, ExecutionReport, InstrumentTerms,
-    LimitRow, LimitsActivated, LinkChange, MassCancel, MsgType, OrdStatus, OrderAccepted,
-    OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange, PositionAdjusted, Rate, Record,
-    ReplaceAccepted, Routed, Scope, Side, Typed, Verdict,
+    Disposition, DroppedUnsent, Entity, EpochStarted, ExecType, ExecutionReport, Header,
+    InstrumentTerms, LimitRow, LimitsActivated, LinkChange, MassCancel, MsgType, OrdStatus,
+    OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange, PositionAdjusted, Rate,
+    Record, ReplaceAccepted, Routed, Scope, Side, Typed, Verdict,
 };
 
 /// A fill as it moves the position.
@@ -101,6 +101,21 @@ impl Engine {
         self.dedup.insert(hash, row)
     }
 
+    /// Takes the id of an event: its order is the header's, 0 for a refusal without one.
+    #[inline]
+    fn take_id_of(
+        &mut self,
+        header: &Header,
+        cl_ord_id: &[u8; 36],
+        session_id: u16,
+        verdict: u16,
+        body_hash: u64,
+    ) -> u32 {
+        let (order_seq, time_ns) = (header.order_seq, header.ingest_time_ns);
+        let cl_ord_id = *cl_ord_id;
+        self.take_id(IdRow { cl_ord_id, session_id, verdict, order_seq, time_ns, body_hash })
+    }
+
     /// A refusal behind the duplicate check takes its id; one before it does not (DESIGN §7).
     fn refusal_takes_id(verdict: u16) -> bool {
         verdict > Verdict::IdTableFull.code()
@@ -114,14 +129,7 @@ impl Engine {
         assert!(e.header.order_seq >= self.next_order_seq);
         assert!(!self.orders[slot].live());
         let time_ns = e.header.ingest_time_ns;
-        let id_row = self.take_id(IdRow {
-            cl_ord_id: e.cl_ord_id,
-            session_id: e.session_id,
-            verdict: 0,
-            order_seq: e.header.order_seq,
-            time_ns,
-            body_hash: e.body_hash,
-        });
+        let id_row = self.take_id_of(&e.header, &e.cl_ord_id, e.session_id, 0, e.body_hash);
         self.next_order_seq = e.header.order_seq + 1;
         let parent = e.tags & layout::TAG_PARENT != 0;
         self.orders[slot] = Order {
@@ -193,14 +201,7 @@ impl Engine {
         assert!(self.orders[slot].live());
         self.unask(slot);
         if e.session_id != 0 {
-            self.take_id(IdRow {
-                cl_ord_id: e.cl_ord_id,
-                session_id: e.session_id,
-                verdict: 0,
-                order_seq: e.header.order_seq,
-                time_ns: e.header.ingest_time_ns,
-                body_hash: e.body_hash,
-            });
+            self.take_id_of(&e.header, &e.cl_ord_id, e.session_id, 0, e.body_hash);
         }
         if e.closed != 0 {
             let time_ns = e.header.ingest_time_ns;
@@ -219,14 +220,7 @@ impl Engine {
         let slot = self.slot(e.header.order_seq);
         assert!(self.orders[slot].order_seq == e.header.order_seq);
         let time_ns = e.header.ingest_time_ns;
-        let id_row = self.take_id(IdRow {
-            cl_ord_id: e.cl_ord_id,
-            session_id: e.session_id,
-            verdict: 0,
-            order_seq: e.header.order_seq,
-            time_ns,
-            body_hash: e.body_hash,
-        });
+        let id_row = self.take_id_of(&e.header, &e.cl_ord_id, e.session_id, 0, e.body_hash);
         if self.orders[slot].is_parent() {
             let order = &mut self.orders[slot];
             (order.price, order.order_qty, order.id_row) = (e.price, e.order_qty, id_row);
@@ -250,27 +244,13 @@ impl Engine {
 
     fn apply_order_refused(&mut self, e: &OrderRefused) {
         if Self::refusal_takes_id(e.verdict) {
-            self.take_id(IdRow {
-                cl_ord_id: e.cl_ord_id,
-                session_id: e.session_id,
-                verdict: e.verdict,
-                order_seq: 0,
-                time_ns: e.header.ingest_time_ns,
-                body_hash: e.body_hash,
-            });
+            self.take_id_of(&e.header, &e.cl_ord_id, e.session_id, e.verdict, e.body_hash);
         }
     }
 
     fn apply_change_refused(&mut self, e: &ChangeRefused) {
         if Self::refusal_takes_id(e.verdict) {
-            self.take_id(IdRow {
-                cl_ord_id: e.cl_ord_id,
-                session_id: e.session_id,
-                verdict: e.verdict,
-                order_seq: e.header.order_seq,
-                time_ns: e.header.ingest_time_ns,
-                body_hash: e.body_hash,
-            });
+            self.take_id_of(&e.header, &e.cl_ord_id, e.session_id, e.verdict, e.body_hash);
         }
     }
 
@@ -308,14 +288,7 @@ impl Engine {
 
     fn apply_mass_cancel(&mut self, e: &MassCancel) {
         if Self::refusal_takes_id(e.verdict) || e.verdict == 0 {
-            self.take_id(IdRow {
-                cl_ord_id: e.cl_ord_id,
-                session_id: e.session_id,
-                verdict: e.verdict,
-                order_seq: 0,
-                time_ns: e.header.ingest_time_ns,
-                body_hash: e.body_hash,
-            });
+            self.take_id_of(&e.header, &e.cl_ord_id, e.session_id, e.verdict, e.body_hash);
         }
         if e.verdict == 0 {
             let entitled = self.sessions[e.session_id as usize].account_id;
