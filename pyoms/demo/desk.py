@@ -35,6 +35,7 @@ QUOTE = struct.Struct("<qqq")
 
 _TELL_S = 0.2
 _WAIT_S = 60
+_LINK_S = 30
 _IDLE_POLLS = 64
 _SAMPLE_NS = 1_000_000_000
 
@@ -78,11 +79,14 @@ class Life:
         """Live until this life ends."""
         tell("open", life=self.life, **shown(self.desk.status()))
         self.dispatcher.replay(self.desk.status()["published_seq"])
-        ended = False
+        ended, linked, end_s = False, False, time.monotonic() + _LINK_S
         while not ended:
             turn = self.desk.turn()
             if turn is None:
+                if not linked and time.monotonic() > end_s:
+                    raise SystemExit(f"the venue gave no first turn within {_LINK_S} s")
                 continue
+            linked = True
             self.dispatcher.run_once(turn.now_ns)
             if turn.up and not self.resumed:
                 self.resume(turn.now_ns)

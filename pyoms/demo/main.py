@@ -26,7 +26,8 @@ _STAGES = {
 
 def place(given: Path | None) -> Path:
     """Where the demo's desk lies: as given, else beside the user's own desk."""
-    return given if given is not None else desk_dir().with_name("demo")
+    found = given if given is not None else desk_dir().with_name("demo")
+    return found.resolve()  # sockets stand in the plan, and processes elsewhere read it
 
 
 def run(options: plan.Options, desk: Path | None, html: Path | None, *, as_json: bool) -> int:

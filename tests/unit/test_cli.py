@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from pyoms import cli, commands
+from pyoms.demo import desk as demo_desk
+from pyoms.demo import main as demo_main
 
 EXAMPLE = str(Path(__file__).parents[2] / "examples" / "desk.toml")
 
@@ -66,3 +68,28 @@ def test_every_verb_takes_json():
     for callback in callbacks(commands.app):
         if callback.__name__ != "kill":  # told by argparse, see test_kill
             assert "as_json" in callback.__annotations__, callback.__name__
+
+
+def test_a_relative_desk_of_the_demo_is_one_place_for_every_process(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert demo_main.place(Path("relative")) == tmp_path.resolve() / "relative"
+
+
+def test_a_demo_without_a_venue_link_ends_in_a_sentence(monkeypatch, capsys):
+    class Unlinked:
+        def status(self):
+            return {"published_seq": 0}
+
+        def turn(self):
+            return None
+
+        def replay(self, seq):
+            assert seq == 0
+
+    life = object.__new__(demo_desk.Life)
+    life.life, life.desk, life.dispatcher = "kill", Unlinked(), Unlinked()
+    seconds = iter(range(0, 1_000, 10))
+    monkeypatch.setattr(demo_desk.time, "monotonic", lambda: next(seconds))
+    with pytest.raises(SystemExit, match="no first turn within 30 s"):
+        life.run()
+    assert json.loads(capsys.readouterr().out)["say"] == "open"
