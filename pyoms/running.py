@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from pyoms.config import Config, StrategyConfig, load
+from pyoms.config import StrategyConfig, load
 from pyoms.errors import ConfigError
 from pyoms.oms import open_desk
 from pyoms.strategy import Dispatcher, Strategy
@@ -50,26 +50,28 @@ def strategy_of(row: StrategyConfig, file: str) -> Strategy:
     return made
 
 
-def keep_config(config: Path, desk: Path) -> Config:
-    """Read the configuration and keep a copy in the desk directory, for those who fold its log."""
-    settings = load(config)
-    desk.mkdir(parents=True, exist_ok=True)
+def keep_config(config: Path, desk: Path) -> None:
+    """Keep a copy of the configuration in the desk directory, for those who fold its log.
+
+    Only who holds the desk's lock may: another's running desk is folded by its own copy.
+    """
     target = desk / "desk.toml"
     if not (target.exists() and target.samefile(config)):
         fresh = desk / f".desk.toml.{os.getpid()}"
         fresh.write_bytes(config.read_bytes())
         fresh.replace(target)
-    return settings
 
 
 def run(config: Path, desk_path: Path, *, tell: Callable[[dict[str, Any]], None]) -> None:
     """Run the desk until SIGTERM or SIGINT."""
-    settings = keep_config(config, desk_path)
+    settings = load(config)
+    desk_path.mkdir(parents=True, exist_ok=True)
     strategies = [strategy_of(row, str(config)) for row in settings.strategies if row.entry]
     stop: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, _frame: stop.append(got))
     with open_desk(settings, desk_path) as desk:
+        keep_config(config, desk_path)
         status = desk.status()
         tell(
             {

@@ -110,8 +110,12 @@ def test_a_running_desk_is_looked_at_killed_and_released_from_beside_it(tmp_path
         status = json.loads(pyoms("status", "--desk", desk, "--json").stdout)
         assert status["running"]
         assert status["links"][0]["state"] == "up"
-        second = pyoms("run", EXAMPLE, "--desk", desk, "--json")
+        kept = (desk / "desk.toml").read_bytes()
+        other = tmp_path / "other.toml"
+        other.write_bytes(b"# Another configuration.\n" + EXAMPLE.read_bytes())
+        second = pyoms("run", other, "--desk", desk, "--json")
         assert second.returncode == 2, "two engines on one desk directory"
+        assert (desk / "desk.toml").read_bytes() == kept, "a refused run changes nothing"
         assert str(running.process.pid) in json.loads(second.stdout)["error"]["message"]
         killed = json.loads(pyoms("kill", "--desk", desk, "--json").stdout)
         assert killed["acknowledged"]
