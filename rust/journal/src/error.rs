@@ -149,6 +149,14 @@ pub enum JournalError {
         /// Where the log goes on.
         found_seq: u64,
     },
+    /// The directory of the segments holds none.
+    #[error(
+        "{path}: the log has no segment files, so every event is missing; restore them from a copy or a replica (`pyoms replay DIR --verify` checks the result)"
+    )]
+    NoSegments {
+        /// The directory.
+        path: PathBuf,
+    },
     /// Two files claim the same events.
     #[error(
         "{first} and {second} both hold event {event_seq}; the log has two heads: move the foreign file away"
@@ -163,7 +171,7 @@ pub enum JournalError {
     },
     /// A record in the middle of the log does not hold.
     #[error(
-        "{path}: damaged at byte {offset} (event {event_seq}): {what}; nothing was changed: restore the file from a copy or a replica (`pyoms log verify` lists all damage)"
+        "{path}: damaged at byte {offset} (event {event_seq}): {what}; nothing was changed: restore the file from a copy or a replica (`pyoms replay DIR --verify`, with the desk directory for DIR, checks every record)"
     )]
     Damaged {
         /// The file.

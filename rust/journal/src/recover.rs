@@ -137,7 +137,7 @@ fn open_segments(desk: &DeskDir) -> Result<Vec<Segment>> {
         segments.push(segment);
     }
     if segments.is_empty() {
-        return Err(JournalError::MissingSegment { path: dir, expected_seq: 1, found_seq: 0 });
+        return Err(JournalError::NoSegments { path: dir });
     }
     Ok(segments)
 }

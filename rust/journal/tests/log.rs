@@ -376,7 +376,24 @@ fn missing_foreign_and_doubled_segments_are_refused_by_name() {
         std::fs::remove_file(segment(first)).expect("a removal");
     }
     let _ = std::fs::remove_file(segment(129));
-    assert!(matches!(recover(&desk), Err(JournalError::MissingSegment { expected_seq: 1, .. })));
+    let error = recover(&desk).expect_err("nothing is left");
+    assert!(matches!(error, JournalError::NoSegments { .. }));
+    let error = error.to_string();
+    assert!(
+        error.contains("the log has no segment files") && !error.contains("goes on"),
+        "{error}"
+    );
+}
+
+#[test]
+fn messages_of_damage_name_a_command_that_exists() {
+    let path = || std::path::PathBuf::from("desk/segments");
+    let damaged = JournalError::Damaged { path: path(), offset: 0, event_seq: 1, what: "x".into() };
+    for error in [damaged, JournalError::NoSegments { path: path() }] {
+        let error = error.to_string();
+        assert!(error.contains("`pyoms replay DIR --verify`"), "{error}");
+        assert!(!error.contains("log verify"), "{error}");
+    }
 }
 
 #[test]
