@@ -369,7 +369,10 @@ impl Desk {
             return refused(format!("{} {id} is not engaged", scope.name()));
         }
         let epoch = self.engine.control_epoch();
-        let what = format!("release {} {id} {epoch} {person} {reason}", scope.name());
+        // The life and its place in the log too: an approval of one life never fits another.
+        let (life, event_seq) = (self.engine.epoch(), self.engine.event_seq());
+        let what =
+            format!("release {} {id} {epoch} {life} {event_seq} {person} {reason}", scope.name());
         let hash = crate::desk::hash_of(what.as_bytes());
         let until_ns = self.clock.mono_ns() + RELEASE_NS;
         let (person, reason) = (person.to_string(), reason.to_string());

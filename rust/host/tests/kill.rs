@@ -129,6 +129,27 @@ fn a_kill_is_sticky_over_a_restart_and_two_people_release_it() {
 }
 
 #[test]
+fn an_approval_of_one_engine_life_never_fits_another_at_the_same_control_epoch() {
+    let dir = Dir::new("lives");
+    let ask = |desk: &mut Desk| {
+        let hash = desk.request_release(Scope::Desk, 0, "ann", "mistake").expect("asked");
+        (desk.engine().control_epoch(), hash)
+    };
+    let mut desk = Desk::open(options(&dir)).expect("a desk");
+    desk.engage(Scope::Desk, 0, KillMode::CancelOnly).expect("engaged");
+    let (epoch, old) = ask(&mut desk);
+    drop(desk);
+    let mut desk = Desk::open(options(&dir)).expect("a second life");
+    let (again, new) = ask(&mut desk);
+    assert_eq!(again, epoch, "the switch did not move in between");
+    assert_ne!(new, old);
+    assert!(desk.approve_release(old, "bob").is_err(), "the old life's hash");
+    assert_eq!(desk.engine().desk_mode(), KillMode::CancelOnly.code());
+    desk.approve_release(new, "bob").expect("this life's hash");
+    assert_eq!(desk.engine().desk_mode(), KillMode::Open.code());
+}
+
+#[test]
 fn a_release_is_void_when_the_switch_has_moved() {
     let dir = Dir::new("void");
     let mut desk = Desk::open(options(&dir)).expect("a desk");
