@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -29,6 +30,20 @@ UNLIMITED = 2**63 - 1
 
 Number = str | int | Decimal | float
 """What a price or quantity may be given as; an int counts whole units."""
+
+
+ID_SIZE_MAX = 36
+"""Bytes of the longest ClOrdID(11) that a record holds."""
+
+U8_MAX, U16_MAX, U32_MAX, U64_MAX = 2**8 - 1, 2**16 - 1, 2**32 - 1, 2**64 - 1
+"""Bounds of a record's unsigned fields."""
+
+I64_MAX = 2**63 - 1
+"""Bound of a record's signed field."""
+
+
+class ClOrdIdError(EngineError, ValueError):
+    """A ClOrdID(11) that is not 1 to 36 printable ASCII characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +87,39 @@ def fixed(number: Number, what: str) -> int:
     return to_fixed(number, what)
 
 
+def whole(number: Any, what: str, low: int = 0, high: int = I64_MAX) -> int:
+    """Turn a whole number, numpy's too, into an int within bounds; no bool, float or Decimal."""
+    try:
+        if isinstance(number, bool):
+            raise TypeError
+        value = operator.index(number)
+    except TypeError:
+        kind = type(number).__name__
+        raise EngineError(f"{what} {repr(number)[:60]} is a {kind}: give a whole number") from None
+    if not low <= value <= high:
+        told = str(value) if value.bit_length() <= 128 else f"of {value.bit_length()} bits"
+        raise EngineError(f"{what} {told} is not within {low} to {high}")
+    return value
+
+
+def client_id(text: str | bytes, what: str = "cl_ord_id") -> bytes:
+    """Give the bytes of a client id; ClOrdIdError if the gate's records cannot hold it whole."""
+    if not isinstance(text, str | bytes):
+        raise ClOrdIdError(f"{what} {repr(text)[:60]} is a {type(text).__name__}: give a str")
+    shown = text if isinstance(text, str) else text.decode("latin-1")
+    if shown.isascii() and shown.isprintable() and 1 <= len(shown) <= ID_SIZE_MAX:
+        return shown.encode()
+    allowed = f"1 to {ID_SIZE_MAX} printable ASCII characters are allowed"
+    for at, letter in enumerate(shown):
+        if not " " <= letter <= "~":
+            raise ClOrdIdError(f"{what} {shown[:40]!r} has {letter!r} at {at}: {allowed}")
+    raise ClOrdIdError(f"{what} {shown[:40]!r} has {len(shown)} bytes: {allowed}")
+
+
 def code_of(enumeration: str, name: str | int) -> int:
     """Give the code of a name; EngineError names what is allowed."""
-    if isinstance(name, int):
-        return name
+    if not isinstance(name, str):
+        return whole(name, enumeration, 0, U8_MAX)
     found = CODES[enumeration].get(name)
     if found is None:
         allowed = ", ".join(CODES[enumeration])
@@ -84,12 +128,43 @@ def code_of(enumeration: str, name: str | int) -> int:
 
 
 def record(kind: str, **fields: Any) -> bytes:
-    """Make the 128 bytes of a record from its fields; texts may be str."""
-    row = np.zeros(1, dtype=layout.dtype(kind))
+    """Make the 128 bytes of a record from its fields; texts may be str, nothing is cut."""
+    if kind not in KINDS:
+        raise EngineError(f"kind {kind!r} is not one of {', '.join(KINDS)}")
+    dtype = layout.dtype(kind)
+    row = np.zeros(1, dtype=dtype)
     row["kind"] = KINDS[kind]
     for field, value in fields.items():
-        row[field] = value
+        if field not in (dtype.names or ()):
+            raise EngineError(f"{kind} has no field {field!r}")
+        row[field] = field_value(dtype[field], field, value)
     return row.tobytes()
+
+
+def field_value(dtype: np.dtype[Any], field: str, value: Any) -> Any:
+    """Check that a record's field holds a value whole; EngineError names field, value, bound."""
+    if dtype.kind in "iu":
+        bounds = np.iinfo(dtype)
+        return whole(value, field, int(bounds.min), int(bounds.max))
+    if field == "cl_ord_id":
+        return client_id(value)
+    if dtype.kind != "S":
+        return value
+    if not isinstance(value, str | bytes):
+        raise EngineError(f"{field} {repr(value)[:60]} is a {type(value).__name__}: give a str")
+    text = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
+    if not text.isascii() or b"\0" in text:
+        raise EngineError(f"{field} {value[:60]!r} is not ASCII text without zeros")
+    if len(text) > dtype.itemsize:
+        raise EngineError(
+            f"{field} {value[:60]!r} has {len(text)} bytes: at most {dtype.itemsize} are allowed"
+        )
+    return text
+
+
+def order_number(order: Any, what: str = "order_seq") -> int:
+    """Check our number of an order."""
+    return whole(order, what, 0, U64_MAX)
 
 
 class Oms:
@@ -112,11 +187,13 @@ class Oms:
 
     def id_of(self, entity: str, name: str | int) -> int:
         """Give the number of a name; UnknownNameError if the engine has none."""
-        if isinstance(name, int):
-            return name
+        if not isinstance(name, str):
+            wide = entity in ("instrument", "account")
+            return whole(name, f"{entity}_id", 0, U32_MAX if wide else U16_MAX)
         found = self._ids.get((entity, name))
         if found is None:
-            found = self.core.id_of(CODES["entity"][entity].code, name)
+            code = code_of("entity", entity)
+            found = self.core.id_of(code, name) if name.isascii() else None
             if found is None:
                 known = [d["name"] for d in self.core.definitions() if d["entity"] == entity]
                 told = ", ".join(known[:8]) or "none"
@@ -141,9 +218,16 @@ class Oms:
 
     def define(self, entity: str, name: str, **fields: Any) -> int:
         """Give a name its number, once; the same name again keeps it."""
-        if not name or len(name) > 36 or not name.isascii() or not name.isprintable():
-            raise EngineError(f"{entity} name {name!r}: 1 to 36 printable ASCII characters")
-        self.take("definition", entity=CODES["entity"][entity].code, name=name.encode(), **fields)
+        code = code_of("entity", entity)
+        if not isinstance(name, str):
+            raise EngineError(f"{entity} name {repr(name)[:60]} is a {type(name).__name__}")
+        clean = name.isascii() and name.isprintable() and " " not in name
+        if not clean or not 1 <= len(name) <= ID_SIZE_MAX:
+            raise EngineError(
+                f"{entity} name {name[:40]!r} of {len(name)}: 1 to {ID_SIZE_MAX} printable ASCII "
+                "characters without spaces are allowed"
+            )
+        self.take("definition", entity=code, name=name, **fields)
         return self.id_of(entity, name)
 
     # Commands ----------------------------------------------------------------------------------
@@ -163,8 +247,11 @@ class Oms:
         account = self.account if account is None else account
         session = self.session if session is None else session
         given = (instrument, account, session, strategy, venue, ord_type, time_in_force)
-        if given in self._named:
-            return self._named[given]
+        try:
+            if given in self._named:
+                return self._named[given]
+        except TypeError:  # not hashable: the checks below say which
+            pass
         key = (
             self.id_of("instrument", instrument),
             self.id_of("account", account),
@@ -186,7 +273,8 @@ class Oms:
                 ord_type=key[5],
                 time_in_force=key[6],
             )
-        self._named[given] = gate
+        if all(isinstance(term, str) or term == 0 for term in given):
+            self._named[given] = gate  # no number but 0: True and 1.0 would be found as 1
         return gate
 
     def next_id(self) -> str:
@@ -194,6 +282,10 @@ class Oms:
         if not self._epoch:
             self._epoch = self.core.counters()["epoch"]
         return f"{self._epoch}.{next(self._count)}"
+
+    def _own_id(self, cl_ord_id: str | bytes | None) -> bytes:
+        """Check the client id given, or make one up."""
+        return self.next_id().encode() if cl_ord_id is None else client_id(cl_ord_id)
 
     def submit(
         self,
@@ -226,11 +318,11 @@ class Oms:
             terms.setdefault("ord_type", "market")
         gate = self.gate(instrument, **terms)
         code = gate.submit(
-            self.next_id() if cl_ord_id is None else cl_ord_id,
+            self._own_id(cl_ord_id),
             code_of("side", side),
             0 if price is None else fixed(price, "price"),
             fixed(qty, "order_qty"),
-            parent,
+            order_number(parent, "parent"),
             is_parent,
         )
         return self._verdict(code, gate)
@@ -240,10 +332,11 @@ class Oms:
     ) -> Verdict:
         """Cancel an order, by our number or by its client id."""
         gate = self._session_gate(session)
-        own = self.next_id() if cl_ord_id is None else cl_ord_id
+        own = self._own_id(cl_ord_id)
         if isinstance(order, str):
+            client_id(order, "orig_cl_ord_id")
             return self._verdict(gate.cancel(own, 0, order), gate)
-        return self._verdict(gate.cancel(own, order), gate)
+        return self._verdict(gate.cancel(own, order_number(order)), gate)
 
     def replace(
         self,
@@ -256,11 +349,12 @@ class Oms:
     ) -> Verdict:
         """Replace price and total quantity of an order."""
         gate = self._session_gate(session)
-        own = self.next_id() if cl_ord_id is None else cl_ord_id
+        own = self._own_id(cl_ord_id)
         terms = (fixed(price, "price"), fixed(qty, "order_qty"))
         if isinstance(order, str):
+            client_id(order, "orig_cl_ord_id")
             return self._verdict(gate.replace(own, *terms, 0, order), gate)
-        return self._verdict(gate.replace(own, *terms, order), gate)
+        return self._verdict(gate.replace(own, *terms, order_number(order)), gate)
 
     def mass_cancel(
         self,
@@ -278,7 +372,7 @@ class Oms:
         gate = self._session_gate(session)
         row = record(
             "mass_cancel",
-            cl_ord_id=(self.next_id() if cl_ord_id is None else cl_ord_id).encode(),
+            cl_ord_id=self._own_id(cl_ord_id),
             account_id=self.id_of("account", account),
             instrument_id=self.id_of("instrument", instrument),
             session_id=self.id_of("session", self.session if session is None else session),
@@ -304,7 +398,11 @@ class Oms:
     def submit_many(
         self, orders: npt.NDArray[np.void], order_seqs: npt.NDArray[np.uint64] | None = None
     ) -> npt.NDArray[np.uint16]:
-        """Submit a contiguous array of dtype ``new_order``; the verdict's code of each."""
+        """Submit an array of dtype ``new_order``; the verdict's code of each.
+
+        The rows are the caller's bytes and go to the gate as they are: numpy cuts a ``cl_ord_id``
+        of more than 36 bytes when it is assigned, before it can be seen here.
+        """
         if orders.dtype != layout.dtype("new_order"):
             raise EngineError(
                 f"orders have dtype {orders.dtype}, needed is layout.dtype('new_order')"
@@ -344,7 +442,7 @@ class Oms:
 
     def order(self, order_seq: int) -> dict[str, Any] | None:
         """Look at one order."""
-        return self.core.order(order_seq)
+        return self.core.order(order_number(order_seq))
 
     def positions(self) -> list[dict[str, Any]]:
         """List positions: ``net_qty`` fixed-point, money as exact decimal text in its currency."""
@@ -383,17 +481,21 @@ class Oms:
         self, instrument: str | int, depth: int = 10
     ) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]] | None:
         """L2: bids and offers as (price, size, orders), best first; None without such data."""
-        return self.core.book_levels(self.id_of("instrument", instrument), depth)
+        return self.core.book_levels(
+            self.id_of("instrument", instrument), whole(depth, "depth", 0, U32_MAX)
+        )
 
     def book_orders(
         self, instrument: str | int, depth: int = 100
     ) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]] | None:
         """L3: bids and offers as (order_ref, price, size) in trading order."""
-        return self.core.book_orders(self.id_of("instrument", instrument), depth)
+        return self.core.book_orders(
+            self.id_of("instrument", instrument), whole(depth, "depth", 0, U32_MAX)
+        )
 
     def events(self, from_seq: int = 1) -> Tape:
         """Read the log in memory from `from_seq` on."""
-        return Tape(self.core.tape(from_seq))
+        return Tape(self.core.tape(whole(from_seq, "from_seq", 0, U64_MAX)))
 
     def state_hash(self) -> int:
         """Hash of all state that the log folds into."""
@@ -620,7 +722,7 @@ class Engine(Oms):
         The street id is that of the last message sent for the order, cum and leaves follow from
         the order and `last_qty`.
         """
-        order = self.core.order(order_seq)
+        order = self.core.order(order_number(order_seq))
         if order is None:
             raise EngineError(f"order {order_seq} is not remembered")
         sent = street_id or self._last_street_id(order_seq, order, exec_type)
@@ -638,8 +740,8 @@ class Engine(Oms):
         taken = self.core.report(
             record(
                 "execution_report",
-                street_id=sent.encode(),
-                exec_id=(f"E{next(self._exec_ids)}" if exec_id is None else exec_id).encode(),
+                street_id=sent,
+                exec_id=f"E{next(self._exec_ids)}" if exec_id is None else exec_id,
                 venue_id=order["venue_id"],
                 exec_type=code_of("exec_type", exec_type),
                 ord_status=code_of("ord_status", status),

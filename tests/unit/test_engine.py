@@ -1,11 +1,13 @@
 """The inline engine: bad input is told by name, value and bound; batches equal singles."""
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyoms.engine import Engine
+from pyoms.engine import Engine, record
 from pyoms.errors import EngineError, NumberError, OmsError, UnknownNameError
 from pyoms.numbers import Fixed
 from pyoms_core import dispatch, layout
@@ -110,6 +112,88 @@ def test_bad_client_id_is_told_and_nothing_is_taken(oms, cl_ord_id, words):
     before = oms.core.event_seq
     with pytest.raises(ValueError, match="cl_ord_id") as raised:
         oms.gate("ESH4").submit(cl_ord_id, 1, 4820 * ONE, ONE)
+    assert words in str(raised.value)
+    assert oms.core.event_seq == before
+
+
+ID_VERBS = {
+    "submit": lambda oms, given: oms.submit("ESH4", "buy", 1, "4820", cl_ord_id=given),
+    "cancel": lambda oms, given: oms.cancel(1, cl_ord_id=given),
+    "replace": lambda oms, given: oms.replace(1, price="4820", qty=1, cl_ord_id=given),
+    "mass_cancel": lambda oms, given: oms.mass_cancel(cl_ord_id=given),
+    "record": lambda _, given: record("new_order", cl_ord_id=given),
+}
+
+
+@pytest.mark.parametrize("verb", list(ID_VERBS))
+@pytest.mark.parametrize(("cl_ord_id", "words"), BAD_IDS)
+def test_every_verb_refuses_a_bad_client_id_alike(oms, verb, cl_ord_id, words):
+    before = oms.core.event_seq
+    with pytest.raises(ValueError, match="cl_ord_id") as raised:
+        ID_VERBS[verb](oms, cl_ord_id)
+    assert isinstance(raised.value, OmsError)
+    assert words in str(raised.value)
+    assert oms.core.event_seq == before
+
+
+NOT_WHOLE = [1.5, 1.0, True, np.True_, None, [1], Decimal(1), Decimal("1E+1000000")]
+
+
+@pytest.mark.parametrize("order", NOT_WHOLE)
+def test_order_number_that_is_not_whole_cancels_nothing(oms, order):
+    oms.submit("ESH4", "buy", 1, "4820")
+    before = oms.core.event_seq
+    for call in (
+        lambda: oms.cancel(order),
+        lambda: oms.replace(order, price="4820", qty=2),
+        lambda: oms.report(order, "new"),
+        lambda: oms.order(order),
+    ):
+        with pytest.raises(EngineError, match=r"order_seq .* give a whole number"):
+            call()
+    assert oms.core.event_seq == before
+
+
+def test_order_number_of_numpy_is_taken(oms):
+    order = oms.submit("ESH4", "buy", 1, "4820")
+    assert oms.report(np.uint64(order.order_seq), "new") == "applied"
+    assert oms.cancel(np.int64(order.order_seq))
+
+
+TOO_LARGE = [
+    (lambda oms: oms.cancel(-1), "order_seq -1 is not within 0 to 18446744073709551615"),
+    (lambda oms: oms.cancel(2**64), "order_seq 18446744073709551616 is not within 0 to"),
+    (lambda oms: oms.cancel(1 << 20000), "order_seq of 20001 bits is not within 0 to"),
+    (lambda oms: oms.submit(-1, "buy", 1), "instrument_id -1 is not within 0 to 4294967295"),
+    (lambda oms: oms.submit(2**40, "buy", 1), "instrument_id 1099511627776 is not within"),
+    (lambda oms: oms.submit("ESH4", 300, 1), "side 300 is not within 0 to 255"),
+    (lambda oms: oms.submit("ESH4", [1], 1), "side [1] is a list: give a whole number"),
+    (lambda oms: oms.submit("ESH4", "buy", 1, venue=65536), "venue_id 65536 is not within"),
+    (lambda oms: oms.submit("ESH4", "buy", 1, account=True), "account_id True is a bool"),
+    (lambda oms: oms.submit("ESH4", "buy", 1, account=[1]), "account_id [1] is a list"),
+    (lambda oms: oms.submit("ESH4", "buy", 1, parent=-1), "parent -1 is not within 0 to"),
+    (lambda oms: oms.mass_cancel(strategy=-1), "strategy_id -1 is not within 0 to 65535"),
+    (lambda oms: oms.define("zzz", "x"), "entity 'zzz' is not one of account, instrument"),
+    (lambda oms: oms.define("strategy", 7), "strategy name 7 is a int"),
+    (lambda oms: oms.define("strategy", "a b"), "characters without spaces are allowed"),
+    (lambda oms: oms.id_of("zzz", "x"), "entity 'zzz' is not one of"),
+    (lambda oms: oms.take("zzz"), "kind 'zzz' is not one of new_order"),
+    (lambda oms: oms.take("rate", zzz=1), "rate has no field 'zzz'"),
+    (lambda oms: oms.take("rate", rate=2**63), "rate 9223372036854775808 is not within"),
+    (lambda oms: oms.take("rate", rate=1.5), "rate 1.5 is a float: give a whole number"),
+    (lambda oms: oms.report(1, "new", street_id="x" * 21), "street_id 'xxx"),
+    (lambda oms: oms.report(1, "new", exec_id="x" * 17), "has 17 bytes: at most 16 are allowed"),
+    (lambda oms: oms.report(1, "new", exec_id="a\0"), "exec_id 'a\\x00' is not ASCII"),
+    (lambda oms: oms.events(-1), "from_seq -1 is not within"),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), TOO_LARGE)
+def test_number_that_its_field_cannot_hold_is_told_with_the_bound(oms, call, words):
+    oms.submit("ESH4", "buy", 1, "4820", account=1)
+    before = oms.core.event_seq
+    with pytest.raises(EngineError) as raised:
+        call(oms)
     assert words in str(raised.value)
     assert oms.core.event_seq == before
 
