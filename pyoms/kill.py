@@ -316,12 +316,12 @@ class ControlFile:
             if pid == 0 or state == 0:
                 continue
             seen = self.words[at + 2]
-            if seen >= epoch:
+            if start_time_of(pid) != self.words[at + 1]:  # whatever its row still says
+                answer = "dead"
+            elif seen >= epoch:
                 answer = "epoch"
-            elif state == 2:
-                answer = "parked"
             else:
-                answer = "silent" if start_time_of(pid) == self.words[at + 1] else "dead"
+                answer = "parked" if state == 2 else "silent"
             found.append(
                 Sender(
                     pid=pid,
@@ -410,27 +410,35 @@ def _mode_name(mode: int) -> str:
 def resolve(desk: Path, scope: str, target: str) -> int:
     """Return the number of an entity: ``#7`` as it is, a name through the desk's ``names.json``."""
     if target.startswith("#"):
-        if not target[1:].isdigit() or len(target) > 10:
-            raise KillError(f"{target!r} is not a number such as #7; nothing was engaged")
-        return int(target[1:])
+        digits = target[1:]
+        if not (digits.isascii() and digits.isdigit()) or len(digits) > 9:
+            raise KillError(f"{target!r} is not a number such as #7")
+        return int(digits)
     path = desk / "names.json"
     try:
         names = json.loads(path.read_bytes())[scope]
         number = names.get(target)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise KillError(
-            f"{path} does not tell the number of {scope} {target!r} ({error.__class__.__name__}): "
-            f"nothing was engaged; give its number as #7, or kill the whole desk"
+            f"{path} does not tell the number of {scope} {target!r} ({error.__class__.__name__}); "
+            f"give its number as #7"
         ) from None
-    if not isinstance(number, int):
+    if type(number) is not int:  # true and false are no numbers
         import difflib
 
         near = difflib.get_close_matches(target, names, 3) or sorted(names)[:8]
         raise KillError(
-            f"{scope} {target!r} is not defined, nothing was engaged; "
-            f"defined are {', '.join(near) or 'none'}"
+            f"{scope} {target!r} is not defined; defined are {', '.join(near) or 'none'}"
         )
     return number
+
+
+def _target(desk: Path, scope: str, target: str) -> int:
+    try:
+        return resolve(desk, scope, target)
+    except KillError as error:
+        told = "nothing was engaged: another name or #7, or kill the whole desk"
+        raise KillError(f"{error}; {told}") from None
 
 
 def engage(
@@ -471,7 +479,7 @@ def engage(
     except UntrustedFileError as error:
         return _killed_already(desk, scope, target, error)
     try:
-        entity_id = 0 if scope == "desk" else resolve(desk, scope, target)
+        entity_id = 0 if scope == "desk" else _target(desk, scope, target)
         notes = []
         with control.locked() as got:
             before = time.perf_counter_ns()
@@ -625,8 +633,10 @@ def _tell(engaged: Engaged, as_json: bool) -> int:
     silent = [sender for sender in engaged.senders if sender.answer == "silent"]
     if not engaged.already:
         print(f"engaged: {what}, {engaged.mode}, epoch {engaged.epoch}")
-        if engaged.acknowledged and engaged.senders:
-            print(f"acknowledged by {len(engaged.senders)} after {engaged.ack_us} us")
+        alive = {sender.pid for sender in engaged.senders if sender.answer != "dead"}
+        if engaged.acknowledged and alive:
+            many = f"{len(alive)} process{'es' if len(alive) > 1 else ''}"
+            print(f"acknowledged by {many} after {engaged.ack_us} us")
         elif engaged.acknowledged:
             print("no sender runs on this desk")
         elif silent:

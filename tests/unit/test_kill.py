@@ -19,6 +19,7 @@ COUNTS = {"account": 5, "instrument": 7, "venue": 2, "session": 3, "strategy": 2
 SENDERS = 4
 ROWS_AT = (layout.CONTROL_WORDS + 8 * sum(COUNTS.values()) + 63) // 64 * 64
 ME = os.getpid()
+TRUE = '{"account": {"A1": true}}'
 
 
 def make_desk(path, *, rows=(), epoch=7, desk_mode=0):
@@ -136,6 +137,24 @@ def test_parked_and_dead_senders_count_and_a_silent_one_is_named(tmp_path, capsy
     assert f"NOT acknowledged by process {ME}" in capsys.readouterr().out
 
 
+# rows of senders                                                       what people are told
+ANSWERS = (
+    ((row(start=1, seen=99), row(start=1, state=2)), "no sender runs on this desk"),
+    ((row(state=2), row(state=2)), "acknowledged by 1 process after"),
+    ((row(seen=99), row(start=1, state=2)), "acknowledged by 1 process after"),
+    ((), "no sender runs on this desk"),
+)
+
+
+@pytest.mark.parametrize(("rows", "told"), ANSWERS)
+def test_processes_that_live_are_counted_and_dead_ones_acknowledge_nothing(
+    rows, told, tmp_path, capsys
+):
+    desk = make_desk(tmp_path / "desk", rows=rows)
+    assert kill.main(["--desk", str(desk)]) == 0
+    assert told in capsys.readouterr().out
+
+
 def test_hard_kills_the_silent_process_and_no_other(tmp_path):
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     with child:
@@ -227,12 +246,14 @@ def test_a_wrong_file_under_a_running_engine_is_an_alarm_with_its_process(desk, 
     [
         (
             ["--account", "A2"],
-            "account 'A2' is not defined, nothing was engaged; defined are A1, A5",
+            "account 'A2' is not defined; defined are A1, A5; nothing was engaged",
         ),
         (["--session", "S1"], "does not tell the number of session 'S1'"),
         (["--account", "#6"], "account #6 is out of range: this desk has #1 to #5"),
         (["--account", "#0"], "out of range"),
         (["--account", "#x"], "is not a number such as #7"),
+        (["--account", "#²"], "is not a number such as #7"),
+        (["--account", "#9999999999"], "is not a number such as #7"),
         (["--account", ""], "is not defined"),
         (["--account", "A1", "--venue", "V"], "not allowed with argument"),
         (["--mode", "open"], "invalid choice: 'open'"),
