@@ -35,6 +35,9 @@ DESK = Annotated[  # `kill.desk_dir` turns it into a path
     typer.Option("--desk", help="Desk directory; else $PYOMS_DESK, else ~/.local/state/pyoms."),
 ]
 
+# A number of an event or an order fits the log's own.
+NUMBER_MAX = 2**63 - 1
+
 
 def show(value: Any) -> None:
     """Print one JSON object on a line of its own."""
@@ -280,9 +283,11 @@ def positions(desk: DESK = None, as_json: JSON = False) -> None:
 
 @app.command()
 def events(
-    first: Annotated[int, typer.Option("--from", min=1, help="First event.")] = 1,
-    last: Annotated[int, typer.Option(min=0, help="The last so many; 0 is all.")] = 20,
-    order: Annotated[int, typer.Option(min=0, help="Of this order alone.")] = 0,
+    first: Annotated[int, typer.Option("--from", min=1, max=NUMBER_MAX, help="First event.")] = 1,
+    last: Annotated[
+        int, typer.Option(min=0, max=NUMBER_MAX, help="The last so many; 0 is all.")
+    ] = 20,
+    order: Annotated[int, typer.Option(min=0, max=NUMBER_MAX, help="Of this order alone.")] = 0,
     kind: Annotated[str, typer.Option(help="Of this kind alone.")] = "",
     desk: DESK = None,
     as_json: JSON = False,
@@ -302,7 +307,7 @@ def events(
 def replay(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Desk directory.")],
     at: Annotated[str, typer.Option(help="Event number, or UTC time.")] = "",
-    order: Annotated[int, typer.Option(min=0, help="The story of this order.")] = 0,
+    order: Annotated[int, typer.Option(min=0, max=NUMBER_MAX, help="The story of this order.")] = 0,
     verify: Annotated[bool, typer.Option(help="Check every record first.")] = False,
     as_json: JSON = False,
 ) -> None:

@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from pyoms.errors import OmsError
-from pyoms.kill import DeskNotReachableError
+from pyoms.kill import DeskNotReachableError, resolve
 from pyoms.numbers import to_text
 from pyoms_core.layout import KINDS, NAMES
+
+SEQ_MAX = 2**63 - 1
+"""Largest number that a request may give."""
 
 
 class RequestError(OmsError):
@@ -51,7 +54,7 @@ def word(text: str, what: str) -> str:
 
 def ask_release(desk: Path, person: str, scope: str, target: str, reason: str) -> dict[str, Any]:
     """Ask for a release of one scope; the answer carries the ``change_hash``."""
-    number = id_of(desk, scope, target) if target else 0
+    number = 0 if scope == "desk" else resolve(desk, scope, target)
     words = " ".join(reason.split())
     if not words.isascii() or not words.isprintable():
         raise RequestError(f"reason {reason!r} is not printable ASCII")
@@ -64,22 +67,6 @@ def approve(desk: Path, person: str, change_hash: str) -> dict[str, Any]:
     return ask(
         desk, f"release as={word(person, 'person')} approve={word(change_hash, 'change hash')}"
     )
-
-
-def id_of(desk: Path, scope: str, name: str) -> int:
-    """Give the number of a name on this desk; ``#7`` is a number already."""
-    if name.startswith("#") and name[1:].isdigit():
-        return int(name[1:])
-    path = desk / "names.json"
-    try:
-        known: dict[str, int] = json.loads(path.read_text()).get(scope, {})
-    except (OSError, ValueError) as error:
-        raise RequestError(f"{path}: cannot be read: {error}") from None
-    if name not in known:
-        raise RequestError(
-            f"{scope} {name!r} is not defined; there are {', '.join(known) or 'none'}"
-        )
-    return known[name]
 
 
 # Prices and quantities at 1e-9: told as decimal text.
@@ -197,7 +184,8 @@ def tell_event(record: bytes) -> dict[str, Any]:
     for name, _, at in TABLES[kind][1]:
         if (name in _HEADER and at < 32) or name.startswith(_QUIET):
             continue
-        value = getattr(e, name, None)
+        # The record's own `name` lies behind a method of that name.
+        value = e.__getattr__(name) if name == "name" else getattr(e, name, None)
         if isinstance(value, (bytes, memoryview)):
             value = bytes(value).rstrip(b"\0").decode("ascii", "backslashreplace")
         elif name in _FIXED:
@@ -281,15 +269,18 @@ def parse_point(text: str, desk: Path) -> dict[str, int]:
     """Read ``--at``: an event number, or a UTC time (``HH:MM:SS`` is on the day of the log)."""
     from pyoms.tape import open_log
 
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
+        if int(text[:32]) > SEQ_MAX or len(text) > 32:
+            raise RequestError(f"--at {text[:32]} is above the last event number {SEQ_MAX}")
         return {"at_seq": int(text)}
     record = open_log(desk).record(1)
     first_ns = int.from_bytes(record[8:16], "little") if record else 0
     day = dt.datetime.fromtimestamp(first_ns / 1e9, dt.UTC).date()
     try:
         whole = text if "T" in text else f"{day}T{text}"
-        at = dt.datetime.fromisoformat(whole.removesuffix("Z")).replace(tzinfo=dt.UTC)
-    except ValueError:
+        at = dt.datetime.fromisoformat(whole)
+        at = at.astimezone(dt.UTC) if at.tzinfo else at.replace(tzinfo=dt.UTC)
+    except (ValueError, OverflowError):
         raise RequestError(
             f"--at {text!r} is neither an event number nor a time such as 23:10:00 or "
             "2023-12-25T23:10:00"

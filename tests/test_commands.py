@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from pyoms import look
+
 EXAMPLE = Path(__file__).parents[1] / "examples/desk.toml"
 PATIENCE_S = 60
 
@@ -76,6 +78,10 @@ TABLE = (
     (("venue", "sim", "--socket", "{tmp}/s", "--options", "{tmp}/bad.toml"), 2, "venue_options"),
     (("venue", "sim"), 2, "usage"),
     (("nonsense",), 2, "usage"),
+    (("events", "--from", "9" * 30, "--desk", "{tmp}/none"), 2, "usage"),
+    (("events", "--last", "9" * 30, "--desk", "{tmp}/none"), 2, "usage"),
+    (("events", "--order", "9" * 30, "--desk", "{tmp}/none"), 2, "usage"),
+    (("replay", "{tmp}/none", "--order", "9" * 30), 2, "usage"),
 )
 
 
@@ -135,3 +141,62 @@ def test_a_running_desk_is_looked_at_killed_and_released_from_beside_it(tmp_path
         venue.stop()
     status = json.loads(pyoms("status", "--desk", desk, "--json").stdout)
     assert not status["running"]
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """Give a desk that ran on the example, without a venue, and ended in order."""
+    desk = tmp_path_factory.mktemp("stopped") / "desk"
+    running = Running("run", EXAMPLE, "--desk", desk, "--json")
+    try:
+        running.until("event", "running")
+        assert running.stop() == 0
+    finally:
+        running.stop()
+    return desk
+
+
+# verb and arguments on a stopped desk                            error      sentence
+ON_A_DESK = (
+    (("replay", "{desk}", "--at", "²"), "request", "neither an event number nor a time"),
+    (("replay", "{desk}", "--at", "9" * 22), "request", "is above the last event number"),
+    (("replay", "{desk}", "--at", "9" * 5000), "request", "is above the last event number"),
+    (("release", "--as", "a", "--account", "#²", "--desk", "{desk}"), "kill", "is not a number"),
+    (("release", "--as", "a", "--account", "?", "--desk", "{desk}"), "kill", "is not defined"),
+)
+
+
+@pytest.mark.parametrize(("args", "error", "sentence"), ON_A_DESK)
+def test_what_a_desk_does_not_have_is_told_in_a_sentence(args, error, sentence, stopped):
+    given = [arg.replace("{desk}", str(stopped)) for arg in args]
+    ran = pyoms(*given, "--json")
+    assert (ran.returncode, ran.stderr) == (2, "")
+    told = json.loads(ran.stdout)["error"]
+    assert told["code"] == error
+    assert sentence in told["message"]
+
+
+@pytest.mark.parametrize("names", ["[]", '{"account": 5}', '{"account": {"MAKER": true}}', "{"])
+def test_damaged_names_refuse_a_release_in_a_sentence(names, tmp_path):
+    (tmp_path / "names.json").write_text(names)
+    ran = pyoms("release", "--as", "a", "--account", "MAKER", "--desk", tmp_path)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("error: ")
+    assert "Traceback" not in ran.stderr
+
+
+def test_events_tell_the_name_of_a_definition(stopped):
+    ran = pyoms("events", "--kind", "definition", "--last", "0", "--desk", stopped, "--json")
+    names = {json.loads(line)["name"] for line in ran.stdout.splitlines()}
+    config = EXAMPLE.read_text()
+    assert names, ran.stderr
+    assert any(f'"{name}"' in config for name in names), names
+    assert not any("method" in name for name in names)
+
+
+def test_a_time_with_an_offset_is_the_same_moment_in_utc(stopped):
+    points = [
+        look.parse_point(text, stopped)
+        for text in ("2023-12-25T23:10:00+05:00", "2023-12-25T18:10:00Z", "2023-12-25T18:10:00")
+    ]
+    assert points == [{"at_time_ns": 1_703_527_800_000_000_000}] * 3
