@@ -83,7 +83,7 @@ def fixed(number: Number, what: str) -> int:
     if isinstance(number, float):
         if not math.isfinite(number):
             raise NumberError(f"{what} {number} is not a number within ±9223372036.854775807")
-        number = Decimal(repr(number))
+        number = Decimal(repr(float(number)))  # numpy's float64 is a float with a repr of its own
     return to_fixed(number, what)
 
 

@@ -2,14 +2,15 @@
 
 Called wherever a number enters or leaves the desk: configuration, commands, reports, strategies.
 What must stay true: no float ever passes, nothing is rounded, and `to_fixed(to_text(n)) == n`.
-Standard library and
-the generated layout alone.
+Standard library and the generated layout alone.
 """
 
 from __future__ import annotations
 
+import operator
 import re
 from decimal import Decimal
+from typing import Any
 
 from pyoms.errors import NumberError
 from pyoms_core.layout import ONE
@@ -54,10 +55,8 @@ def to_fixed(number: str | int | Decimal, what: str = "number") -> int:
         if abs(number) > FIXED_MAX:
             raise NumberError(f"{what} Fixed({int(number)}) is not within ±{FIXED_MAX}")
         return int(number)
-    if isinstance(number, bool) or not isinstance(number, (str, int, Decimal)):
-        raise NumberError(
-            f"{what} {number!r} is a {type(number).__name__}: give a decimal string or an integer"
-        )
+    if not isinstance(number, str | Decimal):
+        number = _whole(number, what)
     if isinstance(number, Decimal):
         if not number.is_finite() or abs(number.adjusted()) > 40:
             raise NumberError(f"{what} {number} is not a number within ±{_BOUND}")
@@ -82,6 +81,19 @@ def to_fixed(number: str | int | Decimal, what: str = "number") -> int:
             f"{what} {str(number)[:60]} is out of range, at most ±{_BOUND} is allowed"
         )
     return fixed
+
+
+def _whole(number: Any, what: str) -> int:
+    """Give an int for anything that is one, numpy's too; NumberError for a bool or a float."""
+    try:
+        if isinstance(number, bool):
+            raise TypeError
+        return operator.index(number)
+    except TypeError:
+        shown, kind = repr(number)[:60], type(number).__name__
+        raise NumberError(
+            f"{what} {shown} is a {kind}: give a decimal string or an integer"
+        ) from None
 
 
 def to_text(fixed: int) -> str:

@@ -94,6 +94,29 @@ def test_finite_float_with_exact_text_is_taken(oms):
     assert oms.orders()[0]["price"] == 4820_250_000_000
 
 
+@pytest.mark.parametrize(
+    ("price", "qty"),
+    [(np.float64(4820.25), np.float64(2.0)), ("4820.25", np.int64(2)), (4820.25, np.uint8(2))],
+)
+def test_number_of_numpy_is_taken(oms, price, qty):
+    oms.quote("ESH4", np.float64(4820.0), np.int64(12), np.float64(4820.25), np.int32(9))
+    assert oms.quote_of("ESH4")["ask_px"] == 4820_250_000_000
+    assert oms.submit("ESH4", "buy", qty, price)
+    assert oms.replace(1, price=price, qty=qty + 1).name != "price_off_tick"
+    order = oms.orders()[0]
+    assert (order["price"], order["order_qty"]) == (4820_250_000_000, 2 * ONE)
+
+
+@pytest.mark.parametrize(
+    "price", [np.float64("nan"), np.float64("inf"), np.float64(0.1) * 3, np.True_, np.zeros(2)]
+)
+def test_number_of_numpy_that_is_not_exact_is_refused(oms, price):
+    with pytest.raises(NumberError, match="price"):
+        oms.submit("ESH4", "buy", 1, price)
+    with pytest.raises(NumberError, match="bid"):
+        oms.quote("ESH4", price, 1, None, 0)
+
+
 BAD_IDS = [
     ("", "has 0 bytes: 1 to 36 printable ASCII characters are allowed"),
     ("x" * 37, "has 37 bytes: 1 to 36"),
