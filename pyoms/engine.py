@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 import pyoms_native
 from pyoms.errors import EngineError, NumberError, UnknownNameError
-from pyoms.numbers import to_fixed
+from pyoms.numbers import to_fixed, to_text
 from pyoms.tape import Tape
 from pyoms_core import dispatch, layout
 from pyoms_core.gate import Gate
@@ -114,6 +114,15 @@ def client_id(text: str | bytes, what: str = "cl_ord_id") -> bytes:
         if not " " <= letter <= "~":
             raise ClOrdIdError(f"{what} {shown[:40]!r} has {letter!r} at {at}: {allowed}")
     raise ClOrdIdError(f"{what} {shown[:40]!r} has {len(shown)} bytes: {allowed}")
+
+
+def fixed_from(number: Number, what: str, low: int = 0) -> int:
+    """Turn a number into fixed point that is not below `low`; NumberError names the bound."""
+    value = fixed(number, what)
+    if value < low:
+        bound = "above 0" if low == 1 else f"at least {to_text(low)}"
+        raise NumberError(f"{what} {to_text(value)} must be {bound}")
+    return value
 
 
 def code_of(enumeration: str, name: str | int) -> int:
@@ -555,6 +564,10 @@ class Engine(Oms):
     def __init__(
         self, *, now_ns: int | None = None, ring_slots: int = 1 << 16, **capacities: int
     ) -> None:
+        whole(ring_slots, "ring_slots", 1, U32_MAX)
+        for name, capacity in capacities.items():
+            whole(capacity, name)
+        now_ns = None if now_ns is None else whole(now_ns, "now_ns")
         super().__init__(pyoms_native.Engine(capacities, ring_slots=ring_slots, now_ns=now_ns))
         self._versions = itertools.count(1)
         self._exec_ids = itertools.count(1)
@@ -572,14 +585,13 @@ class Engine(Oms):
     @now_ns.setter
     def now_ns(self, now_ns: int | None) -> None:
         """Set the clock; None gives it back to the wall clock."""
-        self.core.set_now_ns(now_ns)
+        self.core.set_now_ns(None if now_ns is None else whole(now_ns, "now_ns"))
 
     def define_currency(self, name: str, rate: Number = 1) -> int:
         """Define a currency and its rate into desk currency."""
+        value = fixed_from(rate, "rate", 1)
         number = self.define("currency", name)
-        self.take(
-            "rate", currency_id=number, rate=fixed(rate, "rate"), rate_time_ns=self.core.now_ns()
-        )
+        self.take("rate", currency_id=number, rate=value, rate_time_ns=self.core.now_ns())
         return number
 
     def define_venue(self, name: str, *, replace_rule: str = "in_flight_counted") -> int:
@@ -607,23 +619,23 @@ class Engine(Oms):
         window_ms: int = 0,
     ) -> int:
         """Define an account and its limits, unlimited unless given; the first is the default."""
+
+        def notional(value: int | None, what: str) -> int:
+            return UNLIMITED if value is None else whole(value, what)
+
+        qty_max = UNLIMITED if order_qty_max is None else fixed_from(order_qty_max, "order_qty_max")
+        limits = {
+            "orders_max": whole(orders_max, "orders_max", 0, U32_MAX),
+            "window_ns": whole(window_ms, "window_ms", 0, I64_MAX // 1_000_000) * 1_000_000,
+            "order_qty_max": qty_max,
+            "order_notional_max": notional(order_notional_max, "order_notional_max"),
+            "net_qty_max": UNLIMITED,
+            "gross_notional_max": notional(gross_notional_max, "gross_notional_max"),
+            "net_notional_max": notional(net_notional_max, "net_notional_max"),
+        }
         number = self.define("account", name, level=code_of("account_level", "account"))
         self.account = self.account or name
-
-        def whole(value: int | None) -> int:
-            return UNLIMITED if value is None else value
-
-        self.set_limit(
-            scope=code_of("scope", "account"),
-            account_id=number,
-            orders_max=orders_max,
-            window_ns=window_ms * 1_000_000,
-            order_qty_max=UNLIMITED if order_qty_max is None else fixed(order_qty_max, "limit"),
-            order_notional_max=whole(order_notional_max),
-            net_qty_max=UNLIMITED,
-            gross_notional_max=whole(gross_notional_max),
-            net_notional_max=whole(net_notional_max),
-        )
+        self.set_limit(scope=code_of("scope", "account"), account_id=number, **limits)
         return number
 
     def limit_position(self, account: str, instrument: str, *, net_qty_max: Number) -> None:
@@ -634,7 +646,7 @@ class Engine(Oms):
             instrument_id=self.id_of("instrument", instrument),
             order_qty_max=UNLIMITED,
             order_notional_max=UNLIMITED,
-            net_qty_max=fixed(net_qty_max, "net_qty_max"),
+            net_qty_max=fixed_from(net_qty_max, "net_qty_max"),
             gross_notional_max=UNLIMITED,
             net_notional_max=UNLIMITED,
         )
@@ -670,21 +682,22 @@ class Engine(Oms):
         flags: int = 0,
     ) -> int:
         """Define an instrument and its terms; `band` is ppm either side of the best prices."""
+        lot_fixed = fixed_from(lot, "lot", 1)  # first: it stands in for the smallest quantity
+        qty_min_fixed = fixed_from(lot if qty_min is None else qty_min, "qty_min", 1)
+        terms = {
+            "tick": fixed_from(tick, "tick", 1),
+            "lot": lot_fixed,
+            "qty_min": qty_min_fixed,
+            "qty_max": fixed_from(qty_max, "qty_max", qty_min_fixed),
+            "contract_multiplier": fixed_from(contract_multiplier, "contract_multiplier", 1),
+            "band": whole(band, "band"),
+            "reference_age_ms_max": whole(reference_age_ms_max, "reference_age_ms_max", 0, U32_MAX),
+            "flags": whole(flags, "flags", 0, U32_MAX) | layout.FLAG_BAND_PPM,
+            "venue_id": self.id_of("venue", venue),
+            "currency_id": self.id_of("currency", currency),
+        }
         number = self.define("instrument", name)
-        self.take(
-            "instrument_terms",
-            instrument_id=number,
-            venue_id=self.id_of("venue", venue),
-            currency_id=self.id_of("currency", currency),
-            tick=fixed(tick, "tick"),
-            lot=fixed(lot, "lot"),
-            qty_min=fixed(lot if qty_min is None else qty_min, "qty_min"),
-            qty_max=fixed(qty_max, "qty_max"),
-            contract_multiplier=fixed(contract_multiplier, "contract_multiplier"),
-            band=band,
-            reference_age_ms_max=reference_age_ms_max,
-            flags=flags | layout.FLAG_BAND_PPM,
-        )
+        self.take("instrument_terms", instrument_id=number, **terms)
         return number
 
     def quote(

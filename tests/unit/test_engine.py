@@ -117,6 +117,55 @@ def test_number_of_numpy_that_is_not_exact_is_refused(oms, price):
         oms.quote("ESH4", price, 1, None, 0)
 
 
+BAD_TERMS = [
+    ({"tick": 0}, "tick 0 must be above 0"),
+    ({"tick": "-0.25"}, "tick -0.25 must be above 0"),
+    ({"tick": 1, "lot": 0}, "lot 0 must be above 0"),
+    ({"tick": 1, "qty_min": 0}, "qty_min 0 must be above 0"),
+    ({"tick": 1, "qty_min": 5, "qty_max": 4}, "qty_max 4 must be at least 5"),
+    ({"tick": 1, "contract_multiplier": -1}, "contract_multiplier -1 must be above 0"),
+    ({"tick": 1, "band": -1}, "band -1 is not within 0 to 9223372036854775807"),
+    ({"tick": 1, "band": 0.5}, "band 0.5 is a float: give a whole number"),
+    ({"tick": 1, "reference_age_ms_max": 2**32}, "reference_age_ms_max 4294967296 is not within"),
+    ({"tick": 1, "venue": "NONE"}, "venue 'NONE' is not defined"),
+]
+
+
+@pytest.mark.parametrize(("terms", "words"), BAD_TERMS)
+def test_bad_terms_name_their_field_and_define_nothing(oms, terms, words):
+    before = oms.core.event_seq
+    with pytest.raises(OmsError) as raised:
+        oms.define_instrument("X1", **terms)
+    assert words in str(raised.value)
+    assert oms.core.event_seq == before
+
+
+BAD_LIMITS = [
+    (lambda oms: oms.limit_position("A1", "ESH4", net_qty_max=-5), "net_qty_max -5 must be at"),
+    (lambda oms: oms.define_account("A2", order_qty_max=-1), "order_qty_max -1 must be at least 0"),
+    (
+        lambda oms: oms.define_account("A2", net_notional_max=-1),
+        "net_notional_max -1 is not within",
+    ),
+    (lambda oms: oms.define_account("A2", window_ms=2**62), "window_ms 4611686018427387904 is not"),
+    (lambda oms: oms.define_currency("EUR", 0), "rate 0 must be above 0"),
+    (lambda oms: setattr(oms, "now_ns", -1), "now_ns -1 is not within 0 to"),
+    (lambda oms: setattr(oms, "now_ns", 1.5), "now_ns 1.5 is a float"),
+    (lambda _: Engine(now_ns=-1), "now_ns -1 is not within 0 to 9223372036854775807"),
+    (lambda _: Engine(ring_slots=-1), "ring_slots -1 is not within"),
+    (lambda _: Engine(orders_max=-1), "orders_max -1 is not within"),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), BAD_LIMITS)
+def test_bad_limit_or_clock_is_told_and_nothing_is_taken(oms, call, words):
+    before = oms.core.event_seq
+    with pytest.raises(OmsError) as raised:
+        call(oms)
+    assert words in str(raised.value)
+    assert oms.core.event_seq == before
+
+
 BAD_IDS = [
     ("", "has 0 bytes: 1 to 36 printable ASCII characters are allowed"),
     ("x" * 37, "has 37 bytes: 1 to 36"),
