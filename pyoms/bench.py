@@ -140,6 +140,8 @@ def run(case: str | None = None, *, small: bool = False, count: bool = False) ->
         Count instructions too where valgrind is installed: some seconds a case.
     """
     names = cases() if case is None else [case]
+    if case is not None and case not in cases():
+        raise BenchError(f"{case!r} is no case; there are {', '.join(cases())}")
     for name in names:
         if name in PYTHON_CASES:
             yield PYTHON_CASES[name](small)

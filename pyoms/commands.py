@@ -28,11 +28,24 @@ app.add_typer(config_app, name="config")
 venue_app = typer.Typer(help="Venues in the box.")  # pyoms venue ...
 app.add_typer(venue_app, name="venue")
 
+
+def desk_of(text: str) -> Path:
+    """Read ``--desk``; an empty one is a mistake and not the directory we stand in."""
+    if not text:
+        raise typer.BadParameter("it is empty, name a directory")
+    return Path(text)
+
+
 # Options that every verb, and every verb on a desk, takes.
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON alone.")]
 DESK = Annotated[  # `kill.desk_dir` turns it into a path
     Path | None,
-    typer.Option("--desk", help="Desk directory; else $PYOMS_DESK, else ~/.local/state/pyoms."),
+    typer.Option(
+        "--desk",
+        parser=desk_of,
+        metavar="PATH",
+        help="Desk directory; else $PYOMS_DESK, else ~/.local/state/pyoms/default.",
+    ),
 ]
 
 # A number of an event or an order fits the log's own.
@@ -78,7 +91,11 @@ def config_check(file: Path, as_json: JSON = False) -> None:
 
 
 @app.command()
-def doctor(desk: DESK = None, ring_mib: int = 64, as_json: JSON = False) -> None:
+def doctor(
+    desk: DESK = None,
+    ring_mib: Annotated[int, typer.Option(min=1, max=1 << 20, help="Size of the ring.")] = 64,
+    as_json: JSON = False,
+) -> None:
     """Look at the machine: what was found, why it matters, the command that mends it."""
     from pyoms import doctor as checks
     from pyoms.kill import desk_dir
@@ -161,7 +178,7 @@ def release(
     venue: Annotated[str | None, typer.Option(help="This venue alone.")] = None,
     session: Annotated[str | None, typer.Option(help="This session alone.")] = None,
     strategy: Annotated[str | None, typer.Option(help="This strategy alone.")] = None,
-    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "asked by a person",
+    reason: Annotated[str | None, typer.Option(help="Why, for the log.")] = None,
     desk: DESK = None,
     as_json: JSON = False,
 ) -> None:
@@ -180,11 +197,18 @@ def release(
     if len(named) > 1:
         raise look.RequestError("name one scope at most: " + ", ".join(s for s, _ in named))
     if approve is not None:
+        if named or reason is not None:
+            what = f"--{named[0][0]}" if named else "--reason"
+            raise look.RequestError(
+                f"{what} says nothing beside --approve: the change has its scope and reason"
+            )
         answer = look.approve(desk_dir(desk), person, approve)
         told = f"released, epoch {answer['epoch']}"
     else:
         scope, target = named[0] if named else ("desk", "")
-        answer = look.ask_release(desk_dir(desk), person, scope, target, reason)
+        answer = look.ask_release(
+            desk_dir(desk), person, scope, target, reason or "asked by a person"
+        )
         told = (
             f"change {answer['change_hash']}: a second person approves it with\n"
             f"  pyoms release --as NAME --approve {answer['change_hash']}"
@@ -215,6 +239,7 @@ def demo(
     """One trading session in a box: a day, a maker, a slicer, clients, a kill, a crash, proofs."""
     from pyoms.demo import main, plan
 
+    main.check_target(html)
     options = plan.Options(
         data=data,
         synthetic=synthetic,
@@ -259,6 +284,7 @@ def orders(
     from pyoms.kill import desk_dir
 
     replay = look.fold(desk_dir(desk))
+    look.known(replay, instrument=symbol, account=account)
     rows = look.order_rows(replay, live=not every, symbol=symbol, account=account)
     if as_json:
         show({"event_seq": replay.last_seq, "orders": rows})

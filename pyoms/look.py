@@ -109,6 +109,17 @@ def names_of(replay: Any) -> dict[str, dict[int, str]]:
     return names
 
 
+def known(replay: Any, **wanted: str) -> None:
+    """Refuse names that the log does not define; an empty one asks for nothing."""
+    names = names_of(replay)
+    for entity, name in wanted.items():
+        there = names.get(entity, {}).values()
+        if name and name not in there:
+            raise RequestError(
+                f"{entity} {name!r} is not defined; there are {', '.join(there) or 'none'}"
+            )
+
+
 def order_rows(
     replay: Any, *, live: bool, symbol: str = "", account: str = ""
 ) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ the exit code is 1 when any proof fails, whatever the report looks like.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,16 @@ def place(given: Path | None) -> Path:
     """Where the demo's desk lies: as given, else beside the user's own desk."""
     found = given if given is not None else desk_dir().with_name("demo")
     return found.resolve()  # sockets stand in the plan, and processes elsewhere read it
+
+
+def check_target(html: Path | None) -> None:
+    """Refuse a place where no report can be written, before the day and not after it."""
+    if html is None:
+        return
+    if html.is_dir():
+        raise session.DemoPlaceError(f"{html} is a directory, the report is a file")
+    if not os.access(html.absolute().parent, os.W_OK | os.X_OK):
+        raise session.DemoPlaceError(f"{html}: no file can be written in {html.absolute().parent}")
 
 
 def run(options: plan.Options, desk: Path | None, html: Path | None, *, as_json: bool) -> int:

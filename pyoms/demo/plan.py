@@ -147,6 +147,8 @@ class Plan:
 
 def open_day(data: Path | None, *, synthetic: bool, seed: int) -> Day:
     """Load a recording, find one, or make a synthetic day; DataError tells what is wrong."""
+    if data is not None and data.exists() and not data.is_file():
+        raise DataError(f"{data}: is no regular file")
     tape, source = load_day(VenueDay(data=data, synthetic=synthetic, seed=seed))
     made = f"synthetic, seed {seed}"
     return Day(tape=tape, source=source or made, is_synthetic=not source)
