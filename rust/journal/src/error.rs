@@ -71,6 +71,16 @@ pub enum JournalError {
         /// When that process started, clock ticks since boot.
         start_time: u64,
     },
+    /// Another engine writes the ring, from another directory with the same id.
+    #[error(
+        "{path}: another engine writes this ring: the desk in {desk} and the desk it runs on have one desk_id, so one is a copy; stop the other engine first. A copy of a desk directory cannot run beside its original: it needs its own desk_id, so start a new desk in an empty directory"
+    )]
+    RingHeld {
+        /// The ring.
+        path: PathBuf,
+        /// The desk directory that was refused.
+        desk: PathBuf,
+    },
     /// A file or directory belongs to someone else, is open to others or is a link.
     #[error("{path}: {what}; it must belong to user {uid}, be no link, and have mode {mode:04o}")]
     Unsafe {

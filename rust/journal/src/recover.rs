@@ -14,7 +14,7 @@ use crate::desk::{DeskDir, DeskLock};
 use crate::disk::{Disk, RealDisk};
 use crate::error::{Doing, JournalError, Result};
 use crate::map::Mapping;
-use crate::ring::{GROUP_MAX, Ring, RingOptions, Shared};
+use crate::ring::{GROUP_MAX, Ring, RingOptions, Shared, check_unheld};
 use crate::segment::{self, GROUP_RECORDS_MAX, Open, SegmentWriter, is_valid};
 use layout::{
     EpochStarted, FILE_HEADER_SIZE, LAYOUT_HASH, RECORD_SIZE, Record, SEGMENT_MAGIC, SegmentHeader,
@@ -549,6 +549,8 @@ impl Deref for Recovered {
 
 /// Reads and checks the log of a stopped desk. Changes nothing.
 pub fn recover(desk: &DeskDir) -> Result<Recovered> {
+    // Before anything is judged by a ring that another directory's engine is writing.
+    check_unheld(desk)?;
     // A ring's epoch counts even if its first event never reached a segment: no epoch is used twice.
     let ring_epoch = Shared::of_desk(desk).map_or(0, |ring| ring.epoch());
     let log = Log::open(desk)?;
@@ -581,6 +583,7 @@ impl Recovered {
     ) -> Result<(Ring, SegmentWriter)> {
         assert!(lock.desk_id() == self.desk.desk_id(), "the lock is another desk's");
         segment::check_records(options.segment_records)?;
+        check_unheld(&self.desk)?; // before a byte of the segments changes
         let (epoch, next_seq) = (self.next_epoch(), self.log.next_seq());
         let log = self.log;
         clear_past(&*disk, &log)?;

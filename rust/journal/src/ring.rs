@@ -18,7 +18,7 @@ use crate::desk::{DeskDir, boot_id, check_private_dir, open_nofollow};
 use crate::error::{Doing, JournalError, Result};
 use crate::map::{Mapping, MemoryGot};
 use layout::{FILE_HEADER_SIZE, LAYOUT_HASH, RECORD_SIZE, RING_MAGIC, Record, RingHeader, Tier};
-use rustix::fs::{FallocateFlags, Mode, OFlags};
+use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags};
 use std::cell::Cell;
 use std::fs::File;
 use std::mem::offset_of;
@@ -216,6 +216,25 @@ fn size_of_ring(slots: u64) -> usize {
     FILE_HEADER_SIZE + slots as usize * RECORD_SIZE
 }
 
+/// Takes the lock of a ring's file, or of its directory, for as long as `file` is open.
+fn hold(file: &File, desk: &DeskDir) -> Result<()> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(JournalError::RingHeld { path: desk.ring_path(), desk: desk.path().into() })
+        }
+        Err(error) => Err(error).doing(&desk.ring_path(), "lock the ring"),
+    }
+}
+
+/// Refuses a desk whose ring another engine writes; takes and leaves the lock.
+pub(crate) fn check_unheld(desk: &DeskDir) -> Result<()> {
+    match open_nofollow(&desk.ring_path(), false) {
+        Ok(file) => hold(&file, desk),
+        Err(_) => Ok(()),
+    }
+}
+
 fn check_slots(slots: u64) -> Result<()> {
     if slots.is_power_of_two() && (SLOTS_MIN..=SLOTS_MAX).contains(&slots) {
         return Ok(());
@@ -236,6 +255,8 @@ pub struct Ring {
     epoch: u64,
     durable_seen: Cell<u64>,
     shared: Arc<Shared>,
+    /// The locked ring file: one writer a ring, also when two directories carry one desk's id.
+    held: Option<File>,
 }
 
 // SAFETY: the pointer leads into the mapping that `shared` keeps alive; there is one writer, and it
@@ -267,7 +288,19 @@ impl Ring {
             return Err(JournalError::Value { name: "tier of a desk's ring", value, bound });
         }
         let dir = desk.make_shm()?;
-        if let Some(ring) = Self::kept(desk, slots, tier, epoch, next_seq) {
+        // One at a time opens or replaces the ring: the directory is locked until this returns.
+        let dir_file = File::open(&dir).doing(&dir, "open it for its lock")?;
+        hold(&dir_file, desk)?;
+        let old = match open_nofollow(&desk.ring_path(), false) {
+            Ok(old) => {
+                hold(&old, desk)?;
+                Some(old)
+            }
+            Err(_) => None, // none, or one that `kept` refuses and the rename replaces
+        };
+        if let Some(mut ring) = Self::kept(desk, slots, tier, epoch, next_seq) {
+            ring.held = old;
+            assert!(ring.held.is_some()); // `kept` opened what was locked just now
             return Ok(ring);
         }
         let (path, aside) = (desk.ring_path(), dir.join("ring.new"));
@@ -277,6 +310,7 @@ impl Ring {
         let file: File = rustix::fs::open(&aside, flags, Mode::from_raw_mode(0o600))
             .doing(&aside, "create the ring")?
             .into();
+        hold(&file, desk)?;
         let size = size_of_ring(slots);
         // Without this a full shared memory would kill the process at a later store (F7).
         let ring = reserve(&file, &aside, size as u64)
@@ -285,8 +319,9 @@ impl Ring {
                 let inode = file.metadata().doing(&aside, "look at it")?.ino();
                 Self::on(mapping, &path, inode, slots, tier, desk.log_id(), epoch, next_seq)
             })
-            .and_then(|ring| {
+            .and_then(|mut ring| {
                 std::fs::rename(&aside, &path).doing(&path, "put the ring in place")?;
+                ring.held = Some(file);
                 Ok(ring)
             });
         if ring.is_err() {
@@ -355,6 +390,7 @@ impl Ring {
             epoch,
             durable_seen: Cell::new(shared.durable_seq()),
             shared: Arc::new(shared),
+            held: None,
         }
     }
 

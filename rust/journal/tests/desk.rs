@@ -45,6 +45,46 @@ fn two_engines_on_one_desk_the_second_is_refused_with_the_pid_of_the_first() {
 }
 
 #[test]
+fn i17_a_copy_of_a_desk_directory_cannot_run_beside_its_original() {
+    let dir = TempDir::new();
+    let desk = new_desk(&dir, 32);
+    let (lock, mut ring, mut writer) = live(&desk, &options(64, 32));
+    append(&mut ring, 5);
+    writer.flush().expect("a disk that works");
+    let copy = dir.path().join("copy");
+    fs::create_dir_all(copy.join("segments")).expect("ours");
+    for name in ["desk_id", "control", "lock"] {
+        fs::copy(desk.path().join(name), copy.join(name)).expect("ours");
+    }
+    for entry in fs::read_dir(desk.segments_path()).expect("ours") {
+        let entry = entry.expect("ours");
+        fs::copy(entry.path(), copy.join("segments").join(entry.file_name())).expect("ours");
+    }
+    let copy = DeskDir::open(&copy).expect("a desk").with_shm_root(common::shm_root(&dir));
+    assert_eq!(copy.ring_path(), desk.ring_path());
+    let copy_lock = copy.lock().expect("the copy's own lock file is free");
+    let refused = |error: JournalError| {
+        assert!(matches!(error, JournalError::RingHeld { .. }), "{error}");
+        let text = error.to_string();
+        let ring_path = desk.ring_path();
+        assert!(text.contains(&ring_path.display().to_string()), "{text}");
+        assert!(text.contains("needs its own desk_id"), "{text}");
+    };
+    refused(recover(&copy).expect_err("the original runs"));
+    append(&mut ring, 3); // the original goes on undisturbed
+    writer.flush().expect("a disk that works");
+    drop((ring, writer, lock));
+    // The other order: recovered while nobody ran, live only after the original was.
+    let recovered = recover(&desk).expect("sound");
+    let (lock, ring, writer) = live(&desk, &options(64, 32));
+    refused(recovered.go_live(&copy_lock, &options(64, 32)).expect_err("the other one runs"));
+    drop((ring, writer, lock));
+    live(&desk, &options(128, 32)); // free again, and a ring of another size is locked too
+    let (_lock, _ring, _writer) = live(&desk, &options(128, 32));
+    refused(recover(&copy).expect_err("the original runs on a new ring"));
+}
+
+#[test]
 fn half_made_and_wrongly_named_desks_are_refused() {
     let dir = TempDir::new();
     let desk = new_desk(&dir, 32);
