@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -31,6 +31,15 @@ class Resumes(Protocol):
         ...
 
 
+@runtime_checkable
+class TakesParams(Protocol):
+    """A strategy that takes the parameters of its configuration."""
+
+    def take_params(self, params: Mapping[str, Any]) -> None:
+        """Take ``[strategy.params]``, before anything trades; raise for what makes no sense."""
+        ...
+
+
 def tell_line(value: dict[str, Any]) -> None:
     """Tell what happened as a line for people."""
     what = value.pop("event")
@@ -46,7 +55,16 @@ def strategy_of(row: StrategyConfig, file: str) -> Strategy:
         raise ConfigError(f"{row.entry}: {error}", file=file, key="strategy.entry") from None
     if not (isinstance(kind, type) and issubclass(kind, Strategy)):
         raise ConfigError(f"{row.entry} is no pyoms.Strategy", file=file, key="strategy.entry")
-    made: Strategy = kind(row.name, account=row.account, session=row.session)
+    try:
+        made: Strategy = kind(row.name, account=row.account, session=row.session)
+        if isinstance(made, TakesParams):
+            made.take_params(row.params)
+    except Exception as error:
+        told = f"{row.entry} cannot be made: {error.__class__.__name__}: {error}"
+        raise ConfigError(told, file=file, key="strategy.entry") from error
+    if row.params and not isinstance(made, TakesParams):
+        told = f"{row.entry} has no take_params, so {', '.join(row.params)} would say nothing"
+        raise ConfigError(told, file=file, key="strategy.params")
     return made
 
 

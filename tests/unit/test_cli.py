@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from pyoms import cli, commands
+from pyoms import cli, commands, running
+from pyoms.config import StrategyConfig
 from pyoms.demo import desk as demo_desk
 from pyoms.demo import main as demo_main
+from pyoms.errors import ConfigError
+from pyoms.strategy import Strategy
 
 EXAMPLE = str(Path(__file__).parents[2] / "examples" / "desk.toml")
 
@@ -93,3 +96,50 @@ def test_a_demo_without_a_venue_link_ends_in_a_sentence(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="no first turn within 30 s"):
         life.run()
     assert json.loads(capsys.readouterr().out)["say"] == "open"
+
+
+class Plain(Strategy):
+    """Takes no parameters."""
+
+
+class Tuned(Strategy):
+    """Takes one parameter."""
+
+    def take_params(self, params):
+        self.lots = int(params["lots"])
+
+
+class Broken(Strategy):
+    """Cannot be made."""
+
+    def __init__(self, name, **_):
+        raise RuntimeError(f"no luck with {name}")
+
+
+def made(kind, **params):
+    row = StrategyConfig(
+        name="s", entry=f"{__name__}:{kind}", account="A", session="S", params=params
+    )
+    return running.strategy_of(row, "desk.toml")
+
+
+# class       params            what is told
+REFUSED = (
+    ("Plain", {"lots": 2}, "Plain has no take_params, so lots would say nothing"),
+    ("Tuned", {"lots": "x"}, "Tuned cannot be made: ValueError"),
+    ("Tuned", {}, "Tuned cannot be made: KeyError"),
+    ("Broken", {}, "Broken cannot be made: RuntimeError: no luck with s"),
+    ("Missing", {}, "has no attribute 'Missing'"),
+)
+
+
+@pytest.mark.parametrize(("kind", "params", "told"), REFUSED)
+def test_a_strategy_that_cannot_take_its_configuration_is_a_config_error(kind, params, told):
+    with pytest.raises(ConfigError) as refused:
+        made(kind, **params)
+    assert told in str(refused.value)
+
+
+def test_a_strategy_takes_its_configured_parameters():
+    assert made("Tuned", lots=2).lots == 2
+    assert isinstance(made("Plain"), Plain)
