@@ -1,13 +1,14 @@
 """The inline engine: bad input is told by name, value and bound; batches equal singles."""
 
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pyoms.engine import Engine, record
+from pyoms.engine import Engine, Verdict, record
 from pyoms.errors import EngineError, NumberError, OmsError, UnknownNameError
 from pyoms.numbers import Fixed
 from pyoms_core import dispatch, layout
@@ -395,3 +396,117 @@ def test_codes_become_names_in_sentences():
     assert "mode halt" in dispatch.sentence(CODES["verdict"]["killed"].code, 0, 3)
     closed = dispatch.sentence(CODES["verdict"]["order_closed"].code, 11, 0)
     assert closed == f"the order is closed: {NAMES['ord_status'][11]}"
+
+
+NUMBERS = st.one_of(
+    st.integers(-1, 6),
+    st.sampled_from(["4820", "4820.25", "4819.75", "4820.1", "x", "", "1e3", "9223372037", None]),
+    st.sampled_from([4820.25, float("nan"), float("inf"), 1e300, np.float64(4820.25), np.int64(2)]),
+    st.sampled_from([True, Decimal("NaN"), Decimal("1E+1000000"), Fixed(2**63), 1 << 9000, [1]]),
+)
+PRICES = st.one_of(st.sampled_from(["4820", "4820.25", "4819.75"]), NUMBERS)
+QTYS = st.one_of(st.integers(1, 5), NUMBERS)
+SEQS = st.one_of(st.integers(1, 12), NUMBERS)
+IDS = st.one_of(st.none(), st.sampled_from(["a", "b", "x" * 37, "", "\ud800", b"c", 7]), st.text())
+SIDES = st.sampled_from(["buy", "sell", "buy", "sell", "bye", 1, 77, 300, -1, True, None, [1]])
+NAMED = st.sampled_from(["ESH4"] * 8 + ["zzz", "", "\ud800", 1, 3, -1, 2**40, 1.5, None])
+EXEC_TYPES = st.sampled_from(
+    ["new", "trade", "trade", "trade", "canceled", "replaced", "rejected", "zzz", 300, None]
+)
+CALLS = st.one_of(
+    st.tuples(
+        st.just("submit"),
+        st.tuples(NAMED, SIDES, QTYS, PRICES),
+        st.fixed_dictionaries({"cl_ord_id": IDS}),
+    ),
+    st.tuples(st.just("cancel"), st.tuples(SEQS | IDS), st.fixed_dictionaries({"cl_ord_id": IDS})),
+    st.tuples(
+        st.just("replace"),
+        st.tuples(SEQS | IDS),
+        st.fixed_dictionaries({"price": PRICES, "qty": QTYS, "cl_ord_id": IDS}),
+    ),
+    st.tuples(
+        st.just("mass_cancel"),
+        st.just(()),
+        st.fixed_dictionaries(
+            {}, optional={"instrument": NAMED, "side": SIDES, "cl_ord_id": IDS, "account": NAMED}
+        ),
+    ),
+    st.tuples(
+        st.just("report"),
+        st.tuples(SEQS, EXEC_TYPES),
+        st.fixed_dictionaries(
+            {"last_qty": QTYS, "last_px": PRICES}, optional={"exec_id": IDS, "fee": NUMBERS}
+        ),
+    ),
+    st.tuples(st.just("quote"), st.tuples(NAMED, PRICES, QTYS, PRICES, QTYS), st.just({})),
+)
+GOOD_PRICES, GOOD_QTYS = st.sampled_from(["4820", "4820.25"]), st.integers(1, 5)
+GOOD_CALLS: st.SearchStrategy[Any] = st.one_of(
+    st.tuples(
+        st.just("submit"),
+        st.tuples(st.just("ESH4"), st.sampled_from(["buy", "sell"]), GOOD_QTYS, GOOD_PRICES),
+        st.just({}),
+    ),
+    st.tuples(
+        st.just("report"),
+        st.tuples(st.integers(1, 4), st.sampled_from(["new", "trade", "trade", "trade"])),
+        st.fixed_dictionaries({"last_qty": GOOD_QTYS, "last_px": GOOD_PRICES}),
+    ),
+)
+BOOKED = [CODES["disposition"][name].code for name in ("applied", "late", "overfill")]
+BUY, TRADE = CODES["side"]["buy"].code, CODES["exec_type"]["trade"].code
+A_FILL = [
+    ("submit", ("ESH4", "sell", 5, "4820"), {}),
+    ("report", (1, "trade"), {"last_qty": 2, "last_px": "4820"}),
+    ("report", (1, "trade"), {"last_qty": 9, "last_px": "4820.25"}),
+]
+
+
+def called(oms, calls):
+    """Make the calls; what came out of each, an exception's text among it."""
+    told = []
+    for verb, args, named in calls:
+        try:
+            answer = getattr(oms, verb)(*args, **named)
+        except (OmsError, ValueError) as error:
+            told.append((verb, str(error)))
+        else:
+            if verb in ("submit", "cancel", "replace", "mass_cancel"):
+                assert isinstance(answer, Verdict)
+                assert answer.sentence
+            told.append((verb, str(answer)))
+    return told
+
+
+def folded(oms):
+    """Fold the booked fills of the log into net quantities by instrument, in plain Python."""
+    net: dict[int, int] = {}
+    sides: dict[int, tuple[int, int]] = {}
+    for batch in oms.events():
+        for kind, rows in batch.runs():
+            for row in rows:
+                if kind == "order_accepted":
+                    sides[int(row["order_seq"])] = (int(row["instrument_id"]), int(row["side"]))
+                elif (
+                    kind == "execution_report"
+                    and row["exec_type"] == TRADE
+                    and row["disposition"] in BOOKED
+                ):
+                    instrument, side = sides[int(row["order_seq"])]
+                    signed = int(row["last_qty"]) * (1 if side == BUY else -1)
+                    net[instrument] = net.get(instrument, 0) + signed
+    return {instrument: qty for instrument, qty in net.items() if qty}
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(GOOD_CALLS, max_size=12), st.lists(GOOD_CALLS | CALLS, max_size=30))
+@example(A_FILL, [])
+def test_any_calls_give_verdicts_or_named_errors_and_positions_are_the_fills(first, then):
+    calls = first + then
+    oms, again = made(), made()
+    told = called(oms, calls)
+    positions = {row["instrument_id"]: row["net_qty"] for row in oms.positions()}
+    assert {instrument: qty for instrument, qty in positions.items() if qty} == folded(oms)
+    assert called(again, calls) == told
+    assert again.state_hash() == oms.state_hash()
