@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -200,6 +201,18 @@ class Maker(Book):
         super().__init__(*args, **kwargs)
         self.touch = (NO_PRICE, NO_PRICE)
         self.waited = 0
+        self.edge_ticks = 0
+
+    def take_params(self, params: Mapping[str, Any]) -> None:
+        """Take ``clip``, lots of an order, and ``edge_ticks``, how far behind the touch it lies."""
+        if unknown := sorted(set(params) - {"clip", "edge_ticks"}):
+            raise ValueError(f"{', '.join(unknown)} is not one of clip, edge_ticks")
+        clip, edge = int(params.get("clip", self.clip_qty // ONE)), params.get("edge_ticks", 0)
+        if clip < 1:
+            raise ValueError(f"clip {clip} is below 1")
+        if type(edge) is not int or edge < 0:
+            raise ValueError(f"edge_ticks {edge!r} is no number from 0 on")
+        self.clip_qty, self.edge_ticks = clip * ONE, edge
 
     def on_quote(
         self,
@@ -243,8 +256,8 @@ class Maker(Book):
             return
         steps = int(self.net_qty / self.skew_qty)  # towards zero
         wanted = {
-            "buy": bid_px - max(steps, 0) * TICK,
-            "sell": ask_px - min(steps, 0) * TICK,
+            "buy": bid_px - (max(steps, 0) + self.edge_ticks) * TICK,
+            "sell": ask_px - (min(steps, 0) - self.edge_ticks) * TICK,
         }
         for side, price in wanted.items():
             mine = [order for order in self.working.values() if order.side == side]
