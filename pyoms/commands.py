@@ -259,16 +259,22 @@ def status(desk: DESK = None, as_json: JSON = False) -> None:
     from pyoms.kill import desk_dir
 
     found = look.status_of(desk_dir(desk))
+    code = 1 if "damage" in found else 0
     if as_json:
         show(found)
-        return
+        raise typer.Exit(code)
     links = found.pop("links", [])
+    if (
+        found["switch_problem"] and not found["running"]
+    ):  # the mode is the stricter one already: told once
+        del found["switch"]
     for name, value in found.items():
         if value not in (None, "", {}):
             typer.echo(f"{name:<20} {value}")
     for link in links:
         told = f"{link['state']}, sent {link['link_seq_out']}, received {link['link_seq_in']}"
         typer.echo(f"{'link ' + link['venue']:<20} {told}")
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -7,6 +7,7 @@ answer says so when there is none; every name comes from the log itself.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 from collections import deque
@@ -14,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pyoms.errors import OmsError
+from pyoms.errors import JournalError, OmsError, ReplayError
 from pyoms.kill import DeskNotReachableError, resolve
 from pyoms.numbers import to_text
-from pyoms_core.layout import KINDS, NAMES
+from pyoms_core.layout import CODES, KINDS, NAMES
 
 SEQ_MAX = 2**63 - 1
 """Largest number that a request may give."""
@@ -27,6 +28,26 @@ class RequestError(OmsError):
     """A request that the desk refuses, or that makes no sense."""
 
     code = "request"
+
+
+class DamageError(OmsError):
+    """The log is damaged: a check that failed, not a bad request."""
+
+    code = "damaged"
+    exit_code = 1
+
+
+@contextlib.contextmanager
+def damage_told(desk: Path) -> Iterator[None]:
+    """Tell a log that cannot be read for its damage from one that is missing or misasked."""
+    import pyoms_native as native
+
+    try:
+        yield
+    except (JournalError, ReplayError) as error:
+        if native.verify_log(desk)["damage"] is None:
+            raise
+        raise DamageError(str(error)) from None
 
 
 def ask(desk: Path, line: str) -> dict[str, Any]:
@@ -98,7 +119,8 @@ def fold(desk: Path, *, at_seq: int | None = None, at_time_ns: int | None = None
 
     if not (desk / "desk_id").is_file():
         raise DeskNotReachableError(f"{desk}: no desk is here")
-    return native.Replay(desk, capacities_of(desk), at_seq=at_seq, at_time_ns=at_time_ns)
+    with damage_told(desk):
+        return native.Replay(desk, capacities_of(desk), at_seq=at_seq, at_time_ns=at_time_ns)
 
 
 def names_of(replay: Any) -> dict[str, dict[int, str]]:
@@ -219,7 +241,8 @@ def event_rows(
         raise DeskNotReachableError(f"{desk}: no desk is here")
     if kind and kind not in KINDS:
         raise RequestError(f"kind {kind!r} is not one of {', '.join(KINDS)}")
-    log = open_log(desk)
+    with damage_told(desk):
+        log = open_log(desk)
     at = max(first, log.first_seq)
     if last and not (order or kind):
         at = max(at, log.next_seq - last)
@@ -253,7 +276,7 @@ def status_of(desk: Path) -> dict[str, Any]:
     if not (desk / "desk_id").is_file():
         raise DeskNotReachableError(f"{desk}: no desk is here")
     switch = kill.read(desk)
-    words = {
+    words: dict[str, Any] = {
         "desk": str(desk),
         "switch": switch.mode,
         "switch_problem": switch.problem,
@@ -262,13 +285,18 @@ def status_of(desk: Path) -> dict[str, Any]:
     try:
         return {**words, "running": True, **ask(desk, "status")}
     except DeskNotReachableError:
-        pass
-    replay = fold(desk)
+        words["running"] = False
+    try:
+        replay = fold(desk)
+        started = list(event_rows(desk, last=1, kind="epoch_started"))
+    except DamageError as error:
+        return {**words, "mode": switch.mode, "damage": str(error)}
     counters = replay.counters()
+    logged = NAMES["kill_mode"].get(counters["desk_mode"], "halt")
     return {
         **words,
-        "running": False,
-        "mode": NAMES["kill_mode"].get(counters["desk_mode"], "halt"),
+        "mode": max(logged, switch.mode, key=lambda mode: CODES["kill_mode"][mode].code),
+        "tier": started[-1]["tier"] if started else "",
         "epoch": counters["epoch"],
         "published_seq": replay.last_seq,
         "live_orders": counters["live_orders"],
@@ -284,7 +312,8 @@ def parse_point(text: str, desk: Path) -> dict[str, int]:
         if int(text[:32]) > SEQ_MAX or len(text) > 32:
             raise RequestError(f"--at {text[:32]} is above the last event number {SEQ_MAX}")
         return {"at_seq": int(text)}
-    record = open_log(desk).record(1)
+    with damage_told(desk):
+        record = open_log(desk).record(1)
     first_ns = int.from_bytes(record[8:16], "little") if record else 0
     day = dt.datetime.fromtimestamp(first_ns / 1e9, dt.UTC).date()
     try:

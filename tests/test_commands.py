@@ -3,6 +3,7 @@
 import json
 import os
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
@@ -213,3 +214,32 @@ def test_a_time_with_an_offset_is_the_same_moment_in_utc(stopped):
         for text in ("2023-12-25T23:10:00+05:00", "2023-12-25T18:10:00Z", "2023-12-25T18:10:00")
     ]
     assert points == [{"at_time_ns": 1_703_527_800_000_000_000}] * 3
+
+
+def test_a_damaged_log_is_exit_code_1_everywhere_and_the_switch_is_still_told(stopped, tmp_path):
+    desk = tmp_path / "damaged"
+    shutil.copytree(stopped, desk)
+    segment = min((desk / "segments").iterdir())
+    with segment.open("r+b") as file:
+        file.seek(4096 + 128 * 8 + 40)  # in the ninth record, behind its header
+        file.write(b"\xff" * 8)
+    for verb in (("replay", desk), ("replay", desk, "--verify"), ("events", "--desk", desk)):
+        ran = pyoms(*verb)
+        assert (ran.returncode, "damaged at byte" in ran.stdout + ran.stderr) == (1, True), verb
+    ran = pyoms("status", "--desk", desk, "--json")
+    told = json.loads(ran.stdout)
+    assert (ran.returncode, told["switch"], told["mode"]) == (1, "open", "open")
+    assert "damaged at byte" in told["damage"]
+
+
+def test_status_of_a_stopped_desk_tells_the_tier_and_the_stricter_mode_once(stopped, tmp_path):
+    told = json.loads(pyoms("status", "--desk", stopped, "--json").stdout)
+    assert told["tier"] in ("memory", "process", "disk")
+    desk = tmp_path / "noisy"
+    shutil.copytree(stopped, desk)
+    (desk / "control").write_text("noise")
+    ran = pyoms("status", "--desk", desk)
+    assert ran.returncode == 0
+    assert ran.stdout.split().count("halt") == 1
+    assert "open" not in ran.stdout.split()
+    assert "is no control file" in ran.stdout
