@@ -55,8 +55,30 @@ pub struct DeskDir {
 /// The lock of a running engine; dropping it lets the next one in.
 #[derive(Debug)]
 pub struct DeskLock {
-    _file: File,
+    _file: Held,
     desk_id: String,
+}
+
+/// A file whose lock is ours until dropped: it is let go by name, since a process just forked may
+/// still hold the file open; a forked child leaves its parent's lock alone.
+#[derive(Debug)]
+pub(crate) struct Held {
+    file: File,
+    pid: u32,
+}
+
+impl Held {
+    pub(crate) fn new(file: File) -> Self {
+        Self { file, pid: std::process::id() }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.pid == std::process::id() {
+            let _ = rustix::fs::flock(&self.file, rustix::fs::FlockOperation::Unlock);
+        }
+    }
 }
 
 impl DeskLock {
@@ -260,6 +282,12 @@ pub(crate) fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let done = file.write_all(bytes).and_then(|()| file.sync_all());
     if let Err(error) = done {
         let _ = fs::remove_file(&aside);
+        if error.kind() == std::io::ErrorKind::StorageFull {
+            let needed = bytes.len() as u64;
+            let free = rustix::fs::statvfs(dir).map_or(0, |s| s.f_bavail * s.f_frsize);
+            let advice = "free space there and try again";
+            return Err(JournalError::NoSpace { path, needed, free, advice });
+        }
         return Err(error).doing(&aside, "write it");
     }
     fs::rename(&aside, &path).doing(&path, "put it in place")?;
@@ -270,7 +298,7 @@ pub(crate) fn sync_dir(dir: &Path) -> std::io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-fn take_lock(path: &Path) -> Result<File> {
+fn take_lock(path: &Path) -> Result<Held> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file: File = rustix::fs::open(path, flags, Mode::from_raw_mode(0o640))
         .doing(path, "open the lock file")?
@@ -288,7 +316,7 @@ fn take_lock(path: &Path) -> Result<File> {
     let pid = std::process::id();
     let line = format!("{pid} {}\n", start_time_of(pid).unwrap_or(0));
     file.set_len(0).and_then(|()| file.write_all(line.as_bytes())).doing(path, "write the pid")?;
-    Ok(file)
+    Ok(Held::new(file))
 }
 
 fn read_holder(mut file: &File) -> Holder {

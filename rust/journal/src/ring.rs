@@ -14,7 +14,7 @@
 //! `published_seq` Release; reader `published_seq` Acquire. Journal thread slot bytes, `durable_seq`
 //! Release; writer `durable_seq` Acquire before it overwrites.
 
-use crate::desk::{DeskDir, boot_id, check_private_dir, open_nofollow};
+use crate::desk::{DeskDir, Held, boot_id, check_private_dir, open_nofollow};
 use crate::error::{Doing, JournalError, Result};
 use crate::map::{Mapping, MemoryGot};
 use layout::{FILE_HEADER_SIZE, LAYOUT_HASH, RECORD_SIZE, RING_MAGIC, Record, RingHeader, Tier};
@@ -216,10 +216,10 @@ fn size_of_ring(slots: u64) -> usize {
     FILE_HEADER_SIZE + slots as usize * RECORD_SIZE
 }
 
-/// Takes the lock of a ring's file, or of its directory, for as long as `file` is open.
-fn hold(file: &File, desk: &DeskDir) -> Result<()> {
-    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(()),
+/// Takes the lock of a ring's file, or of its directory, until the value is dropped.
+fn hold(file: File, desk: &DeskDir) -> Result<Held> {
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Held::new(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => {
             Err(JournalError::RingHeld { path: desk.ring_path(), desk: desk.path().into() })
         }
@@ -230,7 +230,7 @@ fn hold(file: &File, desk: &DeskDir) -> Result<()> {
 /// Refuses a desk whose ring another engine writes; takes and leaves the lock.
 pub(crate) fn check_unheld(desk: &DeskDir) -> Result<()> {
     match open_nofollow(&desk.ring_path(), false) {
-        Ok(file) => hold(&file, desk),
+        Ok(file) => hold(file, desk).map(drop),
         Err(_) => Ok(()),
     }
 }
@@ -256,7 +256,7 @@ pub struct Ring {
     durable_seen: Cell<u64>,
     shared: Arc<Shared>,
     /// The locked ring file: one writer a ring, also when two directories carry one desk's id.
-    held: Option<File>,
+    held: Option<Held>,
 }
 
 // SAFETY: the pointer leads into the mapping that `shared` keeps alive; there is one writer, and it
@@ -290,12 +290,9 @@ impl Ring {
         let dir = desk.make_shm()?;
         // One at a time opens or replaces the ring: the directory is locked until this returns.
         let dir_file = File::open(&dir).doing(&dir, "open it for its lock")?;
-        hold(&dir_file, desk)?;
+        let _opening = hold(dir_file, desk)?;
         let old = match open_nofollow(&desk.ring_path(), false) {
-            Ok(old) => {
-                hold(&old, desk)?;
-                Some(old)
-            }
+            Ok(old) => Some(hold(old, desk)?),
             Err(_) => None, // none, or one that `kept` refuses and the rename replaces
         };
         if let Some(mut ring) = Self::kept(desk, slots, tier, epoch, next_seq) {
@@ -310,7 +307,7 @@ impl Ring {
         let file: File = rustix::fs::open(&aside, flags, Mode::from_raw_mode(0o600))
             .doing(&aside, "create the ring")?
             .into();
-        hold(&file, desk)?;
+        let held = hold(file.try_clone().doing(&aside, "open it for its lock")?, desk)?;
         let size = size_of_ring(slots);
         // Without this a full shared memory would kill the process at a later store (F7).
         let ring = reserve(&file, &aside, size as u64)
@@ -321,7 +318,7 @@ impl Ring {
             })
             .and_then(|mut ring| {
                 std::fs::rename(&aside, &path).doing(&path, "put the ring in place")?;
-                ring.held = Some(file);
+                ring.held = Some(held);
                 Ok(ring)
             });
         if ring.is_err() {

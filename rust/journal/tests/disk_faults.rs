@@ -340,3 +340,72 @@ fn f7_shared_memory_that_is_too_small_is_an_error_at_start() {
     let _ = shm_root(&dir);
     let _ = live;
 }
+
+/// A small tmpfs, unmounted at the end; `None` where this process may not mount.
+struct SmallMount(PathBuf);
+
+impl SmallMount {
+    fn new(path: PathBuf, size: &str) -> Option<Self> {
+        std::fs::create_dir_all(&path).expect("a directory");
+        let options = format!("size={size},mode=0700");
+        mount(&["-t", "tmpfs", "-o", &options, "tmpfs"], &path).then_some(Self(path))
+    }
+    fn enlarge(&self, size: &str) {
+        assert!(mount(&["-o", &format!("remount,size={size}")], &self.0));
+    }
+}
+
+impl Drop for SmallMount {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(&self.0).status();
+    }
+}
+
+fn mount(options: &[&str], path: &Path) -> bool {
+    let mut command = std::process::Command::new("mount");
+    command.args(options).arg(path).stderr(std::process::Stdio::null());
+    rustix::process::geteuid().is_root() && command.status().is_ok_and(|s| s.success())
+}
+
+#[test]
+fn f6_a_desk_on_a_full_file_system_is_not_half_made_and_a_second_try_works() {
+    let dir = TempDir::new();
+    // Too small for the segment; then for the control file beside it.
+    for (records, file, needed) in [(4096, ".seg", "needs 528384"), (64, "control", "needs ")] {
+        let Some(disk) = SmallMount::new(dir.path().join("disk"), "64k") else {
+            eprintln!("skipped: this process may not mount a tmpfs");
+            return;
+        };
+        let path = disk.0.join("desk");
+        let new = journal::NewDesk { segment_records: records, ..journal::NewDesk::default() };
+        let error = journal::DeskDir::create(&path, &new).expect_err("no room").to_string();
+        assert!(error.contains(&disk.0.display().to_string()), "{error}");
+        assert!(error.contains(file) && error.contains("free space"), "{error}");
+        assert!(error.contains(needed), "{error}");
+        for left in ["segments", "control", "control.new", "desk_id", "desk_id.new"] {
+            assert!(!path.join(left).exists(), "{left} is left behind: {error}");
+        }
+        disk.enlarge("8m");
+        assert!(journal::DeskDir::create(&path, &new).expect("there is room now").is_new());
+    }
+}
+
+#[test]
+fn f7_a_ring_on_a_full_shared_memory_is_not_half_made_and_a_second_try_works() {
+    let dir = TempDir::new();
+    let Some(shm) = SmallMount::new(dir.path().join("small"), "1m") else {
+        eprintln!("skipped: this process may not mount a tmpfs");
+        return;
+    };
+    let desk = new_desk(&dir, 64).with_shm_root(&shm.0);
+    let lock = desk.lock().expect("free");
+    let go = || recover(&desk).expect("sound").go_live(&lock, &options(1 << 14, 64));
+    let error = go().expect_err("no room");
+    assert!(matches!(error, JournalError::NoSpace { needed: 2_101_248, .. }), "{error}");
+    let error = error.to_string();
+    assert!(error.contains(&shm.0.display().to_string()) && error.contains("fewer ring slots"));
+    let left = std::fs::read_dir(desk.shm_path()).expect("made").count();
+    assert_eq!(left, 0, "nothing half done");
+    shm.enlarge("8m");
+    drop(go().expect("there is room now"));
+}
