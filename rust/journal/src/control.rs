@@ -9,6 +9,12 @@
 //!  0 ControlHeader | 4096 desk word, alone on its line | 4160 accounts instruments venues sessions
 //!  strategies, u64 each, id i is number i-1 of its block | next multiple of 64: ControlSender rows
 //! ```
+//! The header carries a checksum; a word carries none of its own, since each is changed alone by
+//! compare and swap. So a flipped bit in a word is found only where it makes no sense: mode bits that
+//! are no mode read as `halt`, and at open they, an epoch above the desk's or a desk epoch of zero
+//! make the whole file unsound, which is killed. A flip from one mode to another is believed, and may
+//! loosen; at a start the log's stricter mode engages the file again.
+//!
 //! Pairs: killer desk word SeqCst; sender word Acquire, then `seen_epoch` Release; killer
 //! `seen_epoch` Acquire. Killer desk word SeqCst then `state` SeqCst; sender `state` SeqCst then word
 //! SeqCst: one of the two sees the other.
@@ -175,7 +181,7 @@ pub struct SenderInfo {
     pub sent_seq: u64,
     /// Bytes still in its socket buffers.
     pub unsent_bytes: u64,
-    /// It sleeps and will look before it sends.
+    /// It sleeps and will look before it sends; never said of a dead one.
     pub parked: bool,
     /// Its process runs.
     pub alive: bool,
@@ -515,6 +521,8 @@ impl ControlFile {
         }
         let pid = m.u32_at(row + offset_of!(ControlSender, pid)).load(Ordering::Acquire);
         let start_time = word(offset_of!(ControlSender, start_time));
+        // Death comes before the state: a killed process leaves its row as it stood, parked or not.
+        let alive = start_time_of(pid) == Some(start_time);
         Some(SenderInfo {
             pid,
             venue_id: m.u32_at(row + offset_of!(ControlSender, venue_id)).load(Ordering::Acquire),
@@ -522,17 +530,18 @@ impl ControlFile {
             seen_epoch: word(offset_of!(ControlSender, seen_epoch)),
             sent_seq: word(offset_of!(ControlSender, sent_seq)),
             unsent_bytes: word(offset_of!(ControlSender, unsent_bytes)),
-            parked: state == PARKED,
-            alive: start_time_of(pid) == Some(start_time),
+            parked: alive && state == PARKED,
+            alive,
         })
     }
 
-    /// Who has answered the kill of `epoch` so far: acted on it, parked, or dead.
+    /// Who has answered the kill of `epoch` so far: dead, acted on it, or parked. One entry a row, of
+    /// which a process may have several.
     pub fn acknowledged(&self, epoch: u64) -> Ack {
         let mut ack = Ack::default();
         for row in (0..self.mapped.header.senders_max).map(|i| self.row(i)) {
             let Some(sender) = self.info(row) else { continue };
-            let answered = sender.seen_epoch >= epoch || sender.parked || !sender.alive;
+            let answered = !sender.alive || sender.seen_epoch >= epoch || sender.parked;
             if answered { ack.answered.push(sender) } else { ack.waiting.push(sender) }
         }
         ack

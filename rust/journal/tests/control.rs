@@ -250,6 +250,44 @@ fn senders_count_when_they_have_seen_parked_or_died() {
 }
 
 #[test]
+fn a_sender_killed_outright_answers_by_its_death_though_its_row_says_parked() {
+    const NAME: &str = "a_sender_killed_outright_answers_by_its_death_though_its_row_says_parked";
+    if let Ok(path) = std::env::var("PYOMS_TEST_SENDER_DESK") {
+        // The child: two rows, one running, one parked, until it is killed.
+        let control = sound(&DeskDir::open(path).expect("the desk"));
+        let parked = control.register(5).expect("a row");
+        let running = control.register(4).expect("a row");
+        running.unpark();
+        let _ = std::io::stdin().lines().next();
+        drop((parked, running));
+        return;
+    }
+    let dir = TempDir::new();
+    let desk = new_desk(&dir, 32);
+    let control = sound(&desk);
+    let mut child = std::process::Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", NAME])
+        .env("PYOMS_TEST_SENDER_DESK", desk.path())
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("a process");
+    while !control.acknowledged(0).answered.iter().any(|s| s.venue_id == 4 && !s.parked) {
+        assert!(child.try_wait().expect("ours").is_none(), "the child ended");
+        std::thread::yield_now();
+    }
+    let epoch = control.engage(Scope::Desk, 0, KillMode::CancelOnly).expect("sound");
+    let ack = control.acknowledged(epoch);
+    assert_eq!((ack.waiting.len(), ack.answered.len()), (1, 1));
+    assert!(ack.answered[0].alive && ack.answered[0].parked);
+    child.kill().expect("ours"); // SIGKILL: no row is freed
+    child.wait().expect("ours");
+    let ack = control.acknowledged(epoch);
+    assert!(ack.is_whole() && ack.answered.len() == 2, "{ack:?}");
+    assert!(ack.answered.iter().all(|s| !s.alive && !s.parked), "{ack:?}");
+}
+
+#[test]
 fn rows_run_out_with_a_name_and_a_bound() {
     let dir = TempDir::new();
     let desk = new_desk(&dir, 32);
