@@ -23,6 +23,9 @@ COMMANDS_MIN = 25_000
 """Commands of the day's own order ids that are sampled: some orders are refused or given up, and
 then their later changes are not sent; at least 20,000 commands reach the gate."""
 
+COMMANDS_PROVED = 20_000
+"""Commands that a whole day brings to the gate at least, or its proof fails."""
+
 OUTAGE_S = 120
 """Virtual seconds that go by at the venue while the desk is down."""
 
@@ -116,6 +119,7 @@ class Plan:
     outage_s: int
     live: bool
     speed: int
+    minutes: int
 
     def to_json(self) -> str:
         """Write it down."""
@@ -193,6 +197,7 @@ def make_plan(day: Day, options: Options) -> Plan:
         outage_s=int(outage_s),
         live=options.live,
         speed=options.speed,
+        minutes=options.minutes,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pyoms.demo.plan import COMMANDS_PROVED
 from pyoms.demo.session import Session
 from pyoms.errors import OmsError
 from pyoms_core.layout import CODES, KINDS, NAMES, ONE, TAG_PARENT, dtype
@@ -347,12 +348,14 @@ def prove(session: Session) -> Found:
     rejected = refusals(events)
     accepted = commands_accepted(events)
     repeated = len(events.of("command_repeated"))
+    commands = accepted + sum(rejected.values()) + repeated
+    enough_commands(proof, commands, session.plan.minutes)
     figures = {
         "data": session.plan.source,
         "synthetic": session.plan.is_synthetic,
         "seed": session.plan.seed,
         "tier": told.done["tier"],
-        "commands": accepted + sum(rejected.values()) + repeated,
+        "commands": commands,
         "accepted": accepted,
         "rejected": dict(rejected.most_common()),
         "orders": len(orders),
@@ -384,6 +387,15 @@ def prove(session: Session) -> Found:
         parents=parents,
         figures=figures,
     )
+
+
+def enough_commands(proof: Proof, commands: int, minutes: int) -> bool:
+    """Prove that a whole day was a day's work; a run of some minutes is exempt and says so."""
+    told = f"{commands:,} commands at the gate"
+    if minutes:
+        return proof.line("commands of the day", True, f"{told}; exempt, {minutes} minutes alone")
+    bound = f"{told}, at least {COMMANDS_PROVED:,} are a whole day"
+    return proof.line("commands of the day", commands >= COMMANDS_PROVED, bound)
 
 
 def _kill_drill(session: Session, proof: Proof, events: Events, dropped: Array) -> dict[str, Any]:

@@ -9,8 +9,11 @@ from pyoms import cli, commands, running
 from pyoms.config import StrategyConfig
 from pyoms.demo import desk as demo_desk
 from pyoms.demo import main as demo_main
+from pyoms.demo import proof as demo_proof
+from pyoms.demo.strategies import Maker  # noqa: F401  made by its name below
 from pyoms.errors import ConfigError
 from pyoms.strategy import Strategy
+from pyoms_core.layout import ONE
 
 EXAMPLE = str(Path(__file__).parents[2] / "examples" / "desk.toml")
 
@@ -129,6 +132,9 @@ REFUSED = (
     ("Tuned", {"lots": "x"}, "Tuned cannot be made: ValueError"),
     ("Tuned", {}, "Tuned cannot be made: KeyError"),
     ("Broken", {}, "Broken cannot be made: RuntimeError: no luck with s"),
+    ("Maker", {"clip": 0}, "Maker cannot be made: ValueError: clip 0 is below 1"),
+    ("Maker", {"edge_ticks": -1}, "edge_ticks -1 is no number from 0 on"),
+    ("Maker", {"edge": 1}, "edge is not one of clip, edge_ticks"),
     ("Missing", {}, "has no attribute 'Missing'"),
 )
 
@@ -143,3 +149,23 @@ def test_a_strategy_that_cannot_take_its_configuration_is_a_config_error(kind, p
 def test_a_strategy_takes_its_configured_parameters():
     assert made("Tuned", lots=2).lots == 2
     assert isinstance(made("Plain"), Plain)
+    maker = made("Maker", clip="5", edge_ticks=1)
+    assert (maker.clip_qty, maker.edge_ticks) == (5 * ONE, 1)
+
+
+# commands  minutes  holds  told
+WORK = (
+    (20_000, 0, True, "20,000 commands at the gate, at least 20,000"),
+    (19_999, 0, False, "19,999 commands at the gate, at least 20,000"),
+    (0, 0, False, "0 commands at the gate"),
+    (2_000, 10, True, "exempt, 10 minutes alone"),
+)
+
+
+@pytest.mark.parametrize(("commands_seen", "minutes", "holds", "told"), WORK)
+def test_a_whole_day_of_the_demo_needs_its_commands(commands_seen, minutes, holds, told):
+    proof = demo_proof.Proof()
+    demo_proof.enough_commands(proof, commands_seen, minutes)
+    ((name, held, what),) = proof.lines
+    assert (held, proof.failed) == (holds, [] if holds else [name])
+    assert told in what
