@@ -78,6 +78,53 @@ fn a_kill_overtakes_what_waits_and_nothing_new_leaves_after_its_acknowledgement(
 }
 
 #[test]
+fn a_replace_that_waits_under_a_kill_never_leaves() {
+    let dir = Dir::new("replace");
+    let venue = Venue::start(&dir, venue_config(1), tape(1, 300, 20_000_000));
+    let mut desk = open_with_orders(&dir, 5, 0);
+    let live: Vec<u64> = desk.engine().live_orders().map(|o| o.order_seq).collect();
+    for (number, &order_seq) in live.iter().enumerate() {
+        let change = replace(&format!("P{number}"), order_seq, 1, MID - 22 * TICK);
+        assert_eq!(desk.submit(change.as_record()), Verdict::Accepted);
+    }
+    control_file(&dir).engage(Scope::Desk, 0, KillMode::CancelOnly).expect("engaged");
+    desk.poll().expect("a round");
+    desk.hold_outbox(false);
+    desk.end_turn(i64::MAX).expect("the turn ends");
+    let mut none = Flow::new(1, 0);
+    run(&mut desk, &mut none, |_| false);
+    {
+        let server = venue.server();
+        let counters = server.witness().counters;
+        assert_eq!((counters.new_orders, counters.replaces), (5, 0));
+        assert_eq!(server.creating_after(5), 0, "sent after the kill (I1)");
+    }
+    assert_eq!(desk.engine().live_count(), 0, "the cancels went all the same");
+    agree(&desk, &venue);
+    assert_eq!(replayed_hash(&dir.desk()), desk.engine().state_hash());
+}
+
+#[test]
+fn a_new_order_that_waits_under_a_kill_of_its_account_never_leaves_and_others_do() {
+    let dir = Dir::new("account");
+    let venue = Venue::start(&dir, venue_config(1), tape(1, 300, 20_000_000));
+    let mut desk = open_with_orders(&dir, 3, 4);
+    let mut other = new_order("O", Side::Buy, 1, MID - 21 * TICK);
+    other.account_id = 2;
+    assert_eq!(desk.submit(other.as_record()), Verdict::Accepted);
+    // Halt asks for no cancels, so that nothing but the sweep can take a waiting order back.
+    control_file(&dir).engage(Scope::Account, 1, KillMode::Halt).expect("engaged");
+    desk.poll().expect("a round");
+    desk.hold_outbox(false);
+    desk.end_turn(i64::MAX).expect("the turn ends");
+    let mut none = Flow::new(1, 0);
+    run(&mut desk, &mut none, |_| false);
+    assert_eq!(venue.server().witness().counters.new_orders, 3 + 1);
+    agree(&desk, &venue);
+    assert_eq!(replayed_hash(&dir.desk()), desk.engine().state_hash());
+}
+
+#[test]
 fn the_cancels_of_a_kill_keep_to_their_turns_however_often_the_desk_polls_between() {
     let hash = |polls: usize| {
         let dir = Dir::new("polls");
