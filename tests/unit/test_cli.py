@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,10 +93,10 @@ def test_a_demo_without_a_venue_link_ends_in_a_sentence(monkeypatch, capsys):
         def replay(self, seq):
             assert seq == 0
 
-    life = object.__new__(demo_desk.Life)
+    life: Any = object.__new__(demo_desk.Life)
     life.life, life.desk, life.dispatcher = "kill", Unlinked(), Unlinked()
     seconds = iter(range(0, 1_000, 10))
-    monkeypatch.setattr(demo_desk.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr("pyoms.demo.desk.time.monotonic", lambda: next(seconds))
     with pytest.raises(SystemExit, match="no first turn within 30 s"):
         life.run()
     assert json.loads(capsys.readouterr().out)["say"] == "open"
@@ -127,7 +128,7 @@ def made(kind, **params):
 
 
 # class       params            what is told
-REFUSED = (
+REFUSED: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("Plain", {"lots": 2}, "Plain has no take_params, so lots would say nothing"),
     ("Tuned", {"lots": "x"}, "Tuned cannot be made: ValueError"),
     ("Tuned", {}, "Tuned cannot be made: KeyError"),
