@@ -174,12 +174,6 @@ impl Dedup {
         &self.rows[row as usize]
     }
 
-    /// A row that an event changes: a refusal recorded, an order attached.
-    #[inline]
-    pub fn row_mut(&mut self, row: u32) -> &mut IdRow {
-        &mut self.rows[row as usize]
-    }
-
     /// Ids in use.
     pub fn len(&self) -> u64 {
         self.head - self.oldest

@@ -98,10 +98,39 @@ impl Engine {
         }
     }
 
-    /// Whether an id was seen, and whether its row still counts.
+    /// Session, entitlement and id, before anything else is judged; `true`: that is the answer.
+    #[inline(always)]
+    fn answered(
+        &self,
+        judged: &mut Judged,
+        cl_ord_id: &[u8; 36],
+        session_id: u16,
+        entitled: bool,
+        now_ns: i64,
+    ) -> bool {
+        let identity = self.check_identity(cl_ord_id, session_id)
+            | fail(!entitled, Verdict::AccountNotEntitled);
+        if identity != 0 {
+            judged.verdict = first(identity);
+            return true;
+        }
+        judged.seen = self.seen(judged.id_hash, cl_ord_id, session_id, judged.body_hash, now_ns);
+        if let Seen::Other(_) = judged.seen {
+            judged.verdict = Verdict::DuplicateId;
+        }
+        judged.seen != Seen::New
+    }
+
+    /// Whether an id of this hash was seen, and whether its row still counts.
     #[inline]
-    fn seen(&self, cl_ord_id: &[u8; 36], session_id: u16, body_hash: u64, now_ns: i64) -> Seen {
-        let hash = dedup::id_hash(cl_ord_id, session_id);
+    fn seen(
+        &self,
+        hash: u64,
+        cl_ord_id: &[u8; 36],
+        session_id: u16,
+        body_hash: u64,
+        now_ns: i64,
+    ) -> Seen {
         match self.dedup.find(hash, session_id, cl_ord_id) {
             None => Seen::New,
             Some(row) if self.id_expired(row, now_ns) => Seen::New,
@@ -214,20 +243,8 @@ impl Engine {
         };
         let session = at(&self.sessions, c.session_id as usize);
         let entitled = session.account_id == 0 || session.account_id == c.account_id;
-        let identity = self.check_identity(&c.cl_ord_id, c.session_id)
-            | fail(!entitled, Verdict::AccountNotEntitled);
-        if identity != 0 {
-            judged.verdict = first(identity);
+        if self.answered(&mut judged, &c.cl_ord_id, c.session_id, entitled, now_ns) {
             return judged;
-        }
-        judged.seen = self.seen(&c.cl_ord_id, c.session_id, judged.body_hash, now_ns);
-        match judged.seen {
-            Seen::New => {}
-            Seen::Repeated(_) => return judged,
-            Seen::Other(_) => {
-                judged.verdict = Verdict::DuplicateId;
-                return judged;
-            }
         }
 
         let market = c.ord_type == OrdType::Market as u8;
@@ -399,23 +416,11 @@ impl Engine {
     pub(crate) fn decide_cancel(&self, c: &CancelOrder, now_ns: i64, room: u64) -> Judged {
         let hash = body_hash(c.as_bytes().try_into().expect("a record"))
             ^ c.header.order_seq.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut judged = self.judged_change(hash);
-        let identity = self.check_identity(&c.cl_ord_id, c.session_id);
-        if identity != 0 {
-            judged.verdict = first(identity);
+        let mut judged = self.judged_change(hash, &c.cl_ord_id, c.session_id);
+        if self.answered(&mut judged, &c.cl_ord_id, c.session_id, true, now_ns) {
             return judged;
         }
-        judged.seen = self.seen(&c.cl_ord_id, c.session_id, hash, now_ns);
-        match judged.seen {
-            Seen::New => {}
-            Seen::Repeated(_) => return judged,
-            Seen::Other(_) => {
-                judged.verdict = Verdict::DuplicateId;
-                return judged;
-            }
-        }
-        let id_hash = dedup::id_hash(&c.cl_ord_id, c.session_id);
-        let fails = fail(!self.dedup.has_room(id_hash), Verdict::IdTableFull)
+        let fails = fail(!self.dedup.has_room(judged.id_hash), Verdict::IdTableFull)
             | fail(room < self.config.log_reserve / 4, Verdict::LogFull);
         let Some(order) = self.target(c.session_id, c.header.order_seq, &c.orig_cl_ord_id, now_ns)
         else {
@@ -457,24 +462,12 @@ impl Engine {
     pub(crate) fn decide_replace(&self, c: &ReplaceOrder, now_ns: i64, room: u64) -> Judged {
         let hash = body_hash(c.as_bytes().try_into().expect("a record"))
             ^ c.header.order_seq.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut judged = self.judged_change(hash);
+        let mut judged = self.judged_change(hash, &c.cl_ord_id, c.session_id);
         judged.price = c.price;
-        let identity = self.check_identity(&c.cl_ord_id, c.session_id);
-        if identity != 0 {
-            judged.verdict = first(identity);
+        if self.answered(&mut judged, &c.cl_ord_id, c.session_id, true, now_ns) {
             return judged;
         }
-        judged.seen = self.seen(&c.cl_ord_id, c.session_id, hash, now_ns);
-        match judged.seen {
-            Seen::New => {}
-            Seen::Repeated(_) => return judged,
-            Seen::Other(_) => {
-                judged.verdict = Verdict::DuplicateId;
-                return judged;
-            }
-        }
-        let id_hash = dedup::id_hash(&c.cl_ord_id, c.session_id);
-        let mut fails = fail(!self.dedup.has_room(id_hash), Verdict::IdTableFull);
+        let mut fails = fail(!self.dedup.has_room(judged.id_hash), Verdict::IdTableFull);
         let Some(order) = self.target(c.session_id, c.header.order_seq, &c.orig_cl_ord_id, now_ns)
         else {
             judged.verdict = first(fails | fail(true, Verdict::OrderUnknown));
@@ -541,12 +534,12 @@ impl Engine {
         judged
     }
 
-    fn judged_change(&self, body_hash: u64) -> Judged {
+    fn judged_change(&self, body_hash: u64, cl_ord_id: &[u8; 36], session_id: u16) -> Judged {
         Judged {
             verdict: Verdict::Accepted,
             seen: Seen::New,
             body_hash,
-            id_hash: 0,
+            id_hash: dedup::id_hash(cl_ord_id, session_id),
             order_seq: 0,
             price: 0,
             venue_id: 0,
@@ -568,24 +561,20 @@ impl Engine {
         if identity != 0 {
             return (Seen::New, first(identity), hash);
         }
-        let seen = self.seen(&c.cl_ord_id, c.session_id, hash, now_ns);
+        let id_hash = dedup::id_hash(&c.cl_ord_id, c.session_id);
+        let seen = self.seen(id_hash, &c.cl_ord_id, c.session_id, hash, now_ns);
         match seen {
             Seen::New => {}
             Seen::Repeated(_) => return (seen, Verdict::Accepted, hash),
             Seen::Other(_) => return (seen, Verdict::DuplicateId, hash),
         }
-        let known = |ok: bool| ok;
-        let scopes =
-            known(c.account_id == 0 || at(&self.accounts, c.account_id as usize).defined != 0)
-                && (c.instrument_id == 0
-                    || at(&self.instruments, c.instrument_id as usize).defined != 0)
-                && (c.of_session_id == 0
-                    || at(&self.sessions, c.of_session_id as usize).defined != 0)
-                && (c.strategy_id == 0
-                    || at(&self.strategies, c.strategy_id as usize).defined != 0)
-                && (c.venue_id == 0 || at(&self.venues, c.venue_id as usize).defined != 0)
-                && (c.side == 0 || Side::from_code(c.side).is_some());
-        let id_hash = dedup::id_hash(&c.cl_ord_id, c.session_id);
+        let scopes = (c.account_id == 0 || at(&self.accounts, c.account_id as usize).defined != 0)
+            && (c.instrument_id == 0
+                || at(&self.instruments, c.instrument_id as usize).defined != 0)
+            && (c.of_session_id == 0 || at(&self.sessions, c.of_session_id as usize).defined != 0)
+            && (c.strategy_id == 0 || at(&self.strategies, c.strategy_id as usize).defined != 0)
+            && (c.venue_id == 0 || at(&self.venues, c.venue_id as usize).defined != 0)
+            && (c.side == 0 || Side::from_code(c.side).is_some());
         let fails = fail(!self.dedup.has_room(id_hash), Verdict::IdTableFull)
             | fail(self.desk_mode == KillMode::Halt as u8, Verdict::Killed)
             | fail(!scopes, Verdict::FilterEmpty)
