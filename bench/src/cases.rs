@@ -1,10 +1,11 @@
 //! The cases, each one function: set up, timed part, check, line. A case's name says the path, its
 //! `data` what it ran on: sizes, cold or hot, paced or not. The small size runs in every test.
 
-use crate::desk::{BID, Desk, Fault, RingLog, Scratch, Shape, TICK};
+use crate::desk::{BID, Desk, Fault, Scratch, Shape, TICK};
 use crate::line::Line;
 use crate::measure::{Pinned, Samples, Timer};
 use engine::{Engine, Log};
+use host::RingLog;
 use journal::{ControlFile, ControlState, DeskDir, NewDesk, Ring};
 use layout::*;
 use std::hint::black_box;
@@ -360,7 +361,7 @@ fn refuse(timer: Timer, size: Size) -> Result<Line, Fault> {
 
 fn append(timer: Timer, size: Size) -> Result<Line, Fault> {
     let n = size.of(1 << 20, 1 << 14);
-    let mut log = RingLog(Ring::memory(1 << 16, 77, 1)?);
+    let mut log = RingLog { ring: Ring::memory(1 << 16, 77, 1)?, bounds: () };
     let mut samples = Samples::new(timer, n);
     let mut record = Record::ZERO;
     let mut write = |log: &mut RingLog| {

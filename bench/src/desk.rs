@@ -4,9 +4,9 @@
 //! made and touched here before.
 
 use engine::{Engine, EngineConfig, Log, Outbox};
+use host::RingLog;
 use journal::{
-    DeskDir, DeskLock, Disk, DiskFile, NewDesk, RealDisk, Ring, RingOptions, SegmentWriter,
-    SyncMode,
+    DeskDir, DeskLock, Disk, DiskFile, NewDesk, RealDisk, RingOptions, SegmentWriter, SyncMode,
 };
 use layout::*;
 use std::io;
@@ -85,33 +85,6 @@ impl Shape {
             book_orders_max: 1024,
             book_levels_max: 64,
         }
-    }
-}
-
-/// The ring as the engine's log.
-#[derive(Debug)]
-pub struct RingLog(pub Ring);
-
-impl Log for RingLog {
-    #[inline(always)]
-    fn next_seq(&self) -> u64 {
-        self.0.next_seq()
-    }
-    #[inline(always)]
-    fn slot(&mut self, index: usize) -> &mut Record {
-        self.0.slot(index)
-    }
-    #[inline(always)]
-    fn publish(&mut self, count: usize) {
-        self.0.publish(count);
-    }
-    #[inline(always)]
-    fn last(&self, index: usize) -> &Record {
-        self.0.last(index)
-    }
-    #[inline(always)]
-    fn room(&self) -> u64 {
-        self.0.room()
     }
 }
 
@@ -273,7 +246,7 @@ impl Desk {
         let (ring, writer) = journal::recover(&dir)?.go_live_on(&lock, &options, disk)?;
         let mut desk = Self {
             engine: Engine::new(&shape.config())?,
-            log: RingLog(ring),
+            log: RingLog { ring, bounds: () },
             outbox: Queue::new(),
             now_ns: 1_700_000_000_000_000_000,
             live: Vec::with_capacity(shape.orders_max),
@@ -304,7 +277,7 @@ impl Desk {
             d
         };
         let mut epoch = EpochStarted::ZERO;
-        (epoch.header.kind, epoch.epoch) = (EpochStarted::KIND, self.log.0.epoch());
+        (epoch.header.kind, epoch.epoch) = (EpochStarted::KIND, self.log.ring.epoch());
         self.fact(epoch);
         self.fact(name(Entity::Currency, "USD".into(), 0));
         self.fact(name(Entity::Venue, "SIM".into(), ReplaceRule::InFlightCounted as u8));
@@ -371,7 +344,7 @@ impl Desk {
 
     fn fact<T: Typed>(&mut self, record: T) {
         assert!(self.step(record.as_record()) == Verdict::Accepted);
-        if self.log.room() < self.log.0.slots() / 2 {
+        if self.log.room() < self.log.ring.slots() / 2 {
             self.pump();
         }
     }

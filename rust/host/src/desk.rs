@@ -10,9 +10,10 @@ use crate::journaling::Journaling;
 use crate::kill::Kill;
 use crate::link::{Incoming, Link, Stage};
 use crate::options::{Doing, HostError, Result, refused};
-use crate::outbox::{Outbox, RingLog, creates};
-use crate::status::Histogram;
+use crate::outbox::{DeskBounds, Outbox, RingLog, creates};
+use crate::status::durations;
 use engine::{Engine, EngineConfig, Log};
+use hdrhistogram::Histogram;
 use journal::{DeskDir, DeskLock, NewDesk, Recovered, Ring, RingOptions, RingView};
 use layout::*;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -55,7 +56,7 @@ pub struct TurnInfo {
 pub struct Desk {
     pub(crate) options: DeskOptions,
     pub(crate) engine: Engine,
-    pub(crate) log: RingLog,
+    pub(crate) log: RingLog<DeskBounds>,
     pub(crate) outbox: Outbox,
     pub(crate) links: Vec<Link>,
     pub(crate) clock: DeskClock,
@@ -64,7 +65,7 @@ pub struct Desk {
     pub(crate) journal: Journaling,
     pub(crate) dir: Option<DeskDir>,
     pub(crate) lock: Option<DeskLock>,
-    pub(crate) decide: Histogram,
+    pub(crate) decide: Histogram<u64>,
     pub(crate) recovered_events: u64,
     pub(crate) foreign_commands: u64,
     pub(crate) scratch: Vec<Routed>,
@@ -176,11 +177,14 @@ impl Desk {
         let segment_room = journal.segment_room();
         let recovered_events = engine.event_seq();
         let mut desk = Self {
-            log: RingLog { ring, outbox_room: capacity as u64, waiting: 0, segment_room },
+            log: RingLog {
+                ring,
+                bounds: DeskBounds { outbox_room: capacity as u64, waiting: 0, segment_room },
+            },
             scratch: Vec::with_capacity(capacity),
             seqs: Vec::with_capacity(options.engine.orders_max),
             buffer: vec![0; READ_SIZE],
-            decide: Histogram::default(),
+            decide: durations(),
             foreign_commands: 0,
             held: false,
             names_changed: true,
@@ -322,8 +326,8 @@ impl Desk {
     #[inline]
     fn step(&mut self, input: &Record) -> Verdict {
         let now_ns = self.clock.now_ns();
-        self.log.outbox_room = self.outbox.room();
-        self.log.waiting = self.outbox.waiting() as u64;
+        self.log.bounds.outbox_room = self.outbox.room();
+        self.log.bounds.waiting = self.outbox.waiting() as u64;
         let verdict = self.engine.step(input, now_ns, &mut self.log, &mut self.outbox);
         if !self.outbox.retracted.is_empty() {
             self.retract();
@@ -360,7 +364,7 @@ impl Desk {
         if matches!(record.header.kind, NewOrder::KIND..=MassCancel::KIND) {
             let began = arch::tsc();
             let verdict = self.step(record);
-            self.decide.add(arch::tsc().wrapping_sub(began));
+            self.decide.saturating_record(arch::tsc().wrapping_sub(began));
             return verdict;
         }
         let verdict = self.take(record);

@@ -20,5 +20,6 @@ mod status;
 pub use client::{Client, ask};
 pub use desk::{Desk, TurnInfo, replay};
 pub use options::{DeskOptions, HostError, JournalMode, Person, Result, VenueLink};
+pub use outbox::{Bounds, RingLog};
 pub use running::Running;
 pub use status::{Decide, LinkStatus, Status};

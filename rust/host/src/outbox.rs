@@ -12,18 +12,31 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The ring, and what bounds new orders besides its own room.
-pub(crate) struct RingLog {
+/// The ring as the engine's log, here, inline and in benches. `bounds`: what stops new orders besides
+/// the ring's own room.
+#[derive(Debug)]
+pub struct RingLog<B = ()> {
+    /// The ring.
     pub ring: Ring,
-    /// Messages that still fit in the fullest outbox.
-    pub outbox_room: u64,
-    /// Messages that wait: each keeps one record free for the event that would end it unsent.
-    pub waiting: u64,
-    /// Records that fit in the segments that are ready; `u64::MAX` while the disk has room.
-    pub segment_room: Arc<AtomicU64>,
+    /// What bounds its room.
+    pub bounds: B,
 }
 
-impl Log for RingLog {
+/// Takes from the ring's room what is spoken for.
+pub trait Bounds {
+    /// Records that are free of `room`.
+    fn within(&self, room: u64) -> u64;
+}
+
+/// An engine without outbox and segments: the ring alone.
+impl Bounds for () {
+    #[inline(always)]
+    fn within(&self, room: u64) -> u64 {
+        room
+    }
+}
+
+impl<B: Bounds> Log for RingLog<B> {
     #[inline(always)]
     fn next_seq(&self) -> u64 {
         self.ring.next_seq()
@@ -42,10 +55,26 @@ impl Log for RingLog {
     }
     #[inline(always)]
     fn room(&self) -> u64 {
+        self.bounds.within(self.ring.room())
+    }
+}
+
+/// What bounds a desk's new orders.
+pub(crate) struct DeskBounds {
+    /// Messages that still fit in the fullest outbox.
+    pub outbox_room: u64,
+    /// Messages that wait: each keeps one record free for the event that would end it unsent.
+    pub waiting: u64,
+    /// Records that fit in the segments that are ready; `u64::MAX` while the disk has room.
+    pub segment_room: Arc<AtomicU64>,
+}
+
+impl Bounds for DeskBounds {
+    #[inline(always)]
+    fn within(&self, room: u64) -> u64 {
         // Relaxed: a bound that the reserve makes coarse anyway.
         let segments = self.segment_room.load(Ordering::Relaxed);
-        let room = self.ring.room().min(segments).saturating_sub(self.waiting);
-        room.min(self.outbox_room)
+        room.min(segments).saturating_sub(self.waiting).min(self.outbox_room)
     }
 }
 

@@ -4,39 +4,14 @@
 //! Owned by one `Shared`, whose lock makes it one thread at a time; nothing here touches Python. What
 //! must stay true: a client's door takes commands alone, so no batch can smuggle in a venue's report.
 
-use engine::{Engine, EngineConfig, Log, NoOutbox};
+use engine::{Engine, EngineConfig, NoOutbox};
+use host::RingLog;
 use journal::{Follow, Ring, RingView};
 use layout::{
     Disposition, EpochStarted, ExecutionReport, LAYOUT_HASH, MassCancel, NewOrder, Record,
     ReportText, Tier, Typed, Verdict,
 };
 use std::sync::Mutex;
-
-/// The ring as the engine's log: every call is handed on.
-pub struct RingLog(pub Ring);
-
-impl Log for RingLog {
-    #[inline(always)]
-    fn next_seq(&self) -> u64 {
-        self.0.next_seq()
-    }
-    #[inline(always)]
-    fn slot(&mut self, index: usize) -> &mut Record {
-        self.0.slot(index)
-    }
-    #[inline(always)]
-    fn publish(&mut self, count: usize) {
-        self.0.publish(count);
-    }
-    #[inline(always)]
-    fn last(&self, index: usize) -> &Record {
-        self.0.last(index)
-    }
-    #[inline(always)]
-    fn room(&self) -> u64 {
-        self.0.room()
-    }
-}
 
 /// An engine on the caller's thread, tier memory: no file, no venue link; the caller is the venue.
 pub struct Inline {
@@ -54,7 +29,7 @@ impl Inline {
     pub fn new(config: &EngineConfig, slots: u64, fixed_ns: Option<i64>) -> Result<Self, String> {
         let engine = Engine::new(config).map_err(|e| format!("memory for the engine: {e}"))?;
         let ring = Ring::memory(slots, 1, 1).map_err(|e| e.to_string())?;
-        let (view, log, last_ns) = (ring.view(), RingLog(ring), 0);
+        let (view, log, last_ns) = (ring.view(), RingLog { ring, bounds: () }, 0);
         let mut inline = Self { engine, log, view, fixed_ns, last_ns, command_seq: 0 };
         let mut started = EpochStarted::ZERO;
         started.header.kind = EpochStarted::KIND;
@@ -191,7 +166,7 @@ impl Core {
     #[inline(always)]
     fn next_seq(&self) -> u64 {
         match self {
-            Self::Inline(inline) => inline.log.0.next_seq(),
+            Self::Inline(inline) => inline.log.ring.next_seq(),
             Self::Desk(desk, _) => desk.published_seq() + 1,
             _ => 0,
         }
@@ -216,7 +191,7 @@ impl Core {
     #[inline(always)]
     fn order_of(&self, event_seq: u64) -> u64 {
         if let Self::Inline(inline) = self {
-            let last = inline.log.0.last(0);
+            let last = inline.log.ring.last(0);
             if last.header.event_seq == event_seq {
                 return last.header.order_seq;
             }
