@@ -14,6 +14,13 @@ def rounds():
 
 def test_python_submit(benchmark, rounds):
     oms = bench.desk(2 * rounds)
+    verdict = benchmark.pedantic(lambda: oms.submit("ESH4", "buy", 1, "4799.25"), rounds=rounds)
+    assert verdict.name == "accepted"
+    assert oms.counters()["accepted"] == rounds
+
+
+def test_python_gate(benchmark, rounds):
+    oms = bench.desk(2 * rounds)
     gate, ids = oms.gate("ESH4"), iter([f"t{n}" for n in range(rounds)])
 
     def submit():

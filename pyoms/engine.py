@@ -8,9 +8,6 @@ refusal is a value and never an exception, and a number that fixed point cannot 
 from __future__ import annotations
 
 import itertools
-import math
-import operator
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -19,101 +16,20 @@ import numpy.typing as npt
 
 import pyoms_native
 from pyoms.errors import EngineError, NumberError, UnknownNameError
-from pyoms.numbers import to_fixed, to_text
+from pyoms.numbers import Number, fixed, to_text, whole
 from pyoms.tape import Tape
-from pyoms_core import dispatch, layout
-from pyoms_core.gate import Gate
-from pyoms_core.layout import CODES, KINDS, NAMES, NO_PRICE, ONE
+from pyoms_core import layout
+from pyoms_core.gate import ID_SIZE_MAX, Gate, Verbs, Verdict, client_id, code_of
+from pyoms_core.layout import KINDS, NAMES, NO_PRICE, ONE
 
 UNLIMITED = 2**63 - 1
 """A limit row's value for "no limit"."""
 
-Number = str | int | Decimal | float
-"""What a price or quantity may be given as; an int counts whole units."""
-
-
-ID_SIZE_MAX = 36
-"""Bytes of the longest ClOrdID(11) that a record holds."""
-
-U8_MAX, U16_MAX, U32_MAX, U64_MAX = 2**8 - 1, 2**16 - 1, 2**32 - 1, 2**64 - 1
+U16_MAX, U32_MAX, U64_MAX = 2**16 - 1, 2**32 - 1, 2**64 - 1
 """Bounds of a record's unsigned fields."""
 
 I64_MAX = 2**63 - 1
 """Bound of a record's signed field."""
-
-
-class ClOrdIdError(EngineError, ValueError):
-    """A ClOrdID(11) that is not 1 to 36 printable ASCII characters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The gate's answer to one command; true when accepted, its text is the sentence."""
-
-    code: int
-    order_seq: int = 0
-    command_seq: int = 0
-    value: int = 0
-    bound: int = 0
-
-    @property
-    def name(self) -> str:
-        """Name of the verdict, ``accepted`` or why not."""
-        return NAMES["verdict"].get(self.code, str(self.code))
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the command was accepted."""
-        return self.code == 0
-
-    @property
-    def sentence(self) -> str:
-        """What a trader reads, numbers filled in."""
-        return dispatch.sentence(self.code, self.value, self.bound)
-
-    def __bool__(self) -> bool:
-        return self.code == 0
-
-    def __str__(self) -> str:
-        return self.sentence
-
-
-def fixed(number: Number, what: str) -> int:
-    """Turn a number into fixed point; a float only if its shortest text is exact at 1e-9."""
-    if isinstance(number, float):
-        if not math.isfinite(number):
-            raise NumberError(f"{what} {number} is not a number within ±9223372036.854775807")
-        number = Decimal(repr(float(number)))  # numpy's float64 is a float with a repr of its own
-    return to_fixed(number, what)
-
-
-def whole(number: Any, what: str, low: int = 0, high: int = I64_MAX) -> int:
-    """Turn a whole number, numpy's too, into an int within bounds; no bool, float or Decimal."""
-    try:
-        if isinstance(number, bool):
-            raise TypeError
-        value = operator.index(number)
-    except TypeError:
-        kind = type(number).__name__
-        raise EngineError(f"{what} {repr(number)[:60]} is a {kind}: give a whole number") from None
-    if not low <= value <= high:
-        told = str(value) if value.bit_length() <= 128 else f"of {value.bit_length()} bits"
-        raise EngineError(f"{what} {told} is not within {low} to {high}")
-    return value
-
-
-def client_id(text: str | bytes, what: str = "cl_ord_id") -> bytes:
-    """Give the bytes of a client id; ClOrdIdError if the gate's records cannot hold it whole."""
-    if not isinstance(text, str | bytes):
-        raise ClOrdIdError(f"{what} {repr(text)[:60]} is a {type(text).__name__}: give a str")
-    shown = text if isinstance(text, str) else text.decode("latin-1")
-    if shown.isascii() and shown.isprintable() and 1 <= len(shown) <= ID_SIZE_MAX:
-        return shown.encode()
-    allowed = f"1 to {ID_SIZE_MAX} printable ASCII characters are allowed"
-    for at, letter in enumerate(shown):
-        if not " " <= letter <= "~":
-            raise ClOrdIdError(f"{what} {shown[:40]!r} has {letter!r} at {at}: {allowed}")
-    raise ClOrdIdError(f"{what} {shown[:40]!r} has {len(shown)} bytes: {allowed}")
 
 
 def fixed_from(number: Number, what: str, low: int = 0) -> int:
@@ -123,17 +39,6 @@ def fixed_from(number: Number, what: str, low: int = 0) -> int:
         bound = "above 0" if low == 1 else f"at least {to_text(low)}"
         raise NumberError(f"{what} {to_text(value)} must be {bound}")
     return value
-
-
-def code_of(enumeration: str, name: str | int) -> int:
-    """Give the code of a name; EngineError names what is allowed."""
-    if not isinstance(name, str):
-        return whole(name, enumeration, 0, U8_MAX)
-    found = CODES[enumeration].get(name)
-    if found is None:
-        allowed = ", ".join(CODES[enumeration])
-        raise EngineError(f"{enumeration} {name!r} is not one of {allowed}")
-    return found.code
 
 
 def record(kind: str, **fields: Any) -> bytes:
@@ -176,21 +81,18 @@ def order_number(order: Any, what: str = "order_seq") -> int:
     return whole(order, what, 0, U64_MAX)
 
 
-class Oms:
+class Oms(Verbs):
     """The verbs over one engine or desk: define, submit, cancel, replace, look.
 
     Names become numbers here, once, by what the engine has defined.
     """
 
+    core: pyoms_native.Port
+
     def __init__(self, core: pyoms_native.Port) -> None:
-        self.core = core
-        self.session = ""
-        self.account = ""
+        super().__init__(core)
         self._ids: dict[tuple[str, str], int] = {}
         self._gates: dict[tuple[int, ...], Gate] = {}
-        self._named: dict[tuple[Any, ...], Gate] = {}
-        self._count = itertools.count(1)
-        self._epoch = 0
 
     # Names -----------------------------------------------------------------------------------
 
@@ -255,12 +157,6 @@ class Oms:
         """Bind who trades what once; the gate's own ``submit`` is the quick way in."""
         account = self.account if account is None else account
         session = self.session if session is None else session
-        given = (instrument, account, session, strategy, venue, ord_type, time_in_force)
-        try:
-            if given in self._named:
-                return self._named[given]
-        except TypeError:  # not hashable: the checks below say which
-            pass
         key = (
             self.id_of("instrument", instrument),
             self.id_of("account", account),
@@ -282,70 +178,17 @@ class Oms:
                 ord_type=key[5],
                 time_in_force=key[6],
             )
-        if all(isinstance(term, str) or term == 0 for term in given):
-            self._named[given] = gate  # no number but 0: True and 1.0 would be found as 1
         return gate
-
-    def next_id(self) -> str:
-        """Make a client id that this log has not seen from here: epoch and count."""
-        if not self._epoch:
-            self._epoch = self.core.counters()["epoch"]
-        return f"{self._epoch}.{next(self._count)}"
-
-    def _own_id(self, cl_ord_id: str | bytes | None) -> bytes:
-        """Check the client id given, or make one up."""
-        return self.next_id().encode() if cl_ord_id is None else client_id(cl_ord_id)
-
-    def submit(
-        self,
-        instrument: str | int,
-        side: str | int,
-        qty: Number,
-        price: Number | None = None,
-        *,
-        cl_ord_id: str | None = None,
-        parent: int = 0,
-        is_parent: bool = False,
-        **terms: Any,
-    ) -> Verdict:
-        """Submit one new order.
-
-        Parameters
-        ----------
-        instrument, side : str
-            As defined; ``"buy"``, ``"sell"``.
-        qty, price : str, int, Decimal or exact float
-            Whole units for an int; no price makes a market order.
-        cl_ord_id : str
-            ClOrdID(11), 1 to 36 printable ASCII characters; made up when not given.
-        parent : int
-            Number of the parent this is a child of.
-        **terms
-            ``account``, ``session``, ``strategy``, ``venue``, ``ord_type``, ``time_in_force``.
-        """
-        if price is None:
-            terms.setdefault("ord_type", "market")
-        gate = self.gate(instrument, **terms)
-        code = gate.submit(
-            self._own_id(cl_ord_id),
-            code_of("side", side),
-            0 if price is None else fixed(price, "price"),
-            fixed(qty, "order_qty"),
-            order_number(parent, "parent"),
-            is_parent,
-        )
-        return self._verdict(code, gate)
 
     def cancel(
         self, order: int | str, *, cl_ord_id: str | None = None, session: str | int | None = None
     ) -> Verdict:
         """Cancel an order, by our number or by its client id."""
         gate = self._session_gate(session)
-        own = self._own_id(cl_ord_id)
+        own = self.next_id() if cl_ord_id is None else cl_ord_id
         if isinstance(order, str):
-            client_id(order, "orig_cl_ord_id")
-            return self._verdict(gate.cancel(own, 0, order), gate)
-        return self._verdict(gate.cancel(own, order_number(order)), gate)
+            return self.verdict_of(gate.cancel(own, 0, order), gate)
+        return self.verdict_of(gate.cancel(own, order_number(order)), gate)
 
     def replace(
         self,
@@ -358,12 +201,11 @@ class Oms:
     ) -> Verdict:
         """Replace price and total quantity of an order."""
         gate = self._session_gate(session)
-        own = self._own_id(cl_ord_id)
+        own = self.next_id() if cl_ord_id is None else cl_ord_id
         terms = (fixed(price, "price"), fixed(qty, "order_qty"))
         if isinstance(order, str):
-            client_id(order, "orig_cl_ord_id")
-            return self._verdict(gate.replace(own, *terms, 0, order), gate)
-        return self._verdict(gate.replace(own, *terms, order_number(order)), gate)
+            return self.verdict_of(gate.replace(own, *terms, 0, order), gate)
+        return self.verdict_of(gate.replace(own, *terms, order_number(order)), gate)
 
     def mass_cancel(
         self,
@@ -381,7 +223,7 @@ class Oms:
         gate = self._session_gate(session)
         row = record(
             "mass_cancel",
-            cl_ord_id=self._own_id(cl_ord_id),
+            cl_ord_id=self.next_id() if cl_ord_id is None else cl_ord_id,
             account_id=self.id_of("account", account),
             instrument_id=self.id_of("instrument", instrument),
             session_id=self.id_of("session", self.session if session is None else session),
@@ -390,7 +232,7 @@ class Oms:
             venue_id=self.id_of("venue", venue),
             side=code_of("side", side),
         )
-        return self._verdict(gate.command(row), gate)
+        return self.verdict_of(gate.command(row), gate)
 
     def blank_orders(self, count: int, instrument: str | int, **terms: Any) -> npt.NDArray[np.void]:
         """Make an array of new orders on the given terms; ids, sides, prices are left to you."""
@@ -427,15 +269,6 @@ class Oms:
         if key not in self._gates:
             self._gates[key] = Gate(self.core, session_id=number)
         return self._gates[key]
-
-    def _verdict(self, code: int, gate: Gate) -> Verdict:
-        value = bound = 0
-        if code and gate.event_seq:
-            told = self.core.record(gate.event_seq + 1)
-            if told is not None and told[24:26] == KINDS["refusal"].to_bytes(2, "little"):
-                refusal = dispatch.event(told)
-                value, bound = refusal.__getattr__("value"), refusal.__getattr__("bound")
-        return Verdict(code, gate.order_seq, gate.command_seq, value, bound)
 
     # To look at --------------------------------------------------------------------------------
 

@@ -6,18 +6,33 @@ What must stay true: a message names the thing, its value and the bound. Standar
 
 from __future__ import annotations
 
+from pyoms_core.errors import (
+    ClOrdIdError,
+    EngineError,
+    GateError,
+    LappedError,
+    NumberError,
+    OmsError,
+    ShapeError,
+)
 
-class OmsError(Exception):
-    """Base of all; `code` is what ``--json`` prints, `exit_code` what the command returns."""
-
-    code = "error"
-    exit_code = 2
-
-
-class NumberError(OmsError, ValueError):
-    """A price or quantity that the desk's fixed point cannot hold exactly."""
-
-    code = "number"
+__all__ = [
+    "ClOrdIdError",
+    "ClientError",
+    "ConfigError",
+    "DeskError",
+    "EngineError",
+    "GateError",
+    "JournalError",
+    "LappedError",
+    "NumberError",
+    "OmsError",
+    "ReplayError",
+    "ShapeError",
+    "TapeError",
+    "UnknownNameError",
+    "VenueError",
+]
 
 
 class ConfigError(OmsError):
@@ -41,12 +56,6 @@ class ConfigError(OmsError):
         self.problem, self.file, self.line, self.key = problem, file, line, key
         place = f"{file}:{line}" if line else file
         super().__init__(": ".join(part for part in (place, key, problem) if part))
-
-
-class EngineError(OmsError):
-    """An engine could not be made, or does not take what it was given."""
-
-    code = "engine"
 
 
 class DeskError(OmsError):
@@ -93,24 +102,3 @@ class UnknownNameError(OmsError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])
-
-
-class LappedError(OmsError):
-    """The writer of the log has overtaken a view or a reader.
-
-    Parameters
-    ----------
-    next_seq : int
-        The record that was wanted.
-    oldest_seq : int
-        The oldest one that is there; earlier ones are in the segments.
-    """
-
-    code = "lapped"
-
-    def __init__(self, next_seq: int, oldest_seq: int) -> None:
-        self.next_seq, self.oldest_seq = next_seq, oldest_seq
-        super().__init__(
-            f"lapped: event {next_seq} was asked for, the ring begins at {oldest_seq}; "
-            "read the segments up to there"
-        )

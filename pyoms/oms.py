@@ -17,9 +17,10 @@ from typing import Any
 
 import pyoms_native
 from pyoms.config import Config, load
-from pyoms.engine import Oms, code_of, record
+from pyoms.engine import Oms, record
 from pyoms.errors import ClientError, DeskError
 from pyoms.strategy import Port, Terms
+from pyoms_core.gate import code_of
 from pyoms_core.layout import CODES, ONE, TAG_PARENT
 
 _MIB = 1 << 20

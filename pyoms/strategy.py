@@ -11,11 +11,12 @@ import itertools
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from pyoms.engine import Number, Oms, code_of, fixed
+from pyoms.engine import Oms
 from pyoms.errors import EngineError
+from pyoms.numbers import Number, fixed
 from pyoms.tape import Tape, open_log
 from pyoms_core.dispatch import Event, Router
-from pyoms_core.gate import Gate
+from pyoms_core.gate import Gate, code_of
 from pyoms_core.tape import Batch
 
 CALLBACKS = (

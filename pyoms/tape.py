@@ -13,29 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pyoms_native
-from pyoms.errors import LappedError
-from pyoms_core.tape import Batch, Overtaken, Reader, log_batches
+from pyoms_core.tape import Batch, Reader, log_batches
 
 
 class Tape(Reader):
     """A cursor over a ring: what is committed, in batches.
 
-    Iterating gives batches until nothing more is there.
+    Iterating gives batches until nothing more is there; LappedError when the writer has gone past.
     """
-
-    def check(self, first_seq: int) -> None:
-        """Raise LappedError if the writer has come past `first_seq`."""
-        try:
-            super().check(first_seq)
-        except Overtaken as error:
-            raise LappedError(error.next_seq, error.oldest_seq) from None
-
-    def poll(self, most: int = 4096) -> Batch | None:
-        """Return the next batch, or None; LappedError when the ring has gone past the cursor."""
-        try:
-            return super().poll(most)
-        except Overtaken as error:
-            raise LappedError(error.next_seq, error.oldest_seq) from None
 
     def __iter__(self) -> Iterator[Batch]:
         while (batch := self.poll()) is not None:

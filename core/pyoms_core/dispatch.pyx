@@ -10,6 +10,8 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
 from pyoms_core import layout
+from pyoms_core.fixed import to_text
+
 from pyoms_core.layout cimport (
     DISPOSITION_APPLIED,
     DISPOSITION_LATE,
@@ -134,13 +136,6 @@ cdef class Event:
         return f"<{self.kind_name} event {header.event_seq} order {header.order_seq}>"
 
 
-def fixed_text(int64_t value):
-    """Write a fixed-point number as its shortest decimal text."""
-    whole, decimals = divmod(abs(int(value)), layout.ONE)
-    tail = f".{decimals:09d}".rstrip("0").rstrip(".")
-    return f"{'-' if value < 0 else ''}{whole}{tail}"
-
-
 cdef dict SPOKEN = {  # verdict -> enumerations whose codes its value and bound are
     "killed": ("scope", "kill_mode"),
     "side_unsupported": ("side", None),
@@ -162,7 +157,7 @@ def sentence(int verdict, int64_t value, int64_t bound):
         for names, number in zip(spoken, (value, bound))
     ]
     return layout.CODES["verdict"][name].doc.format(
-        value=shown[0], bound=shown[1], value_e9=fixed_text(value), bound_e9=fixed_text(bound)
+        value=shown[0], bound=shown[1], value_e9=to_text(value), bound_e9=to_text(bound)
     )
 
 

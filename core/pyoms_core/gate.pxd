@@ -25,6 +25,15 @@ cdef class Gate:
     cdef int32_t new_order(
         self, const char* cl_ord_id, size_t size, uint32_t side, int64_t price, int64_t order_qty
     ) noexcept nogil
+    # The same with its id in the record already; GateError when it was not taken.
+    cdef int32_t place(
+        self,
+        unsigned char side,
+        int64_t price,
+        int64_t order_qty,
+        uint64_t parent_order_seq,
+        bint is_parent,
+    ) except -1
     cdef int64_t now_ns(self) noexcept nogil
     # Bid price, bid size, offer price, offer size, into `out`; 0 when it is there.
     cdef int32_t quote(self, uint32_t instrument_id, int64_t* out) noexcept nogil

@@ -1,9 +1,31 @@
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-class GateError(RuntimeError): ...
+from pyoms_core.fixed import Number
+
+ID_SIZE_MAX: Final = 36
+
+def client_id(text: str | bytes, what: str = "cl_ord_id") -> bytes: ...
+def code_of(enumeration: str, name: str | int) -> int: ...
+
+class Verdict:
+    code: int
+    order_seq: int
+    command_seq: int
+    value: int
+    bound: int
+    def __init__(
+        self, code: int, order_seq: int = 0, command_seq: int = 0, value: int = 0, bound: int = 0
+    ) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def accepted(self) -> bool: ...
+    @property
+    def sentence(self) -> str: ...
+    def __bool__(self) -> bool: ...
 
 class Gate:
     order_seq: int
@@ -48,3 +70,28 @@ class Gate:
         verdicts: npt.NDArray[np.uint16],
         order_seqs: npt.NDArray[np.uint64] | None = None,
     ) -> int: ...
+
+class Verbs:
+    core: Any
+    session: str
+    account: str
+    def __init__(self, core: Any) -> None: ...
+    def next_id(self) -> str: ...
+    def submit(
+        self,
+        instrument: str | int,
+        side: str | int,
+        qty: Number,
+        price: Number | None = None,
+        *,
+        cl_ord_id: str | bytes | None = None,
+        parent: int = 0,
+        is_parent: bool = False,
+        account: str | int | None = None,
+        session: str | int | None = None,
+        strategy: str | int = 0,
+        venue: str | int = 0,
+        ord_type: str | int | None = None,
+        time_in_force: str | int = "day",
+    ) -> Verdict: ...
+    def verdict_of(self, code: int, gate: Gate) -> Verdict: ...

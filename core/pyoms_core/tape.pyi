@@ -6,11 +6,6 @@ import numpy.typing as npt
 
 DTYPES: dict[str, np.dtype[np.void]]
 
-class Overtaken(RuntimeError):  # noqa: N818
-    next_seq: int
-    oldest_seq: int
-    def __init__(self, next_seq: int, oldest_seq: int) -> None: ...
-
 class Batch:
     first_seq: int
     records: npt.NDArray[np.void]

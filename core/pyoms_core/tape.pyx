@@ -11,29 +11,12 @@ from libc.stdint cimport int64_t, uint64_t
 import numpy as np
 
 from pyoms_core import layout
+from pyoms_core.errors import GateError, LappedError
+
 from pyoms_core.layout cimport record_t
 from pyoms_core.native cimport native_api, native_api_t
 
 cdef const native_api_t* api = native_api()
-
-
-class Overtaken(RuntimeError):  # noqa: N818  a fact about a view; `pyoms.errors` has the error
-    """The writer has overtaken a view or a reader: it holds newer records now.
-
-    Attributes
-    ----------
-    next_seq : int
-        The record that was wanted.
-    oldest_seq : int
-        The oldest one that is there.
-    """
-
-    def __init__(self, next_seq, oldest_seq):
-        self.next_seq, self.oldest_seq = next_seq, oldest_seq
-        super().__init__(
-            f"lapped: event {next_seq} was asked for, the ring begins at {oldest_seq}; "
-            "read the segments up to there"
-        )
 
 
 cdef class Window:
@@ -106,7 +89,7 @@ class Batch:
             start = end
 
     def check(self):
-        """Raise :class:`Overtaken` unless the records are still those that were asked for.
+        """Raise :class:`LappedError` unless the records are still those that were asked for.
 
         Call it after use: what was read before a check that passes was read whole. Views of a log
         on disk always pass.
@@ -135,7 +118,7 @@ cdef class Reader:
         self.capsule = capsule
         self.tape = PyCapsule_GetPointer(capsule, "pyoms_native.Tape")
         if api.tape_memory(self.tape, &self.first, &self.slots, &next_seq) != 0:
-            raise RuntimeError("the reader is in use by another thread")
+            raise GateError("the reader is in use by another thread")
         self.ring = records_of(capsule, self.first, self.slots)
 
     @property
@@ -144,7 +127,7 @@ cdef class Reader:
         cdef uint64_t next_seq = 0, slots = 0
         cdef const record_t* first = NULL
         if api.tape_memory(self.tape, &first, &slots, &next_seq) != 0:
-            raise RuntimeError("the reader is in use by another thread")
+            raise GateError("the reader is in use by another thread")
         return next_seq
 
     @property
@@ -160,19 +143,19 @@ cdef class Reader:
     def seek(self, uint64_t seq):
         """Go on at `seq`."""
         if api.tape_seek(self.tape, seq) != 0:
-            raise RuntimeError("the reader is in use by another thread")
+            raise GateError("the reader is in use by another thread")
 
     def check(self, uint64_t first_seq):
-        """Raise :class:`Overtaken` if the writer has come past `first_seq`."""
+        """Raise :class:`LappedError` if the writer has come past `first_seq`."""
         cdef uint64_t oldest_seq = api.tape_oldest(self.tape)
         if first_seq < oldest_seq:
-            raise Overtaken(first_seq, oldest_seq)
+            raise LappedError(first_seq, oldest_seq)
 
     def poll(self, size_t most=4096):
         """Return the next :class:`Batch`, at most `most` records, or None when there is none.
 
         A batch ends where the ring wraps, so it may be shorter than what waits. Raises
-        :class:`Overtaken` when the reader itself was lapped; `seek` to go on.
+        :class:`LappedError` when the reader itself was lapped; `seek` to go on.
         """
         cdef uint64_t first_seq = 0
         cdef const record_t* first = NULL
@@ -183,9 +166,9 @@ cdef class Reader:
         if count == 0:
             return None
         if count == -1:
-            raise Overtaken(self.next_seq, first_seq)
+            raise LappedError(self.next_seq, first_seq)
         if count < 0:
-            raise RuntimeError("the reader is in use by another thread")
+            raise GateError("the reader is in use by another thread")
         slot = first_seq & (self.slots - 1)
         return Batch(self.ring[slot:slot + <uint64_t> count], first_seq, self)
 

@@ -38,7 +38,11 @@ ROOMS = (
 )
 """What may stand where; `*` crosses folders. A file outside every room is dead or misplaced."""
 
-ISLAND = {"pyoms.kill": {"pyoms.errors", "pyoms_core.layout"}, "pyoms.errors": set()}
+ISLAND = {
+    "pyoms.kill": {"pyoms.errors", "pyoms_core.layout"},
+    "pyoms.errors": {"pyoms_core.errors"},
+    "pyoms_core.errors": set(),
+}
 """Modules that must work when little else does -> all that they may import beside the library."""
 
 SIBLINGS = ("pyoms.gateways", "pyoms.venues", "pyoms.projections")

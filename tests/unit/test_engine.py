@@ -1,6 +1,9 @@
 """The inline engine: bad input is told by name, value and bound; batches equal singles."""
 
+import copy
+import pickle
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,10 +11,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pyoms.engine import Engine, Verdict, record
-from pyoms.errors import EngineError, NumberError, OmsError, UnknownNameError
+from pyoms.engine import Engine, record
+from pyoms.errors import EngineError, GateError, NumberError, OmsError, UnknownNameError
 from pyoms.numbers import Fixed
+from pyoms.oms import open_desk
 from pyoms_core import dispatch, layout
+from pyoms_core.gate import Verdict
 from pyoms_core.layout import CODES, KINDS, NAMES, ONE
 
 SMALL = {
@@ -23,6 +28,7 @@ SMALL = {
     "throttle_orders_max": 64,
     "books_max": 0,
 }
+EXAMPLE = Path(__file__).parents[2] / "examples/desk.toml"
 START_NS = 1_700_000_000_000_000_000
 
 
@@ -274,6 +280,61 @@ def test_number_that_its_field_cannot_hold_is_told_with_the_bound(oms, call, wor
 def test_longest_client_id_is_taken(oms):
     assert oms.submit("ESH4", "buy", 1, "4820", cl_ord_id="~" * 36)
     assert oms.orders()[0]["cl_ord_id"] == "~" * 36
+
+
+NO_TERMS = [
+    ({"strategy": False}, "strategy_id False is a bool"),
+    ({"venue": 0.0}, "venue_id 0.0 is a float"),
+    ({"time_in_force": True}, "time_in_force True is a bool"),
+    ({"time_in_force": "soon"}, "time_in_force 'soon' is not one of day"),
+    ({"ord_type": ["limit"]}, "ord_type ['limit'] is a list"),
+]
+
+
+@pytest.mark.parametrize(("terms", "words"), NO_TERMS)
+def test_terms_are_judged_anew_after_the_same_key_was_bound(oms, terms, words):
+    assert oms.submit("ESH4", "buy", 1, "4820", strategy=0, venue=0, time_in_force=1)
+    before = oms.core.event_seq
+    with pytest.raises(EngineError) as raised:
+        oms.submit("ESH4", "buy", 1, "4820", **terms)
+    assert words in str(raised.value)
+    assert oms.core.event_seq == before
+
+
+def test_defaults_of_the_engine_are_read_at_every_call(oms):
+    oms.define_account("A2", order_qty_max=1)
+    assert oms.submit("ESH4", "buy", 2, "4820")
+    oms.account = "A2"
+    assert oms.submit("ESH4", "buy", 2, "4820").name == "order_qty_limit"
+
+
+def test_made_ids_count_on_over_all_verbs(oms):
+    assert oms.submit("ESH4", "buy", 1, "4820")
+    assert oms.next_id() == "1.2"
+    for count in range(3, 12):
+        assert oms.submit("ESH4", "buy", 1, "4820"), count
+    assert [order["cl_ord_id"] for order in oms.orders()][-2:] == ["1.10", "1.11"]
+
+
+def test_verdict_is_a_value(oms):
+    refused = oms.submit("ESH4", "buy", 1, "5000")
+    assert pickle.loads(pickle.dumps(refused)) == refused  # noqa: S301  our own bytes
+    assert refused != Verdict(0)
+    assert len({refused, copy.copy(refused), Verdict(0)}) == 2
+    assert repr(refused).startswith("<Verdict price_above_band order 0")
+    with pytest.raises(AttributeError):
+        refused.code = 0
+
+
+def test_gate_without_an_engine_raises_an_error_of_ours(tmp_path):
+    engine = made()
+    desk = open_desk(EXAMPLE, tmp_path)
+    assert not desk.submit("ESH4", "buy", 1, "4820", account="MAKER", session="S1")
+    desk.close()
+    with pytest.raises(GateError, match="takes no commands"):
+        desk.submit("ESH4", "buy", 1, "4820", account="MAKER", session="S1")
+    with pytest.raises(OmsError, match="a record has 128 bytes, this one 3"):
+        engine.gate("ESH4").command(b"abc")
 
 
 def test_unknown_names_and_codes_say_what_there_is(oms):

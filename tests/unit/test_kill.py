@@ -315,7 +315,8 @@ from pyoms import cli
 try:
     cli.main(["kill", "--desk", {str(desk)!r}, "--json"])
 except SystemExit as done:
-    ours = {{"pyoms", "pyoms.cli", "pyoms.kill", "pyoms.errors", "pyoms_core", "pyoms_core.layout"}}
+    core = {{"pyoms_core", "pyoms_core.errors", "pyoms_core.layout"}}
+    ours = {{"pyoms", "pyoms.cli", "pyoms.kill", "pyoms.errors"}} | core
     loaded = {{name for name, module in sys.modules.items() if module is not None}}
     foreign = {{n for n in loaded - ours if n.split(".")[0] not in sys.stdlib_module_names}}
     sys.exit(f"foreign: {{foreign}}" if foreign - {{"__main__"}} else done.code)
