@@ -2,20 +2,21 @@
 //! judges: what was decided stands in the record. Asserts are on in release; they are about our own
 //! sums and our own log, never about what a venue said.
 
-use crate::dedup::{IdRow, id_hash};
+use crate::dedup::{Entry, IdRow, id_hash};
 use crate::number::{Divisor, Factor};
 use crate::order::{
     Action, CANCEL_ASKED, CANCELING, Exposure, Order, REPLACING, Trigger, UNSURE, closed,
 };
+use crate::plain::Plan;
 use crate::report::trigger_of;
-use crate::risk::stops_orders;
+use crate::risk::{Weight, side_index, stops_orders};
 use crate::{Engine, fills, position, street};
 use layout::{
-    CancelAccepted, ChangeRefused, CommandRepeated, Control, DayChange, Definition, DeskState,
-    Disposition, DroppedUnsent, Entity, EpochStarted, ExecType, ExecutionReport, Header,
+    Annotation, CancelAccepted, ChangeRefused, CommandRepeated, Control, DayChange, Definition,
+    DeskState, Disposition, DroppedUnsent, Entity, EpochStarted, ExecType, ExecutionReport, Header,
     InstrumentTerms, LimitRow, LimitsActivated, LinkChange, MassCancel, MsgType, OrdStatus,
     OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange, PositionAdjusted, Rate,
-    Record, ReplaceAccepted, Routed, Scope, Side, Typed, Verdict,
+    Record, Refusal, ReplaceAccepted, ReportText, Routed, Scope, Side, Typed, Verdict,
 };
 
 /// A fill as it moves the position.
@@ -31,27 +32,32 @@ impl Engine {
     /// what the transition table has no row for: a log that this engine did not write.
     #[inline]
     pub fn apply(&mut self, record: &Record) {
-        assert!(record.header.event_seq == self.event_seq + 1);
-        self.event_seq = record.header.event_seq;
-        self.time_ns = self.time_ns.max(record.header.ingest_time_ns);
+        self.take_header(&record.header);
         macro_rules! view {
             ($ty:ty) => {
                 <$ty>::from_record(record).expect("the kind was matched")
             };
         }
         match record.header.kind {
-            OrderAccepted::KIND => self.apply_accepted(view!(OrderAccepted)),
-            Routed::KIND => self.apply_routed(view!(Routed)),
-            ExecutionReport::KIND => self.apply_report(view!(ExecutionReport)),
-            CancelAccepted::KIND => self.apply_cancel(view!(CancelAccepted)),
-            ReplaceAccepted::KIND => self.apply_replace(view!(ReplaceAccepted)),
-            OrderTerms::KIND => self.apply_terms(view!(OrderTerms)),
-            OrderRefused::KIND => self.apply_order_refused(view!(OrderRefused)),
-            ChangeRefused::KIND => self.apply_change_refused(view!(ChangeRefused)),
-            CommandRepeated::KIND => assert!(view!(CommandRepeated).session_id != 0),
-            MassCancel::KIND => self.apply_mass_cancel(view!(MassCancel)),
-            DroppedUnsent::KIND => self.apply_dropped(view!(DroppedUnsent)),
-            OutcomeUnknown::KIND => self.apply_outcome_unknown(view!(OutcomeUnknown)),
+            OrderAccepted::KIND => return self.apply_accepted(view!(OrderAccepted)),
+            Routed::KIND => return self.apply_routed(view!(Routed)),
+            ExecutionReport::KIND => return self.apply_report(view!(ExecutionReport)),
+            CancelAccepted::KIND => return self.apply_cancel(view!(CancelAccepted)),
+            ReplaceAccepted::KIND => return self.apply_replace(view!(ReplaceAccepted)),
+            OrderTerms::KIND => return self.apply_terms(view!(OrderTerms)),
+            OrderRefused::KIND => return self.apply_order_refused(view!(OrderRefused)),
+            ChangeRefused::KIND => return self.apply_change_refused(view!(ChangeRefused)),
+            CommandRepeated::KIND => return assert!(view!(CommandRepeated).session_id != 0),
+            MassCancel::KIND => return self.apply_mass_cancel(view!(MassCancel)),
+            DroppedUnsent::KIND => return self.apply_dropped(view!(DroppedUnsent)),
+            OutcomeUnknown::KIND => return self.apply_outcome_unknown(view!(OutcomeUnknown)),
+            // Facts for readers that come often; the rarer ones are told apart below.
+            Refusal::KIND | ReportText::KIND | Annotation::KIND => return,
+            _ => {}
+        }
+        // Whatever is rarer may open or close something for whole pairs: all are looked at again.
+        self.reopen();
+        match record.header.kind {
             Control::KIND => self.apply_control(view!(Control)),
             LinkChange::KIND => self.apply_link(view!(LinkChange)),
             PhaseChange::KIND => self.apply_phase(view!(PhaseChange)),
@@ -67,33 +73,57 @@ impl Engine {
             LimitsActivated::KIND => self.apply_limits(view!(LimitsActivated)),
             Rate::KIND => self.apply_rate(view!(Rate)),
             PositionAdjusted::KIND => self.apply_adjusted(view!(PositionAdjusted)),
-            // Facts for readers: refusal, report_text, annotation, tail_cut, clock_anomaly, approvals.
+            // Facts for readers: tail_cut, clock_anomaly, approvals.
             _ => {}
         }
+    }
+
+    #[inline(always)]
+    pub(crate) fn take_header(&mut self, header: &Header) {
+        assert!(header.event_seq == self.event_seq + 1);
+        self.event_seq = header.event_seq;
+        self.time_ns = self.time_ns.max(header.ingest_time_ns);
     }
 
     // Ids -----------------------------------------------------------------------------------------
 
     /// Takes an id and forgets up to two that are old enough.
-    fn take_id(&mut self, row: IdRow) -> u32 {
+    #[inline(always)]
+    fn take_id(&mut self, hash: u64, row: IdRow, mut free: Option<Entry>) -> u32 {
+        let before = row.time_ns.saturating_sub(self.config.id_ttl_ns);
         for _ in 0..2 {
-            let before = row.time_ns.saturating_sub(self.config.id_ttl_ns);
             let Some(oldest) = self.dedup.oldest_before(before) else { break };
-            if self.dedup.row(oldest).session_id != 0 && !self.id_expired(oldest, row.time_ns) {
-                let order_seq = self.dedup.row(oldest).order_seq;
-                let moved = self.dedup.renew_oldest(row.time_ns);
-                let slot = self.slot(order_seq);
-                let order = &mut self.orders[slot];
-                if order.order_seq == order_seq {
-                    order.id_row = if order.id_row == oldest { moved } else { order.id_row };
-                    order.replace_id_row =
-                        if order.replace_id_row == oldest { moved } else { order.replace_id_row };
-                }
-            } else {
-                self.dedup.forget_oldest();
+            if self.forget_or_renew(oldest, row.time_ns) {
+                free = None; // what was renewed may have taken it
             }
         }
-        let hash = id_hash(&row.cl_ord_id, row.session_id);
+        match free {
+            Some(entry) => self.dedup.insert_at(entry, hash, row),
+            None => self.take_id_anywhere(hash, row),
+        }
+    }
+
+    /// Forgets the oldest id, or moves one that still counts to the newest place; says if it moved.
+    #[inline(never)]
+    fn forget_or_renew(&mut self, oldest: u32, time_ns: i64) -> bool {
+        if self.dedup.row(oldest).session_id == 0 || self.id_expired(oldest, time_ns) {
+            self.dedup.forget_oldest();
+            return false;
+        }
+        let order_seq = self.dedup.row(oldest).order_seq;
+        let moved = self.dedup.renew_oldest(time_ns);
+        let slot = self.slot(order_seq);
+        let order = &mut self.orders[slot];
+        if order.order_seq == order_seq {
+            order.id_row = if order.id_row == oldest { moved } else { order.id_row };
+            order.replace_id_row =
+                if order.replace_id_row == oldest { moved } else { order.replace_id_row };
+        }
+        true
+    }
+
+    #[inline(never)]
+    fn take_id_anywhere(&mut self, hash: u64, row: IdRow) -> u32 {
         if let Some(expired) = self.dedup.find(hash, row.session_id, &row.cl_ord_id) {
             assert!(self.id_expired(expired, row.time_ns));
             self.dedup.forget(expired);
@@ -112,8 +142,9 @@ impl Engine {
         body_hash: u64,
     ) -> u32 {
         let (order_seq, time_ns) = (header.order_seq, header.ingest_time_ns);
-        let cl_ord_id = *cl_ord_id;
-        self.take_id(IdRow { cl_ord_id, session_id, verdict, order_seq, time_ns, body_hash })
+        let (hash, cl_ord_id) = (id_hash(cl_ord_id, session_id), *cl_ord_id);
+        let row = IdRow { cl_ord_id, session_id, verdict, order_seq, time_ns, body_hash };
+        self.take_id(hash, row, self.dedup.free_entry(hash))
     }
 
     /// A refusal behind the duplicate check takes its id; one before it does not (DESIGN §7).
@@ -123,16 +154,37 @@ impl Engine {
 
     // Orders --------------------------------------------------------------------------------------
 
-    #[inline]
     fn apply_accepted(&mut self, e: &OrderAccepted) {
+        let id_hash = id_hash(&e.cl_ord_id, e.session_id);
+        let row = &self.rows[self.pair(e.account_id, e.instrument_id)];
+        let factor = &self.instruments[e.instrument_id as usize].factor;
+        let points = crate::number::points(e.price, e.order_qty).abs();
+        let weight = row.weigh(factor, side_index(e.side == Side::Buy as u8), points);
+        self.fold_accepted(e, &Plan { id_hash, entry: self.dedup.free_entry(id_hash), weight });
+    }
+
+    /// Folds an accepted order; `plan` holds nothing but what the event and the state say.
+    #[inline(always)]
+    pub(crate) fn fold_accepted(&mut self, e: &OrderAccepted, plan: &Plan) {
         let slot = self.slot(e.header.order_seq);
-        assert!(e.header.order_seq >= self.next_order_seq);
-        assert!(!self.orders[slot].live());
         let time_ns = e.header.ingest_time_ns;
-        let id_row = self.take_id_of(&e.header, &e.cl_ord_id, e.session_id, 0, e.body_hash);
+        assert!(e.header.order_seq >= self.next_order_seq);
+        assert!(e.order_qty > 0);
+        let id = IdRow {
+            cl_ord_id: e.cl_ord_id,
+            session_id: e.session_id,
+            verdict: 0,
+            order_seq: e.header.order_seq,
+            time_ns,
+            body_hash: e.body_hash,
+        };
+        let id_row = self.take_id(plan.id_hash, id, plan.entry);
         self.next_order_seq = e.header.order_seq + 1;
         let parent = e.tags & layout::TAG_PARENT != 0;
-        self.orders[slot] = Order {
+        let epoch = self.epoch as u32;
+        let order = &mut self.orders[slot];
+        assert!(!order.live());
+        *order = Order {
             order_seq: e.header.order_seq,
             price: e.price,
             order_qty: e.order_qty,
@@ -144,7 +196,7 @@ impl Engine {
             time_in_force: e.time_in_force,
             tags: e.tags,
             venue_id: e.venue_id,
-            epoch: self.epoch as u32,
+            epoch,
             id_row,
             session_id: e.session_id,
             strategy_id: e.strategy_id,
@@ -154,21 +206,44 @@ impl Engine {
         self.live[slot / 64] |= 1 << (slot % 64);
         self.live_count += 1;
         if !parent {
-            let after = self.orders[slot].exposure(0);
-            self.settle(slot, Exposure::default(), after, None);
+            let points = crate::number::points(e.price, e.order_qty).abs();
+            let (side, pair) =
+                (side_index(e.side == Side::Buy as u8), self.pair(e.account_id, e.instrument_id));
+            self.reserve(pair, e.account_id, side, e.order_qty, points, &plan.weight);
         }
         self.count_send(e.account_id, e.session_id, time_ns);
     }
 
+    /// Moves what is open on one side of a row, and with it the sums of its account.
+    #[inline(always)]
+    fn reserve(
+        &mut self,
+        pair: usize,
+        account_id: u32,
+        side: usize,
+        qty: i64,
+        points: i128,
+        weight: &Weight,
+    ) {
+        let row = &mut self.rows[pair];
+        let (open_qty, open) = (&mut row.open_qty[side & 1], &mut row.open[side & 1]);
+        // Saturating: two extreme orders must not wrap into room; the gate refuses long before.
+        *open_qty = open_qty.saturating_add(qty);
+        *open += points;
+        assert!(*open_qty >= 0);
+        assert!(*open >= 0);
+        let account = &mut self.accounts[account_id as usize];
+        account.worst[side & 1] += weight.side;
+        account.gross += weight.gross;
+    }
+
     /// One more order-creating or order-changing message in every window it counts for.
-    #[inline]
+    #[inline(always)]
     fn count_send(&mut self, account_id: u32, session_id: u16, time_ns: i64) {
         let cap = self.config.throttle_orders_max;
         let (a, s) = (account_id as usize, session_id as usize);
-        let times = &mut self.account_sends[a * cap..(a + 1) * cap];
-        self.accounts[a].throttle.count(times, time_ns);
-        let times = &mut self.session_sends[s * cap..(s + 1) * cap];
-        self.sessions[s].throttle.count(times, time_ns);
+        self.accounts[a].throttle.count(&mut self.account_sends, a * cap, cap, time_ns);
+        self.sessions[s].throttle.count(&mut self.session_sends, s * cap, cap, time_ns);
     }
 
     fn apply_terms(&mut self, e: &OrderTerms) {
@@ -184,8 +259,8 @@ impl Engine {
         assert!(self.orders[parent].children_qty <= self.orders[parent].order_qty); // I10
     }
 
-    #[inline]
-    fn apply_routed(&mut self, e: &Routed) {
+    #[inline(always)]
+    pub(crate) fn apply_routed(&mut self, e: &Routed) {
         let venue = &mut self.venues[e.venue_id as usize];
         assert!(e.link_seq == venue.link_seq_out + 1);
         venue.link_seq_out = e.link_seq;
@@ -497,35 +572,22 @@ impl Engine {
         let pair = self.pair(account_id, instrument_id);
         let factor = self.instruments[instrument_id as usize].factor;
         let row = &mut self.rows[pair];
+        let side = side_index(buy);
+        let (qty, points) = (after.qty.saturating_sub(before.qty), after.points - before.points);
+        let Some(fill) = fill else {
+            // Without a fill the other side stays as it is.
+            let weight = row.weigh(&factor, side, points);
+            return self.reserve(pair, account_id, side, qty, points, &weight);
+        };
         let old = (row.gross(), row.worst_long(), row.worst_short());
-        let (open_qty, open_points) = if buy {
-            (&mut row.open_buy_qty, &mut row.open_buy)
-        } else {
-            (&mut row.open_sell_qty, &mut row.open_sell)
-        };
-        // Saturating: two extreme orders must not wrap into room; the gate refuses long before.
-        *open_qty = open_qty.saturating_add(after.qty.saturating_sub(before.qty));
-        *open_points += after.points - before.points;
-        assert!(*open_qty >= 0);
-        assert!(*open_points >= 0);
-        if let Some(fill) = fill {
-            let ledger = &mut self.ledgers[pair];
-            position::book(row, ledger, buy, fill.qty, fill.px, fill.fee);
-            let new = (row.gross(), row.worst_long(), row.worst_short());
-            return self.move_sums(account_id, factor, old, new);
-        }
-        // Without a fill the other side stays as it is.
-        let (was, is) = if buy { (old.1, row.worst_long()) } else { (old.2, row.worst_short()) };
-        let gross = row.gross();
-        let account = &mut self.accounts[account_id as usize];
-        let side = if buy { &mut account.worst_long } else { &mut account.worst_short };
-        let delta = factor.micro(is) - factor.micro(was);
-        *side += delta;
-        account.gross += match (old.0, gross) {
-            pair if pair == (was, is) => delta, // this side is the larger one, before and after
-            (old, new) if old == new => 0,
-            (old, new) => factor.micro(new) - factor.micro(old),
-        };
+        row.open_qty[side] = row.open_qty[side].saturating_add(qty);
+        row.open[side] += points;
+        assert!(row.open_qty[side] >= 0);
+        assert!(row.open[side] >= 0);
+        let ledger = &mut self.ledgers[pair];
+        position::book(row, ledger, buy, fill.qty, fill.px, fill.fee);
+        let new = (row.gross(), row.worst_long(), row.worst_short());
+        self.move_sums(account_id, factor, old, new);
     }
 
     #[inline]
@@ -538,8 +600,8 @@ impl Engine {
     ) {
         let account = &mut self.accounts[account_id as usize];
         account.gross += factor.micro(new.0) - factor.micro(old.0);
-        account.worst_long += factor.micro(new.1) - factor.micro(old.1);
-        account.worst_short += factor.micro(new.2) - factor.micro(old.2);
+        account.worst[0] += factor.micro(new.1) - factor.micro(old.1);
+        account.worst[1] += factor.micro(new.2) - factor.micro(old.2);
     }
 
     fn apply_adjusted(&mut self, e: &PositionAdjusted) {
@@ -661,15 +723,16 @@ impl Engine {
             0 => i64::MAX,
             age => currency.rate_time_ns.saturating_add(age as i64 * 1_000_000_000),
         };
+        instrument.ready_until();
         for account_id in 0..self.config.accounts_max as u32 {
             let row = &self.rows[self.pair(account_id, instrument_id)];
             let sums = (row.gross(), row.worst_long(), row.worst_short());
             let account = &mut self.accounts[account_id as usize];
             account.gross += factor.micro(sums.0) - old_factor.micro(sums.0);
-            account.worst_long += factor.micro(sums.1) - old_factor.micro(sums.1);
-            account.worst_short += factor.micro(sums.2) - old_factor.micro(sums.2);
+            account.worst[0] += factor.micro(sums.1) - old_factor.micro(sums.1);
+            account.worst[1] += factor.micro(sums.2) - old_factor.micro(sums.2);
         }
-        self.limits_stamp += 1;
+        self.stale_limits();
     }
 
     fn apply_limits(&mut self, e: &LimitsActivated) {
@@ -685,9 +748,8 @@ impl Engine {
                 Some(Scope::Account) => {
                     let account = &mut self.accounts[row.account_id as usize];
                     account.limited = 1;
-                    let at = row.account_id as usize * cap;
-                    let times = &self.account_sends[at..at + cap];
-                    account.throttle.bound(times, row.orders_max, row.window_ns);
+                    let (first, max) = (row.account_id as usize * cap, row.orders_max);
+                    account.throttle.bound(&self.account_sends, first, cap, max, row.window_ns);
                     account.order_qty_max = row.order_qty_max;
                     account.order_notional_max = row.order_notional_max;
                     account.gross_max = micro(row.gross_notional_max);
@@ -695,9 +757,8 @@ impl Engine {
                 }
                 Some(Scope::Session) => {
                     let session = &mut self.sessions[row.session_id as usize];
-                    let at = row.session_id as usize * cap;
-                    let times = &self.session_sends[at..at + cap];
-                    session.throttle.bound(times, row.orders_max, row.window_ns);
+                    let (first, max) = (row.session_id as usize * cap, row.orders_max);
+                    session.throttle.bound(&self.session_sends, first, cap, max, row.window_ns);
                 }
                 Some(Scope::Instrument) => {
                     self.instruments[row.instrument_id as usize].order_qty_max = row.order_qty_max;
@@ -715,7 +776,23 @@ impl Engine {
             }
         }
         self.staged.clear();
+        self.stale_limits();
+    }
+
+    /// No row's limits are in the units of the checks any more.
+    fn stale_limits(&mut self) {
         self.limits_stamp += 1;
+        assert!(self.limits_stamp < u32::MAX); // four thousand million changes of limits or rates
+    }
+
+    /// No pair is known to stand open any more.
+    #[cold]
+    fn reopen(&mut self) {
+        self.open_stamp += 1;
+        if self.open_stamp == u32::MAX {
+            self.rows.iter_mut().for_each(|row| row.open_stamp = 0);
+            self.open_stamp = 1;
+        }
     }
 
     /// Brings the limits of one row into the units of the checks, once per change of limits, rates or

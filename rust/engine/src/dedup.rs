@@ -48,6 +48,13 @@ impl Bucket {
     }
 }
 
+/// A free entry of a bucket.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    place: u32,
+    at: u32,
+}
+
 /// Hash of an id within its session: folded products of its words. Not a secret: who floods one
 /// bucket on purpose has the ids of his own session refused.
 #[inline]
@@ -202,14 +209,43 @@ impl Dedup {
                 || self.movable(second).is_some())
     }
 
+    /// What `find` and `has_room` say together, by one walk of one line, in the usual case alone: no
+    /// entry of this tag, none that went to the other bucket, and a free one. `None`: ask those two.
+    #[inline(always)]
+    pub fn free_entry(&self, hash: u64) -> Option<Entry> {
+        let place = hash as usize & (self.buckets.len() - 1);
+        let bucket = &self.buckets[place];
+        let free = arch::words_equal(&bucket.0, !0, 0);
+        let tagged = Self::match_bits(bucket, ((hash >> TAG_SHIFT) | 1) << TAG_SHIFT);
+        // The highest bit says that the overflow count is zero.
+        let usual = free > 1 << OVERFLOW && tagged == 0 && self.len() + 1 < self.capacity();
+        usual.then(|| Entry { place: place as u32, at: free.trailing_zeros() })
+    }
+
+    /// Takes an id at the entry that `free_entry` found; nothing was taken since.
+    #[inline(always)]
+    pub fn insert_at(&mut self, entry: Entry, hash: u64, row: IdRow) -> u32 {
+        let index = self.take_row(row);
+        let word = &mut self.buckets[entry.place as usize].0[entry.at as usize & 7];
+        assert!(*word == 0);
+        *word = ((hash >> TAG_SHIFT) | 1) << TAG_SHIFT | index as u64;
+        index
+    }
+
     /// Takes an id; `has_room` was asked before, and the id is not remembered.
     #[inline]
     pub fn insert(&mut self, hash: u64, row: IdRow) -> u32 {
+        let index = self.take_row(row);
+        self.link(hash, index);
+        index
+    }
+
+    #[inline(always)]
+    fn take_row(&mut self, row: IdRow) -> u32 {
         let index = (self.head & (self.rows.len() as u64 - 1)) as u32;
         assert!(self.len() < self.capacity());
         self.rows[index as usize] = row;
         self.head += 1;
-        self.link(hash, index);
         index
     }
 
@@ -320,10 +356,14 @@ mod tests {
                 let hash = id_hash(&id, session);
                 let found = dedup.find(hash, session, &id);
                 prop_assert_eq!(found.map(|row| dedup.row(row).order_seq), map.get(&(session, id)).copied());
+                prop_assert!(dedup.free_entry(hash).is_none() || found.is_none() && dedup.has_room(hash));
                 match op {
                     0..6 if found.is_none() && dedup.has_room(hash) => {
                         let row = IdRow { cl_ord_id: id, session_id: session, verdict: 0, order_seq: t as u64 + 1, time_ns: t as i64, body_hash: 0 };
-                        dedup.insert(hash, row);
+                        match dedup.free_entry(hash).filter(|_| op < 4) {
+                            Some(entry) => dedup.insert_at(entry, hash, row),
+                            None => dedup.insert(hash, row),
+                        };
                         map.insert((session, id), t as u64 + 1);
                     }
                     6 => if let Some(row) = found { dedup.forget(row); map.remove(&(session, id)); },

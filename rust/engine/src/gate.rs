@@ -5,7 +5,8 @@
 
 use crate::order::{CANCELING, REPLACING, UNSURE};
 use crate::risk::{
-    All, Any, Fails, Findings, check, check_exposure, fail, first, phase_takes_orders, stops_orders,
+    All, Any, Fails, Findings, check, check_exposure, fail, first, phase_takes_orders, side_index,
+    stops_orders,
 };
 use crate::{Engine, Order, dedup, number, risk, street};
 use layout::{
@@ -46,7 +47,7 @@ pub(crate) struct Judged {
 const SLOT_TRIES: u64 = 4096;
 
 #[inline(always)]
-fn at<T>(table: &[T], id: usize) -> &T {
+pub(crate) fn at<T>(table: &[T], id: usize) -> &T {
     // Row 0 is never defined, so a number out of range fails its check without a branch.
     &table[if id < table.len() { id } else { 0 }]
 }
@@ -75,7 +76,7 @@ impl Engine {
         {
             let pair = self.pair(command.account_id, command.instrument_id);
             arch::prefetch_write(&self.rows[pair]);
-            arch::prefetch_write(&self.rows[pair].open_sell);
+            arch::prefetch_write(&self.rows[pair].order_points_max);
             arch::prefetch_read(&self.instruments[command.instrument_id as usize]);
         }
     }
@@ -93,7 +94,7 @@ impl Engine {
             let pair = self.pair(accepted.account_id, accepted.instrument_id);
             if let Some(row) = self.rows.get(pair) {
                 arch::prefetch_write(row);
-                arch::prefetch_write(&row.open_sell);
+                arch::prefetch_write(&row.order_points_max);
             }
         }
     }
@@ -207,10 +208,7 @@ impl Engine {
                 .filter(|_| exact)
                 .unwrap_or(NO_TICKS)
         };
-        let age_ns = now_ns.saturating_sub(instrument.reference_time_ns).max(0);
-        // 1 ms = 10^6 ns; u64 by a constant is a multiplication.
-        let age_ms = (age_ns as u64 / 1_000_000).min(u16::MAX as u64) as u16;
-        (ticks(instrument.bid), ticks(instrument.ask), age_ms)
+        (ticks(instrument.bid), ticks(instrument.ask), instrument.reference_age_ms(now_ns))
     }
 
     /// The number a new order would get: its slot is free, or holds an order that may be forgotten.
@@ -286,7 +284,7 @@ impl Engine {
 
     /// Every check behind identity and idempotency, once, for the hot path and for the telling.
     #[inline(always)]
-    fn check_new<F: Findings>(
+    pub(crate) fn check_new<F: Findings>(
         &self,
         f: &mut F,
         c: &NewOrder,
@@ -318,14 +316,13 @@ impl Engine {
             .max(session.mode)
             .max(strategy.mode);
         let killed = mode != KillMode::Open as u8 && {
-            let net = if buy { row.net_qty } else { -row.net_qty };
-            let open = if buy { row.open_buy_qty } else { row.open_sell_qty };
-            let reduces = net.saturating_add(open).saturating_add(c.order_qty) <= 0;
+            let side = side_index(buy);
+            let net = row.signed_net(side);
+            let reduces = net.saturating_add(row.open_qty[side]).saturating_add(c.order_qty) <= 0;
             stops_orders(mode) || !reduces
         };
         let halted = instrument.phase != 0 && !phase_takes_orders(instrument.phase);
         let negative_fine = instrument.flags & layout::FLAG_NEGATIVE_PRICES != 0;
-        let fills_high = self.fills.capacity() - self.fills.capacity() / 16;
         check!(f, !self.dedup.has_room(judged.id_hash), IdTableFull);
         check!(f, killed, Killed);
         check!(f, self.recovering != 0, Recovering);
@@ -370,7 +367,7 @@ impl Engine {
         check!(f, judged.order_seq == 0, OrderTableFull);
         check!(f, room < self.config.log_reserve, LogFull);
         check!(f, account.limited == 0, LimitsAbsent);
-        check!(f, self.fills.len() >= fills_high, ReportTableFull);
+        check!(f, self.fills.len() >= self.fills_high, ReportTableFull);
         false
     }
 
@@ -685,8 +682,7 @@ impl Engine {
         } else {
             (row.worst_short(), row.worst_long())
         };
-        let (net, open) =
-            if buy { (row.net_qty, row.open_buy_qty) } else { (-row.net_qty, row.open_sell_qty) };
+        let (net, open) = (row.signed_net(side_index(buy)), row.open_qty[side_index(buy)]);
         let gross_new = (side + add_points.min(number::POINTS_MAX)).max(other).max(0);
         let (value, bound) = match judged.verdict {
             Verdict::SessionUnknown => (t.session_id as i64, 0),
@@ -749,7 +745,7 @@ impl Engine {
                 (micro(gross_new), cell.gross_notional_max)
             }
             Verdict::AccountNetLimit => {
-                let sum = if buy { account.worst_long } else { account.worst_short };
+                let sum = account.worst[side_index(buy)];
                 let delta =
                     instrument.factor.micro(side + add_points) - instrument.factor.micro(side);
                 (number::whole_units(sum + delta), number::whole_units(account.net_max))

@@ -13,6 +13,7 @@ mod gate;
 pub mod number;
 pub mod order;
 mod pipeline;
+mod plain;
 pub mod position;
 mod report;
 pub mod risk;
@@ -174,7 +175,10 @@ pub struct Engine {
     // Not folded: market data, caches, counters.
     books: Vec<book::Book>,
     books_used: usize,
-    limits_stamp: u64,
+    limits_stamp: u32,
+    open_stamp: u32,
+    street_ids: street::Sequence,
+    fills_high: u64,
     sweep_word: usize,
     counters: Counters,
 }
@@ -237,9 +241,14 @@ impl Engine {
                 .collect(),
             books_used: 0,
             limits_stamp: 1,
+            open_stamp: 1,
+            street_ids: street::Sequence::default(),
+            fills_high: 0,
             sweep_word: 0,
             counters: Counters::default(),
         };
+        // New orders leave the last sixteenth to the fills of those before.
+        engine.fills_high = engine.fills.capacity() - engine.fills.capacity() / 16;
         for instrument in engine.instruments.iter_mut() {
             instrument.last_px = layout::NO_PRICE;
             instrument.reference_time_ns = i64::MIN / 2;

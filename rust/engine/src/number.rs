@@ -43,6 +43,13 @@ impl Divisor {
         product.rotate_right(self.shift as u32) <= self.limit
     }
 
+    /// `n / value` if `n` is a multiple: rotated, the product of a multiple is the quotient itself.
+    #[inline(always)]
+    pub fn quotient(&self, n: u64) -> Option<u64> {
+        let quotient = n.wrapping_mul(self.inverse).rotate_right(self.shift as u32);
+        (quotient <= self.limit).then_some(quotient)
+    }
+
     /// `n / value` for a multiple `n`; for another `n` the result means nothing.
     #[inline(always)]
     pub fn exact_quotient(&self, n: i64) -> i64 {
@@ -190,6 +197,8 @@ mod tests {
         fn divisibility_agrees_with_remainder(d in 1i64..=i64::MAX, n in any::<i64>(), k in -1000i64..1000) {
             let divisor = Divisor::new(d);
             prop_assert_eq!(divisor.divides(n), n.unsigned_abs() % d as u64 == 0);
+            let exact = (n.unsigned_abs() % d as u64 == 0).then_some(n.unsigned_abs() / d as u64);
+            prop_assert_eq!(divisor.quotient(n.unsigned_abs()), exact);
             if let Some(multiple) = d.checked_mul(k) {
                 prop_assert!(divisor.divides(multiple));
                 prop_assert_eq!(divisor.exact_quotient(multiple), k);

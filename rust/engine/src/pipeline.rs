@@ -77,7 +77,8 @@ impl Engine {
         }
     }
 
-    #[inline]
+    /// A new order; a plain one is judged and folded at a glance, every other by the catalogue.
+    #[inline(always)]
     fn step_new<L: Log, O: Outbox>(
         &mut self,
         c: &NewOrder,
@@ -86,6 +87,32 @@ impl Engine {
         outbox: &mut O,
     ) -> Verdict {
         self.counters.commands += 1;
+        let Some((judged, plan)) = self.judge_plain(c, now_ns, log.room()) else {
+            return self.step_new_judged(c, now_ns, log, outbox);
+        };
+        OrderAccepted::build(log.slot(0), c, self.acceptance(&judged, now_ns));
+        let message = self.new_message(c, &judged, now_ns);
+        Routed::build(log.slot(1), message);
+        log.publish(2);
+        let accepted = typed::<OrderAccepted>(log.last(0));
+        let routed = typed::<Routed>(log.last(1));
+        self.take_header(&accepted.header);
+        self.fold_accepted(accepted, &plan);
+        self.take_header(&routed.header);
+        self.apply_routed(routed);
+        outbox.push(routed);
+        self.counters.accepted += 1;
+        Verdict::Accepted
+    }
+
+    #[inline(never)]
+    fn step_new_judged<L: Log, O: Outbox>(
+        &mut self,
+        c: &NewOrder,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) -> Verdict {
         self.refresh_row(c.account_id, c.instrument_id);
         let judged = self.decide_new(c, now_ns, log.room());
         if let Seen::Repeated(row) = judged.seen {
@@ -94,18 +121,8 @@ impl Engine {
         if judged.verdict != Verdict::Accepted {
             return self.refuse_new(c, &judged, now_ns, log);
         }
-        let acceptance = Acceptance {
-            now_ns,
-            order_seq: judged.order_seq,
-            price: judged.price,
-            body_hash: judged.body_hash,
-            bid_ticks: judged.bid_ticks,
-            ask_ticks: judged.ask_ticks,
-            venue_id: judged.venue_id,
-            reference_age_ms: judged.reference_age_ms,
-            limits_version: self.limits_version as u16,
-        };
-        OrderAccepted::build(log.slot(0), c, acceptance);
+        self.open_pair(c.account_id, c.instrument_id);
+        OrderAccepted::build(log.slot(0), c, self.acceptance(&judged, now_ns));
         let mut count = 1;
         if c.parent_order_seq != 0 {
             let mut terms = OrderTerms::ZERO;
@@ -116,25 +133,7 @@ impl Engine {
         }
         let parent = c.tags & layout::TAG_PARENT != 0;
         if !parent {
-            let street =
-                Street { epoch: self.epoch as u32, order_seq: judged.order_seq, revision: 0 };
-            let message = Message {
-                now_ns,
-                order_seq: judged.order_seq,
-                street_id: street::words(street),
-                orig_street_id: [0; 3],
-                price: c.price,
-                order_qty: c.order_qty,
-                link_seq: self.venues[judged.venue_id as usize].link_seq_out + 1,
-                instrument_id: c.instrument_id,
-                account_id: c.account_id,
-                venue_id: judged.venue_id,
-                revision: 0,
-                msg_type: MsgType::NewOrder as u8,
-                side: c.side,
-                ord_type: c.ord_type,
-                time_in_force: c.time_in_force,
-            };
+            let message = self.new_message(c, &judged, now_ns);
             Routed::build(log.slot(count), message);
             count += 1;
         }
@@ -144,6 +143,43 @@ impl Engine {
         }
         self.counters.accepted += 1;
         Verdict::Accepted
+    }
+
+    #[inline(always)]
+    fn acceptance(&self, judged: &Judged, now_ns: i64) -> Acceptance {
+        Acceptance {
+            now_ns,
+            order_seq: judged.order_seq,
+            price: judged.price,
+            body_hash: judged.body_hash,
+            bid_ticks: judged.bid_ticks,
+            ask_ticks: judged.ask_ticks,
+            venue_id: judged.venue_id,
+            reference_age_ms: judged.reference_age_ms,
+            limits_version: self.limits_version as u16,
+        }
+    }
+
+    /// The first message of an order.
+    #[inline(always)]
+    fn new_message(&mut self, c: &NewOrder, judged: &Judged, now_ns: i64) -> Message {
+        Message {
+            now_ns,
+            order_seq: judged.order_seq,
+            street_id: self.street_ids.words(self.epoch as u32, judged.order_seq),
+            orig_street_id: [0; 3],
+            price: c.price,
+            order_qty: c.order_qty,
+            link_seq: self.venues[judged.venue_id as usize].link_seq_out + 1,
+            instrument_id: c.instrument_id,
+            account_id: c.account_id,
+            venue_id: judged.venue_id,
+            revision: 0,
+            msg_type: MsgType::NewOrder as u8,
+            side: c.side,
+            ord_type: c.ord_type,
+            time_in_force: c.time_in_force,
+        }
     }
 
     /// Whether a refusal still finds room: refusals must not eat what cancels and reports need.
@@ -516,7 +552,7 @@ impl Engine {
         if update.flags & layout::BOOK_LAST == 0 {
             return Verdict::Accepted; // in the midst of an event the book may be crossed for a moment
         }
-        instrument.reference_time_ns = now_ns;
+        instrument.set_reference_time(now_ns);
         let (bid, ask) = (book.best_bid(), book.best_ask());
         let (bid_px, ask_px) =
             (bid.map_or(NO_PRICE, |l| l.price), ask.map_or(NO_PRICE, |l| l.price));

@@ -60,7 +60,7 @@ pub fn first(fails: Fails) -> Verdict {
     Verdict::from_code(fails.trailing_zeros() as u16).unwrap_or(Verdict::Accepted)
 }
 
-/// One instrument: four lines; the gate reads the first three.
+/// One instrument: five lines; a plain order reads the first three.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable)]
 #[repr(C, align(64))]
 pub struct Instrument {
@@ -69,12 +69,15 @@ pub struct Instrument {
 
     pub(crate) qty_min: i64,
     pub(crate) qty_max: i64,
-    pub(crate) bid: i64,
-    pub(crate) ask: i64,
-    pub(crate) band_low: i64,
-    pub(crate) band_high: i64,
     pub(crate) reference_time_ns: i64,
-    pub(crate) reference_age_ns_max: i64,
+    /// Prices and times at which no check of the price, its band or its rate can fail, worked out once
+    /// a quote; what lies outside is judged by those checks.
+    pub(crate) plain_low: i64,
+    pub(crate) plain_high: i64,
+    pub(crate) plain_until_ns: i64,
+    /// Bid and offer as numbers of ticks; `i64::MIN` for what is none.
+    pub(crate) bid_number: i64,
+    pub(crate) ask_number: i64,
 
     pub(crate) factor: Factor,
     pub(crate) reference_fails: Fails,
@@ -89,12 +92,20 @@ pub struct Instrument {
     pub(crate) rate_stale_ns: i64,
     pub(crate) last_px: i64,
 
+    pub(crate) bid: i64,
+    pub(crate) ask: i64,
+    pub(crate) band_low: i64,
+    pub(crate) band_high: i64,
+    pub(crate) reference_age_ns_max: i64,
     pub(crate) multiplier: i64,
     pub(crate) band: i64,
     pub(crate) bid_qty: i64,
     pub(crate) ask_qty: i64,
     pub(crate) book: u64,
 }
+
+/// Highest price of a plain order: distances of two such fit.
+const PLAIN_PRICE_MAX: i64 = 1 << 61;
 
 impl Instrument {
     /// Takes a new best bid and offer: the band and the reference's faults are worked out here, once a
@@ -119,6 +130,43 @@ impl Instrument {
             self.band_low = bid.saturating_sub(self.band_of(bid));
             self.band_high = ask.saturating_add(self.band_of(ask));
         }
+        self.ready();
+    }
+
+    /// Takes the time of a quote.
+    #[inline]
+    pub(crate) fn set_reference_time(&mut self, now_ns: i64) {
+        self.reference_time_ns = now_ns;
+        self.ready_until();
+    }
+
+    /// Works out the bounds of plain prices: positive, within the band, far from where numbers end.
+    #[inline]
+    fn ready(&mut self) {
+        let numbered = |price: i64| {
+            let number = u64::try_from(price).ok().and_then(|p| self.tick.quotient(p));
+            number.map_or(i64::MIN, |number| number as i64)
+        };
+        (self.bid_number, self.ask_number) = (numbered(self.bid), numbered(self.ask));
+        let near = |price: i64| price == NO_PRICE || (0..=PLAIN_PRICE_MAX).contains(&price);
+        if self.reference_fails == 0 && near(self.bid) && near(self.ask) {
+            self.plain_low = self.band_low.max(1);
+            self.plain_high = self.band_high.min(PLAIN_PRICE_MAX);
+        } else {
+            (self.plain_low, self.plain_high) = (i64::MAX, 0);
+        }
+        self.ready_until();
+    }
+
+    /// Works out until when quote and rate hold.
+    #[inline]
+    pub(crate) fn ready_until(&mut self) {
+        let reference_until_ns = if self.flags & layout::FLAG_NO_BAND != 0 {
+            i64::MAX
+        } else {
+            self.reference_time_ns.saturating_add(self.reference_age_ns_max)
+        };
+        self.plain_until_ns = reference_until_ns.min(self.rate_stale_ns);
     }
 
     #[inline]
@@ -130,6 +178,14 @@ impl Instrument {
         (size / 1_000_000)
             .saturating_mul(self.band)
             .saturating_add((size % 1_000_000).saturating_mul(self.band) / 1_000_000)
+    }
+
+    /// Age of bid and offer, saturating.
+    #[inline(always)]
+    pub(crate) fn reference_age_ms(&self, now_ns: i64) -> u16 {
+        let age_ns = now_ns.saturating_sub(self.reference_time_ns).max(0);
+        // 1 ms = 10^6 ns; u64 by a constant is a multiplication.
+        (age_ns as u64 / 1_000_000).min(u16::MAX as u64) as u16
     }
 
     /// Best bid and offer as the gate sees them.
@@ -216,8 +272,8 @@ impl Instrument {
 #[repr(C, align(64))]
 pub struct Account {
     pub(crate) gross: i128,
-    pub(crate) worst_long: i128,
-    pub(crate) worst_short: i128,
+    /// Worst long and worst short, by `side_index`.
+    pub(crate) worst: [i128; 2],
     pub(crate) gross_max: i128,
 
     pub(crate) net_max: i128,
@@ -247,29 +303,36 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Counts one send; `times` is the scope's own ring, a power of two long.
-    #[inline]
-    pub(crate) fn count(&mut self, times: &mut [i64], now_ns: i64) {
+    /// Counts one send; the scope's own ring begins at `first` of `times` and is a power of two long.
+    #[inline(always)]
+    pub(crate) fn count(&mut self, times: &mut [i64], first: usize, len: usize, now_ns: i64) {
         if self.orders_max != 0 {
-            times[self.sends as usize & (times.len() - 1)] = now_ns;
+            times[first + (self.sends as usize & (len - 1))] = now_ns;
             self.sends += 1;
-            self.reckon(times);
+            self.reckon(times, first, len);
         }
     }
 
     /// New bounds over the sends already counted.
-    pub(crate) fn bound(&mut self, times: &[i64], orders_max: u32, window_ns: i64) {
+    pub(crate) fn bound(
+        &mut self,
+        times: &[i64],
+        first: usize,
+        len: usize,
+        orders_max: u32,
+        window_ns: i64,
+    ) {
         (self.orders_max, self.window_ns) = (orders_max, window_ns);
-        self.reckon(times);
+        self.reckon(times, first, len);
     }
 
-    #[inline]
-    fn reckon(&mut self, times: &[i64]) {
+    #[inline(always)]
+    fn reckon(&mut self, times: &[i64], first: usize, len: usize) {
         self.open_ns = if self.orders_max == 0 || self.sends < self.orders_max as u64 {
             i64::MIN
         } else {
-            let oldest = (self.sends - self.orders_max as u64) as usize & (times.len() - 1);
-            times[oldest].saturating_add(self.window_ns)
+            let oldest = (self.sends - self.orders_max as u64) as usize & (len - 1);
+            times[first + oldest].saturating_add(self.window_ns)
         };
     }
 }
@@ -366,36 +429,78 @@ pub struct Cell {
 #[repr(C, align(128))]
 pub struct RiskRow {
     pub(crate) net_qty: i64,
-    pub(crate) open_buy_qty: i64,
-    pub(crate) open_sell_qty: i64,
+    /// Open buys and open sells, by `side_index`.
+    pub(crate) open_qty: [i64; 2],
     pub(crate) net_qty_max: i64,
     pub(crate) open_cost: i128,
-    pub(crate) open_buy: i128,
+    pub(crate) open: [i128; 2],
 
-    pub(crate) open_sell: i128,
     pub(crate) order_points_max: i128,
     pub(crate) gross_points_max: i128,
     pub(crate) order_qty_max: i64,
-    pub(crate) limits_stamp: u64,
+    /// The engine's stamp when the limits above were worked out.
+    pub(crate) limits_stamp: u32,
+    /// The engine's stamp when all that is open or closed for the whole pair was found open.
+    pub(crate) open_stamp: u32,
 }
 
 const _: () = assert!(size_of::<RiskRow>() == 128);
+
+/// Place of a side in pairs: buys 0, every kind of sell 1. A number, so that no branch depends on
+/// what half of the orders are.
+#[inline(always)]
+pub(crate) const fn side_index(buy: bool) -> usize {
+    !buy as usize
+}
+
+/// What more points on one side of a row make of it and of its account's sums.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Weight {
+    /// Points of the larger side afterwards.
+    pub gross_points: i128,
+    /// What the account's sum of that side grows by, desk currency at 1e-6.
+    pub side: i128,
+    /// What the account's gross grows by.
+    pub gross: i128,
+}
 
 impl RiskRow {
     /// Points of the worst long: the open position and every open buy.
     #[inline(always)]
     pub(crate) fn worst_long(&self) -> i128 {
-        self.open_cost + self.open_buy
+        self.open_cost + self.open[0]
     }
     /// Points of the worst short.
     #[inline(always)]
     pub(crate) fn worst_short(&self) -> i128 {
-        self.open_sell - self.open_cost
+        self.open[1] - self.open_cost
     }
     /// The larger side: what this instrument adds to the account's gross.
     #[inline(always)]
     pub(crate) fn gross(&self) -> i128 {
         self.worst_long().max(self.worst_short()).max(0)
+    }
+    /// Net position as a side sees it: its own direction is positive.
+    #[inline(always)]
+    pub(crate) fn signed_net(&self, side: usize) -> i64 {
+        let sign = -(side as i64); // sells: all ones, and the negation needs no branch
+        (self.net_qty ^ sign).wrapping_sub(sign)
+    }
+    /// What `points` more of open orders on one side mean.
+    #[inline(always)]
+    pub(crate) fn weigh(&self, factor: &Factor, side: usize, points: i128) -> Weight {
+        let sign = -(side as i128);
+        let cost = (self.open_cost ^ sign) - sign;
+        let (was, other) = (self.open[side & 1] + cost, self.open[!side & 1] - cost);
+        let is = was + points;
+        // Monotone: the larger side's value is the larger value.
+        let (was_micro, is_micro) = (factor.micro(was), factor.micro(is));
+        let other_micro = factor.micro(other).max(0);
+        Weight {
+            gross_points: is.max(other).max(0),
+            side: is_micro - was_micro,
+            gross: is_micro.max(other_micro) - was_micro.max(other_micro),
+        }
     }
     /// Net position.
     pub fn net_qty(&self) -> i64 {
@@ -403,11 +508,11 @@ impl RiskRow {
     }
     /// Quantity of open buys and of open sells, worst case.
     pub fn open_qty(&self) -> (i64, i64) {
-        (self.open_buy_qty, self.open_sell_qty)
+        (self.open_qty[0], self.open_qty[1])
     }
     /// Value of open buys and of open sells in points at 1e-18, worst case.
     pub fn open_points(&self) -> (i128, i128) {
-        (self.open_buy, self.open_sell)
+        (self.open[0], self.open[1])
     }
     /// Signed cost of the open position in points at 1e-18.
     pub fn open_cost(&self) -> i128 {
@@ -427,31 +532,18 @@ pub(crate) fn check_exposure<F: Findings>(
     qty: i64,
     points: i128,
 ) -> bool {
-    let (signed_net, open_qty) =
-        if buy { (row.net_qty, row.open_buy_qty) } else { (-row.net_qty, row.open_sell_qty) };
-    let worst_qty = signed_net.saturating_add(open_qty).saturating_add(qty);
+    let side = side_index(buy);
+    let worst_qty = row.signed_net(side).saturating_add(row.open_qty[side]).saturating_add(qty);
     // What stays between the position and zero reduces it; a change that adds nothing on its side (a
     // replace downwards) is no new risk either.
     if worst_qty <= 0 || (qty <= 0 && points <= 0) {
         return false;
     }
-    let (long, short) = (row.worst_long(), row.worst_short());
-    let (side_old, other) = if buy { (long, short) } else { (short, long) };
-    let side_new = side_old + points;
-    let gross_new = side_new.max(other).max(0);
-    let side_sum = if buy { account.worst_long } else { account.worst_short };
+    let weight = row.weigh(factor, side, points);
     check!(f, worst_qty > row.net_qty_max, NetQtyLimit);
-    check!(f, gross_new > row.gross_points_max, InstrumentGrossLimit);
-    // Neither sum grows by more than the order's own value, rounded up twice: far from the limits
-    // one conversion shows that both hold.
-    let grows_max = factor.micro(points.max(0)) + 2;
-    if side_sum + grows_max > account.net_max || account.gross + grows_max > account.gross_max {
-        let gross_old = side_old.max(other).max(0);
-        let side_delta = factor.micro(side_new) - factor.micro(side_old);
-        let gross_delta = factor.micro(gross_new) - factor.micro(gross_old);
-        check!(f, side_sum + side_delta > account.net_max, AccountNetLimit);
-        check!(f, account.gross + gross_delta > account.gross_max, AccountGrossLimit);
-    }
+    check!(f, weight.gross_points > row.gross_points_max, InstrumentGrossLimit);
+    check!(f, account.worst[side] + weight.side > account.net_max, AccountNetLimit);
+    check!(f, account.gross + weight.gross > account.gross_max, AccountGrossLimit);
     false
 }
 

@@ -110,7 +110,7 @@ impl Engine {
     /// An account's sums in desk currency at 1e-6: gross, worst long, worst short.
     pub fn account_sums(&self, account_id: u32) -> (i128, i128, i128) {
         let account = &self.accounts[account_id as usize];
-        (account.gross, account.worst_long, account.worst_short)
+        (account.gross, account.worst[0], account.worst[1])
     }
 
     /// A venue; number 0 is none.
@@ -244,8 +244,8 @@ impl Engine {
         self.currencies.iter().for_each(|row| put(row.as_bytes()));
         self.cells.iter().filter(|c| c.present != 0).for_each(|c| put(c.as_bytes()));
         for (row, ledger) in self.rows.iter().zip(self.ledgers.iter()) {
-            let sums = [row.open_cost, row.open_buy, row.open_sell];
-            let quantities = [row.net_qty, row.open_buy_qty, row.open_sell_qty];
+            let sums = [row.open_cost, row.open[0], row.open[1]];
+            let quantities = [row.net_qty, row.open_qty[0], row.open_qty[1]];
             if sums != [0; 3] || quantities != [0; 3] || *ledger != Default::default() {
                 put(sums.as_bytes());
                 put(quantities.as_bytes());
