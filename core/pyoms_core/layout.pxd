@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
-    #define PYOMS_LAYOUT_HASH 0x763d44bee847743bULL
+    #define PYOMS_LAYOUT_HASH 0xe574531ef37d90deULL
     """
     const uint64_t LAYOUT_HASH "PYOMS_LAYOUT_HASH"
 
@@ -22,6 +22,7 @@ cdef enum:
     KIND_PHASE_CHANGE = 117
     KIND_DAY_CHANGE = 118
     KIND_DESK_STATE = 119
+    KIND_EXEC_REF = 120
     KIND_EPOCH_STARTED = 200
     KIND_TAIL_CUT = 201
     KIND_CLOCK_ANOMALY = 202
@@ -115,6 +116,7 @@ cdef enum:  # ExecType(150): what a report says.
     EXEC_TYPE_PENDING_NEW = 15
     EXEC_TYPE_UNKNOWN_ORDER = 16
     EXEC_TYPE_STOPPED = 17
+    EXEC_TYPE_CALCULATED = 18
 
 cdef enum:  # What the engine made of a report; written in the event, so that replay never judges again.
     DISPOSITION_NONE = 0
@@ -129,6 +131,8 @@ cdef enum:  # What the engine made of a report; written in the event, so that re
     DISPOSITION_MALFORMED = 9
     DISPOSITION_UNSUPPORTED = 10
     DISPOSITION_GAP = 11
+    DISPOSITION_UNKNOWN_EXEC = 12
+    DISPOSITION_RECONCILED = 13
 
 cdef enum:  # What a definition names.
     ENTITY_ACCOUNT = 1
@@ -467,7 +471,8 @@ cdef struct day_change_t:  # A trading day opened or closed at a venue: input an
     uint16_t venue_id
     uint16_t trade_day
     uint8_t opened
-    uint8_t reserved0[3]
+    uint8_t proved
+    uint8_t reserved0[2]
     uint32_t link_seq
     uint8_t reserved[84]
 
@@ -475,6 +480,16 @@ cdef struct desk_state_t:  # The desk ends its recovery and opens, or closes aga
     header_t header
     uint8_t recovering
     uint8_t reserved[95]
+
+cdef struct exec_ref_t:  # Precedes an execution report, as input and in its group: the ids and terms it has no room for. The engine keeps one for each venue, outside the state, for the venue's next report; one whose exec_id is not that report's is dropped.
+    header_t header
+    uint8_t exec_id[16]
+    uint8_t exec_ref_id[16]
+    uint8_t trd_match_id[16]
+    uint8_t secondary_exec_id[16]
+    uint16_t venue_id
+    uint8_t restatement_reason
+    uint8_t reserved[29]
 
 cdef struct epoch_started_t:  # First event of every run of an engine on this log.
     header_t header
@@ -514,7 +529,9 @@ cdef struct definition_t:  # A name gets its number: command and event. Idempote
     uint8_t name[36]
     uint8_t zone[32]
     uint32_t command_seq
-    uint8_t reserved[8]
+    int32_t utc_offset_min
+    uint16_t day_roll_min
+    uint8_t reserved[2]
 
 cdef struct instrument_terms_t:  # Terms of an instrument: command and event, after its definition.
     header_t header

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-LAYOUT_HASH: Final = 0x763d44bee847743b
+LAYOUT_HASH: Final = 0xe574531ef37d90de
 RECORD_SIZE: Final = 128  # bytes of a record
 ONE: Final = 1000000000  # fixed-point one, 1e-9
 NO_PRICE: Final = -9223372036854775808  # no price in a quote or a refusal
@@ -25,6 +25,7 @@ REPORT_POSS_DUP: Final = 1  # report: PossDupFlag(43)
 REPORT_POSS_RESEND: Final = 2  # report: PossResend(97)
 REPORT_QUERIED: Final = 4  # report: answers a query
 REPORT_DROP_COPY: Final = 8  # report: from a drop copy
+VENUE_CALENDAR: Final = 2  # venue: its trading day is told by offset and roll
 BOOK_LAST: Final = 1  # book update: last of its event
 BOOK_SNAPSHOT: Final = 2  # book update: from a snapshot
 HELLO_CANCEL_ON_DISCONNECT: Final = 1  # hello: cancel on disconnect
@@ -110,11 +111,12 @@ CODES: Final[dict[str, dict[str, Code]]] = {
         "pending_new": Code(15, "A", "received, not yet accepted"),
         "unknown_order": Code(16, "", "answer to a query: the venue never had this order"),
         "stopped": Code(17, "7", "guaranteed"),
+        "calculated": Code(18, "B", "its money is worked out"),
     },
     "disposition": {
         "none": Code(0, "", "not judged yet: an input"),
         "applied": Code(1, "", "folded into the order"),
-        "late": Code(2, "", "a fill after the end of the order: booked, an alarm rises"),
+        "late": Code(2, "", "a fill, bust, correct or restatement after the end of the order: booked, an alarm rises"),
         "overfill": Code(3, "", "a fill beyond the order's quantity: booked, an alarm rises"),
         "duplicate": Code(4, "", "the same exec_id and payload again: nothing changes"),
         "conflict": Code(5, "", "a known exec_id with another payload: not applied, an alarm rises"),
@@ -123,7 +125,9 @@ CODES: Final[dict[str, dict[str, Code]]] = {
         "outside_table": Code(8, "", "no row of the transition table allows it: flagged, nothing changes"),
         "malformed": Code(9, "", "a field is out of range: flagged, nothing changes"),
         "unsupported": Code(10, "", "an exec_type that this release records and does not fold"),
-        "gap": Code(11, "", "the venue counts fills that we do not have: query them first, nothing changes"),
+        "gap": Code(11, "", "the venue counts fills that we do not have: they are queried once, nothing else changes"),
+        "unknown_exec": Code(12, "", "a bust or correct of an execution that we do not have: flagged, nothing changes"),
+        "reconciled": Code(13, "", "a known fill under another id: the id is remembered, nothing else changes"),
     },
     "entity": {
         "account": Code(1, "", "an account, or a node above it in the tree"),
@@ -329,6 +333,7 @@ KINDS: Final[dict[str, int]] = {
     "phase_change": 117,
     "day_change": 118,
     "desk_state": 119,
+    "exec_ref": 120,
     "epoch_started": 200,
     "tail_cut": 201,
     "clock_anomaly": 202,
@@ -650,7 +655,8 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("venue_id", "<u2", 32),
             ("trade_day", "<u2", 34),
             ("opened", "u1", 36),
-            ("reserved0", ("u1", (3,)), 37),
+            ("proved", "u1", 37),
+            ("reserved0", ("u1", (2,)), 38),
             ("link_seq", "<u4", 40),
             ("reserved", ("u1", (84,)), 44),
         ],
@@ -667,6 +673,25 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("crc32c", "<u4", 28),
             ("recovering", "u1", 32),
             ("reserved", ("u1", (95,)), 33),
+        ],
+    ),
+    "exec_ref": (
+        128,
+        [
+            ("event_seq", "<u8", 0),
+            ("ingest_time_ns", "<i8", 8),
+            ("order_seq", "<u8", 16),
+            ("kind", "<u2", 24),
+            ("more", "u1", 26),
+            ("epoch", "u1", 27),
+            ("crc32c", "<u4", 28),
+            ("exec_id", "S16", 32),
+            ("exec_ref_id", "S16", 48),
+            ("trd_match_id", "S16", 64),
+            ("secondary_exec_id", "S16", 80),
+            ("venue_id", "<u2", 96),
+            ("restatement_reason", "u1", 98),
+            ("reserved", ("u1", (29,)), 99),
         ],
     ),
     "epoch_started": (
@@ -742,7 +767,9 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("name", "S36", 48),
             ("zone", "S32", 84),
             ("command_seq", "<u4", 116),
-            ("reserved", ("u1", (8,)), 120),
+            ("utc_offset_min", "<i4", 120),
+            ("day_roll_min", "<u2", 124),
+            ("reserved", ("u1", (2,)), 126),
         ],
     ),
     "instrument_terms": (

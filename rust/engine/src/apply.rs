@@ -5,18 +5,20 @@
 use crate::dedup::{Entry, IdRow, id_hash};
 use crate::number::{Divisor, Factor};
 use crate::order::{
-    Action, CANCEL_ASKED, CANCELING, Exposure, Order, REPLACING, Trigger, UNSURE, closed,
+    Action, CANCEL_ASKED, CANCELING, Exposure, Order, QUERIED, REPLACING, Trigger, UNSURE, closed,
+    set_aside,
 };
 use crate::plain::Plan;
-use crate::report::trigger_of;
+use crate::report::{aside, restated, trigger_of};
 use crate::risk::{Weight, side_index, stops_orders};
 use crate::{Engine, fills, position, street};
 use layout::{
     Annotation, CancelAccepted, ChangeRefused, CommandRepeated, Control, DayChange, Definition,
-    DeskState, Disposition, DroppedUnsent, Entity, EpochStarted, ExecType, ExecutionReport, Header,
-    InstrumentTerms, LimitRow, LimitsActivated, LinkChange, MassCancel, MsgType, OrdStatus,
-    OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange, PositionAdjusted, Rate,
-    Record, Refusal, ReplaceAccepted, ReportText, Routed, Scope, Side, Typed, Verdict,
+    DeskState, Disposition, DroppedUnsent, Entity, EpochStarted, ExecRef, ExecType,
+    ExecutionReport, Header, InstrumentTerms, LimitRow, LimitsActivated, LinkChange, MassCancel,
+    MsgType, OrdStatus, OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange,
+    PositionAdjusted, Rate, Record, Refusal, ReplaceAccepted, ReportText, Routed, Scope, Side,
+    Typed, Verdict,
 };
 
 /// A fill as it moves the position.
@@ -42,6 +44,7 @@ impl Engine {
             OrderAccepted::KIND => return self.apply_accepted(view!(OrderAccepted)),
             Routed::KIND => return self.apply_routed(view!(Routed)),
             ExecutionReport::KIND => return self.apply_report(view!(ExecutionReport)),
+            ExecRef::KIND => return self.exec_ref = Some(*view!(ExecRef)),
             CancelAccepted::KIND => return self.apply_cancel(view!(CancelAccepted)),
             ReplaceAccepted::KIND => return self.apply_replace(view!(ReplaceAccepted)),
             OrderTerms::KIND => return self.apply_terms(view!(OrderTerms)),
@@ -63,7 +66,10 @@ impl Engine {
             PhaseChange::KIND => self.apply_phase(view!(PhaseChange)),
             DayChange::KIND => self.apply_day(view!(DayChange)),
             DeskState::KIND => self.recovering = view!(DeskState).recovering,
-            EpochStarted::KIND => self.epoch = view!(EpochStarted).epoch,
+            EpochStarted::KIND => {
+                self.epoch = view!(EpochStarted).epoch;
+                self.purge_fills(u64::MAX);
+            }
             Definition::KIND => self.apply_definition(view!(Definition)),
             InstrumentTerms::KIND => self.apply_instrument(view!(InstrumentTerms)),
             LimitRow::KIND => {
@@ -182,6 +188,9 @@ impl Engine {
         self.next_order_seq = e.header.order_seq + 1;
         let parent = e.tags & layout::TAG_PARENT != 0;
         let epoch = self.epoch as u32;
+        if self.orders[slot].flight & QUERIED != 0 {
+            self.forget_query(slot);
+        }
         let order = &mut self.orders[slot];
         assert!(!order.live());
         *order = Order {
@@ -267,6 +276,9 @@ impl Engine {
         if e.header.order_seq != 0 {
             let slot = self.slot(e.header.order_seq);
             self.orders[slot].revision_last = self.orders[slot].revision_last.max(e.revision);
+            if e.msg_type == MsgType::OrderStatus as u8 {
+                self.queries.retain(|&order_seq| order_seq != e.header.order_seq);
+            }
         }
     }
 
@@ -437,26 +449,224 @@ impl Engine {
             let venue = &mut self.venues[e.venue_id as usize];
             venue.link_seq_in = venue.link_seq_in.max(e.link_seq);
         }
+        let ids = if self.exec_ref.is_some() { self.exec_ref.take() } else { None };
         let disposition = Disposition::from_code(e.disposition).unwrap_or(Disposition::Malformed);
-        let booked =
-            matches!(disposition, Disposition::Applied | Disposition::Late | Disposition::Overfill);
-        if !booked {
-            return;
+        match disposition {
+            Disposition::Applied | Disposition::Late | Disposition::Overfill => {
+                self.apply_booked(e, ids.as_ref());
+            }
+            Disposition::Reconciled => self.apply_reconciled(e, ids.as_ref()),
+            Disposition::Gap | Disposition::Duplicate | Disposition::Stale => {}
+            _ => return,
         }
+        self.compare_sums(e);
+    }
+
+    #[inline]
+    fn apply_booked(&mut self, e: &ExecutionReport, ids: Option<&ExecRef>) {
+        let exec_type = ExecType::from_code(e.exec_type).expect("judged before it was logged");
+        let slot = self.slot(e.header.order_seq);
+        if matches!(exec_type, ExecType::TradeCancel | ExecType::TradeCorrect) {
+            return self.apply_amend(e, ids);
+        }
+        assert!(self.orders[slot].order_seq == e.header.order_seq);
+        let order = &self.orders[slot];
+        let trigger = trigger_of(exec_type, order, e).expect("judged before it was logged");
+        let revision = street::decode(&e.street_id).map_or(0, |street| street.revision);
+        let action = self.action(order, trigger, revision).expect("judged before it was logged");
+        if exec_type != ExecType::Trade {
+            return match action {
+                Action::SetAside | Action::Renew | Action::Restate | Action::Calculate => {
+                    self.act_on_word(slot, action, exec_type, e);
+                }
+                _ => self.act(slot, e.header.ingest_time_ns, action, revision, None),
+            };
+        }
+        let pair = self.pair(order.account_id, order.instrument_id);
+        let signed = if order.is_buy() { e.last_qty } else { -e.last_qty };
+        let remembered = self.remember_fill(e, ids, pair, signed);
+        self.counters.fills += 1;
+        let fill = Filled { qty: e.last_qty, px: e.last_px, fee: e.fee };
+        self.act(slot, e.header.ingest_time_ns, action, revision, Some(fill));
+        if !remembered {
+            let row = &self.rows[pair];
+            self.fills.close_chain(pair, row.net_qty, row.open_cost);
+        }
+    }
+
+    /// Whether the fill found room in the memory of fills.
+    #[inline]
+    fn remember_fill(
+        &mut self,
+        e: &ExecutionReport,
+        ids: Option<&ExecRef>,
+        pair: usize,
+        signed: i64,
+    ) -> bool {
+        self.purge_fills(2);
+        let (key, payload) = self.fill_key(e, e.header.order_seq);
+        let today = self.today();
+        let mut row = fills::FillRow::new(key, payload, pair, self.event_seq, today);
+        (row.last_px, row.last_qty, row.fee, row.print) =
+            (e.last_px, signed, e.fee, fills::print_of(e));
+        row.flags = if e.exec_id == [0; 16] { fills::SYNTHETIC } else { 0 };
+        if e.flags & layout::REPORT_DROP_COPY != 0 {
+            row.flags |= fills::COPY;
+        }
+        let Some(at) = self.fills.book(row) else { return false };
+        if let Some(exec_id) = ids.and_then(fills::match_id) {
+            let key = fills::Key { exec_id, ..key };
+            let alias = fills::FillRow::new(key, payload, pair, self.event_seq, today);
+            self.fills.alias(at, alias, false);
+        }
+        true
+    }
+
+    /// UTC day of the last record folded: by our own clock, which rises.
+    fn today(&self) -> u16 {
+        const DAY: i64 = 86_400_000_000_000;
+        (self.time_ns / DAY).clamp(0, u16::MAX as i64) as u16
+    }
+
+    /// Lets go of fills that are old enough, at most `most` of them.
+    fn purge_fills(&mut self, most: u64) {
+        let (today, orders, mask) = (self.today(), &self.orders, self.config.orders_max - 1);
+        self.fills.purge(today, most, |order_seq| {
+            let order = &orders[order_seq as usize & mask];
+            order.order_seq == order_seq && order.live()
+        });
+    }
+
+    /// The known fill gets its other id.
+    #[cold]
+    fn apply_reconciled(&mut self, e: &ExecutionReport, ids: Option<&ExecRef>) {
         let slot = self.slot(e.header.order_seq);
         assert!(self.orders[slot].order_seq == e.header.order_seq);
-        let exec_type = ExecType::from_code(e.exec_type).expect("judged before it was logged");
-        let trigger = trigger_of(exec_type, e.ord_status).expect("judged before it was logged");
-        let revision = street::decode(&e.street_id).map_or(0, |street| street.revision);
-        let action = self.action(&self.orders[slot], trigger, revision);
-        let action = action.expect("judged before it was logged");
-        let fill = (exec_type == ExecType::Trade).then(|| {
-            let day = self.venues[e.venue_id as usize].trade_day;
-            self.fills.insert(fills::fill_row(e, e.header.order_seq, day));
-            self.counters.fills += 1;
-            Filled { qty: e.last_qty, px: e.last_px, fee: e.fee }
+        let fill = self.reconciles(&self.orders[slot], e, ids);
+        let fill = fill.expect("judged before it was logged");
+        let (key, payload) = self.fill_key(e, e.header.order_seq);
+        let pair = self.fills.row(fill).pair as usize;
+        let alias = fills::FillRow::new(key, payload, pair, self.event_seq, self.today());
+        self.fills.alias(fill, alias, true);
+    }
+
+    /// Undoes a fill or makes it another: order, money, position, limits. Works on the fill alone when
+    /// the order is no longer remembered.
+    #[cold]
+    fn apply_amend(&mut self, e: &ExecutionReport, ids: Option<&ExecRef>) {
+        let order_seq = e.header.order_seq;
+        let fill = self.amended(order_seq, e, ids).expect("judged before it was logged");
+        let side = self.fills.row(fill).last_qty.signum();
+        let correct = e.exec_type == ExecType::TradeCorrect as u8;
+        let new = correct.then_some((e.last_px, e.last_qty * side, e.fee));
+        let old = self.fills.amend(fill, new);
+        let slot = self.slot(order_seq);
+        if self.orders[slot].order_seq == order_seq {
+            let trigger = if correct { Trigger::Correct } else { Trigger::Bust };
+            let action = self.action(&self.orders[slot], trigger, 0);
+            let action = action.expect("judged before it was logged");
+            let (px, qty) = new.map_or((0, 0), |(px, qty, _)| (px, qty * side));
+            let old_qty = old.last_qty * side;
+            self.change(slot, e.header.ingest_time_ns, None, |order| {
+                order.cum_qty += qty - old_qty;
+                order.cum_points += crate::number::points(px, qty);
+                order.cum_points -= crate::number::points(old.last_px, old_qty);
+                order.base = if !closed(order.base) {
+                    by_fills(order)
+                } else if order.cum_qty >= order.order_qty {
+                    filled_or(order.base)
+                } else if action == Action::AmendLate {
+                    order.base
+                } else if e.leaves_qty > 0 {
+                    order.base = OrdStatus::New as u8;
+                    by_fills(order)
+                } else {
+                    OrdStatus::Canceled as u8
+                };
+            });
+        }
+        let pair = old.pair as usize;
+        let (account_id, instrument_id) =
+            (pair / self.config.instruments_max, pair % self.config.instruments_max);
+        let ledger = &mut self.ledgers[pair];
+        position::unbook(ledger, old.last_qty, old.last_px, old.fee);
+        if let Some((px, qty, fee)) = new {
+            position::enter(ledger, qty, px, fee);
+        }
+        let row = &mut self.rows[pair];
+        let sums = (row.gross(), row.worst_long(), row.worst_short());
+        (row.net_qty, row.open_cost) = self.fills.refold(pair);
+        let now = (row.gross(), row.worst_long(), row.worst_short());
+        let factor = self.instruments[instrument_id].factor;
+        self.move_sums(account_id as u32, factor, sums, now);
+        // Its own id, so that a second copy is known as one.
+        let (key, payload) = self.fill_key(e, order_seq);
+        if e.exec_id != [0; 16] && self.fills.find(key).is_none() {
+            let today = self.today();
+            let payload = payload ^ fills::AMENDS;
+            let alias = fills::FillRow::new(key, payload, pair, self.event_seq, today);
+            self.fills.alias(fill, alias, false);
+        }
+    }
+
+    /// What only the venue can say of an order, besides fills and ends.
+    #[cold]
+    fn act_on_word(
+        &mut self,
+        slot: usize,
+        action: Action,
+        exec_type: ExecType,
+        e: &ExecutionReport,
+    ) {
+        let time_ns = e.header.ingest_time_ns;
+        self.change(slot, time_ns, None, |order| match action {
+            Action::SetAside => {
+                order.base = aside(order, exec_type).0;
+                order.end_time_ns = match e.transact_time_ns {
+                    0 => time_ns,
+                    told => told.max(order.end_time_ns),
+                };
+            }
+            Action::Renew => {
+                (order.base, order.end_time_ns) = (OrdStatus::New as u8, 0);
+                order.base = by_fills(order);
+            }
+            Action::Restate => *order = restated(order, e),
+            _ => order.base = OrdStatus::Calculated as u8,
         });
-        self.act(slot, e.header.ingest_time_ns, action, revision, fill);
+    }
+
+    /// CumQty(14) only checks: what the venue counts beyond ours is a break, asked about once.
+    #[inline]
+    fn compare_sums(&mut self, e: &ExecutionReport) {
+        let slot = self.slot(e.header.order_seq);
+        let order = &self.orders[slot];
+        if order.order_seq == e.header.order_seq
+            && (e.cum_qty > order.cum_qty) != (order.flight & QUERIED != 0)
+        {
+            self.mark_break(slot, e);
+        }
+    }
+
+    /// An order that leaves its slot is asked about no more.
+    #[cold]
+    fn forget_query(&mut self, slot: usize) {
+        let forgotten = self.orders[slot].order_seq;
+        self.queries.retain(|&order_seq| order_seq != forgotten);
+    }
+
+    #[cold]
+    fn mark_break(&mut self, slot: usize, e: &ExecutionReport) {
+        let order = &mut self.orders[slot];
+        if e.cum_qty > order.cum_qty {
+            if self.queries.len() < self.queries.capacity() {
+                order.flight |= QUERIED;
+                self.queries.push(order.order_seq);
+            }
+        } else if e.cum_qty > 0 {
+            order.flight &= !QUERIED;
+            self.queries.retain(|&order_seq| order_seq != e.header.order_seq);
+        }
     }
 
     /// Does what a row of the transition table says.
@@ -489,11 +699,15 @@ impl Engine {
                     }
                     order.base = by_fills(order);
                 } else if order.cum_qty >= order.order_qty {
-                    order.base = OrdStatus::Filled as u8; // precedence: filled before canceled
+                    order.base = filled_or(order.base); // precedence: filled before canceled
                 }
             }
             Action::Cancel => order.base = OrdStatus::Canceled as u8,
             Action::Reject => order.base = OrdStatus::Rejected as u8,
+            // Only done for the day outlives its last fill: the end is that fill's then.
+            Action::Expire if order.cum_qty >= order.order_qty && set_aside(order.base) => {
+                order.base = OrdStatus::Filled as u8;
+            }
             Action::Expire => order.base = OrdStatus::Expired as u8,
             Action::Complete => order.base = OrdStatus::Filled as u8,
             Action::Replace => replace(order),
@@ -509,12 +723,19 @@ impl Engine {
                 if order.flight & REPLACING != 0 && revision == order.replace_revision {
                     replace(order);
                 }
-                order.flight &= CANCEL_ASKED;
+                order.flight &= CANCEL_ASKED | QUERIED;
                 order.base = by_fills(order);
             }
             Action::BeginCancel => order.flight |= CANCELING,
             Action::BeginReplace => order.flight |= REPLACING,
             Action::Doubt => order.flight |= UNSURE,
+            Action::Release => order.base = OrdStatus::PendingNew as u8,
+            Action::SetAside
+            | Action::Renew
+            | Action::Restate
+            | Action::Calculate
+            | Action::Amend
+            | Action::AmendLate => unreachable!("a report's own, see act_on_word and apply_amend"),
         });
     }
 
@@ -545,11 +766,13 @@ impl Engine {
             if order.flight & CANCEL_ASKED != 0 {
                 self.asked_count -= 1;
             }
-            order.flight = 0;
+            order.flight &= QUERIED;
+        } else if !before.live() && !closed(order.base) {
+            self.revive(slot);
         }
         let order = &self.orders[slot];
         assert!(order.cum_qty >= 0);
-        assert!(!closed(order.base) || order.flight == 0);
+        assert!(!closed(order.base) || order.flight & !QUERIED == 0);
         let (after, now_committed) = (order.exposure(rule), order.committed_qty(rule));
         if order.parent_order_seq != 0 {
             let parent = self.slot(order.parent_order_seq);
@@ -559,6 +782,22 @@ impl Engine {
         }
         if exposed != after || fill.is_some() {
             self.settle(slot, exposed, after, fill);
+        }
+    }
+
+    /// A fact of the venue brought a closed order back: it counts again, and what stops its like stops
+    /// it too.
+    #[cold]
+    fn revive(&mut self, slot: usize) {
+        self.orders[slot].end_time_ns = 0;
+        self.live[slot / 64] |= 1 << (slot % 64);
+        self.live_count += 1;
+        let order = self.orders[slot];
+        let orphan = order.parent_order_seq != 0
+            && !self.order(order.parent_order_seq).is_some_and(|parent| parent.live());
+        if orphan || stops_orders(self.mode_of(&order)) {
+            self.orders[slot].flight |= CANCEL_ASKED;
+            self.asked_count += 1;
         }
     }
 
@@ -607,12 +846,20 @@ impl Engine {
     fn apply_adjusted(&mut self, e: &PositionAdjusted) {
         let pair = self.pair(e.account_id, e.instrument_id);
         let factor = self.instruments[e.instrument_id as usize].factor;
-        let row = &mut self.rows[pair];
-        let old = (row.gross(), row.worst_long(), row.worst_short());
         let value = crate::number::points(e.price, e.net_qty);
         self.ledgers[pair].cash = self.ledgers[pair].cash.saturating_sub(value);
-        position::carry(row, e.net_qty, value, e.price);
+        self.purge_fills(2);
+        let key = fills::Key { exec_id: [0; 16], order_seq: 0, venue_id: 0, trade_day: 0 };
+        let mut chained = fills::FillRow::new(key, 0, pair, self.event_seq, self.today());
+        (chained.last_px, chained.last_qty, chained.flags) = (e.price, e.net_qty, fills::ADJUSTED);
+        let row = &mut self.rows[pair];
+        let old = (row.gross(), row.worst_long(), row.worst_short());
+        (row.net_qty, row.open_cost) =
+            position::carry((row.net_qty, row.open_cost), e.net_qty, e.price);
         let new = (row.gross(), row.worst_long(), row.worst_short());
+        if self.fills.book(chained).is_none() {
+            self.fills.close_chain(pair, row.net_qty, row.open_cost);
+        }
         self.move_sums(e.account_id, factor, old, new);
     }
 
@@ -639,7 +886,35 @@ impl Engine {
         let venue = &mut self.venues[e.venue_id as usize];
         venue.link_seq_in = venue.link_seq_in.max(e.link_seq);
         if e.opened != 0 {
+            if venue.opened_day[0] != e.trade_day || venue.opened_ns[0] == 0 {
+                venue.opened_ns.rotate_right(1);
+                venue.opened_day.rotate_right(1);
+                venue.opened_ns[0] = e.header.ingest_time_ns;
+                venue.opened_day[0] = e.trade_day;
+            }
             venue.trade_day = e.trade_day;
+        } else if e.proved != 0 {
+            self.close_day(e.venue_id, e.header.ingest_time_ns);
+        }
+        self.purge_fills(u64::MAX);
+    }
+
+    /// The day orders of a venue end with its day, where it is proved that the venue had them.
+    fn close_day(&mut self, venue_id: u16, time_ns: i64) {
+        for word in 0..self.live.len() {
+            let mut bits = self.live[word];
+            while bits != 0 {
+                let slot = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let order = &self.orders[slot];
+                let of_day = order.time_in_force == layout::TimeInForce::Day as u8;
+                if order.venue_id != venue_id || !of_day || order.is_parent() {
+                    continue;
+                }
+                if self.action(order, Trigger::DayClosed, 0) == Some(Action::Expire) {
+                    self.act(slot, time_ns, Action::Expire, 0, None);
+                }
+            }
         }
     }
 
@@ -667,6 +942,7 @@ impl Engine {
             Some(Entity::Venue) => {
                 let venue = &mut self.venues[id];
                 (venue.defined, venue.replace_rule, venue.flags) = (1, e.level, e.flags);
+                (venue.utc_offset_min, venue.day_roll_min) = (e.utc_offset_min, e.day_roll_min);
             }
             Some(Entity::Session) => {
                 let session = &mut self.sessions[id];
@@ -831,16 +1107,24 @@ impl Engine {
 }
 
 /// Live base status by what has filled; a replace in flight that would leave something open keeps the
-/// order alive until it is answered.
-fn by_fills(order: &Order) -> u8 {
+/// order alive until it is answered. What the venue has set aside stays so until it is renewed; done
+/// for the day goes even before filled (FIX precedence).
+pub(crate) fn by_fills(order: &Order) -> u8 {
     let open_by_replace = order.flight & REPLACING != 0 && order.pending_qty > order.cum_qty;
     if order.cum_qty >= order.order_qty && !open_by_replace {
-        OrdStatus::Filled as u8
+        if order.base == OrdStatus::DoneForDay as u8 { order.base } else { OrdStatus::Filled as u8 }
+    } else if set_aside(order.base) {
+        order.base
     } else if order.cum_qty > 0 {
         OrdStatus::PartiallyFilled as u8
     } else {
         OrdStatus::New as u8
     }
+}
+
+/// The end of a closed order that its fills complete: filled, unless calculated, which goes before.
+fn filled_or(base: u8) -> u8 {
+    if base == OrdStatus::Calculated as u8 { base } else { OrdStatus::Filled as u8 }
 }
 
 /// The pending terms hold; below or equal to what is filled means filled (FIX 4.4 vol. 4, D10-D12).

@@ -1,85 +1,415 @@
-//! The executions already booked: (venue, session day, order, exec_id) -> payload. Open addressing
-//! over 32-byte rows, two to a line, never grown; read when a report is judged, written by `apply`.
+//! The executions already booked: (venue, session day, order, exec_id) -> the fill as it stands, and
+//! for each account and instrument the chain of its fills in event order. Read when a report is
+//! judged, written by `apply` alone; never grows.
+//!
+//! A fill leaves in two steps, oldest first: after `FILL_DAYS` it is folded into the base of its
+//! chain, and once its order is closed too its id is forgotten. A bust or correct of a chained fill
+//! refolds what remains in event order; of one folded into the base it is booked against the base, so
+//! that cash, net and total PnL are exact and only the realised split is that of now.
+//!
+//! ```text
+//!  index (u32, twice the rows) -> rows: fill | adjustment | alias -> fill     chains: base + newest -> older
+//! ```
 
+use crate::position::carry;
 use arch::Table;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// One booked execution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, Immutable, IntoBytes)]
+/// Days a booked fill stays in its chain, and at least is known by its id.
+pub const FILL_DAYS: u16 = 5;
+/// No row.
+const NONE: u32 = u32::MAX;
+
+/// An opening balance or adjustment: in the chain, without an id.
+pub const ADJUSTED: u8 = 1;
+/// Another id of the row `of`: a bust's, a correct's, a later real id, a match id.
+pub const ALIAS: u8 = 2;
+/// Undone by a bust.
+pub const BUSTED: u8 = 4;
+/// Booked without an ExecID(17).
+pub const SYNTHETIC: u8 = 8;
+/// Booked from a drop copy.
+pub const COPY: u8 = 16;
+/// Its other id has come.
+pub const MATCHED: u8 = 32;
+/// Turns the payload of a bust's or correct's own id into none that a fill has.
+pub const AMENDS: u32 = 0x5bd1_e995;
+/// In the chain of its account and instrument.
+const CHAINED: u8 = 64;
+
+/// One booked execution, or another id of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, Immutable, IntoBytes)]
 #[repr(C)]
 pub struct FillRow {
     /// ExecID(17), or a deterministic one where the venue gave none.
     pub exec_id: [u8; 16],
-    /// Order, never 0.
+    /// Order; 0: an adjustment, or a free row.
     pub order_seq: u64,
-    /// Low bits of the hash of price and quantity.
+    /// LastPx(31) as it stands.
+    pub last_px: i64,
+    /// LastQty(32) as it stands, signed by side.
+    pub last_qty: i64,
+    /// Fee as it stands.
+    pub fee: i64,
+    /// Hash of what identifies a fill without ids; an alias: the event of its row.
+    pub print: u64,
+    /// Event that booked it; 0: the row is free.
+    pub event_seq: u64,
+    /// Low bits of the hash of price and quantity as first told.
     pub payload: u32,
+    /// Account x instrument.
+    pub pair: u32,
+    /// The fill before it in its chain.
+    older: u32,
+    /// The row booked after it, or the next free one.
+    later: u32,
+    /// Alias: the row it means.
+    of: u32,
+    /// Venue.
+    pub venue_id: u16,
+    /// Session day.
+    pub trade_day: u16,
+    /// UTC day it was booked on.
+    pub booked_day: u16,
+    /// What it is, bits.
+    pub flags: u8,
+    pad: u8,
+    pad2: u32,
+}
+
+impl FillRow {
+    /// A row of a key, told by an event.
+    pub fn new(key: Key, payload: u32, pair: usize, event_seq: u64, booked_day: u16) -> Self {
+        let Key { exec_id, order_seq, venue_id, trade_day } = key;
+        let pair = pair as u32;
+        let told = Self { payload, pair, event_seq, booked_day, ..Self::default() };
+        Self { exec_id, order_seq, venue_id, trade_day, ..told }
+    }
+}
+
+/// What an execution is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// ExecID(17).
+    pub exec_id: [u8; 16],
+    /// Order.
+    pub order_seq: u64,
     /// Venue.
     pub venue_id: u16,
     /// Session day.
     pub trade_day: u16,
 }
 
-/// What is known of an execution.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
-    /// Not booked yet.
-    No,
-    /// Booked with the same price and quantity.
-    Same,
-    /// Booked with another price or quantity.
-    Other,
+/// The fills of one account in one instrument.
+#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes)]
+#[repr(C)]
+pub struct Chain {
+    /// Open cost before its oldest fill.
+    pub base_cost: i128,
+    /// Net position before its oldest fill.
+    pub base_net: i64,
+    newest: u32,
+    count: u32,
 }
 
 /// The table of booked executions.
 pub struct Fills {
     rows: Table<FillRow>,
+    index: Table<u32>, // row + 1
+    chains: Table<Chain>,
+    walk: Vec<u32>, // scratch of a refold
     len: u64,
+    free: u32,   // first freed row
+    fresh: u32,  // first row never used
+    oldest: u32, // booked longest ago
+    last: u32,   // booked last
+    synthetic: u64,
 }
 
 impl Fills {
     /// Room for `fills_max` executions, a power of two; at most 15 of 16 rows are used.
-    pub fn new(fills_max: usize) -> std::io::Result<Self> {
+    pub fn new(fills_max: usize, pairs: usize) -> std::io::Result<Self> {
         assert!(fills_max.is_power_of_two());
-        Ok(Self { rows: Table::zeroed(fills_max)?, len: 0 })
+        assert!(fills_max < NONE as usize);
+        Ok(Self {
+            rows: Table::zeroed(fills_max)?,
+            index: Table::zeroed(fills_max * 2)?,
+            chains: Table::zeroed(pairs)?,
+            walk: Vec::with_capacity(fills_max),
+            len: 0,
+            free: NONE,
+            fresh: 0,
+            oldest: NONE,
+            last: NONE,
+            synthetic: 0,
+        })
     }
 
     #[inline]
-    fn slot(&self, row: &FillRow) -> usize {
-        let key = FillRow { payload: 0, ..*row };
-        let hash = xxhash_rust::xxh3::xxh3_64(key.as_bytes()) as usize;
-        let mask = self.rows.len() - 1;
-        let mut at = hash & mask;
-        while self.rows[at].order_seq != 0 && (FillRow { payload: 0, ..self.rows[at] }) != key {
-            at = (at + 1) & mask; // ends: one row of sixteen is always free
+    fn home(&self, exec_id: &[u8; 16], order_seq: u64, venue_id: u16) -> usize {
+        let word = |at: usize| u64::from_le_bytes(exec_id[at..at + 8].try_into().expect("8 bytes"));
+        let keys = &crate::number::KEYS;
+        let ids = crate::number::fold(word(0) ^ keys[0], word(8) ^ keys[1]);
+        let whose = crate::number::fold(order_seq ^ keys[2], u64::from(venue_id) ^ keys[3]);
+        crate::number::fold(ids ^ keys[4], whose.rotate_left(29) ^ keys[5]) as usize
+            & (self.index.len() - 1)
+    }
+
+    /// Rows with this id, order and venue, of any day, in the order of the index.
+    fn all(&self, key: Key) -> impl Iterator<Item = u32> {
+        let mask = self.index.len() - 1;
+        let home = self.home(&key.exec_id, key.order_seq, key.venue_id);
+        (0..=mask)
+            .map(move |step| self.index[(home + step) & mask])
+            .take_while(|&entry| entry != 0) // ends: less than half of the index is used
+            .map(|entry| entry - 1)
+            .filter(move |&at| {
+                let row = &self.rows[at as usize];
+                (row.exec_id, row.order_seq, row.venue_id)
+                    == (key.exec_id, key.order_seq, key.venue_id)
+            })
+    }
+
+    /// The row of an id, its alias included.
+    #[inline]
+    pub fn find(&self, key: Key) -> Option<&FillRow> {
+        let at = self.all(key).find(|&at| self.rows[at as usize].trade_day == key.trade_day)?;
+        Some(&self.rows[at as usize])
+    }
+
+    /// The fill that an alias means, or the row itself; `None` when that fill is forgotten.
+    fn resolve(&self, at: u32) -> Option<u32> {
+        let row = &self.rows[at as usize];
+        if row.flags & ALIAS == 0 {
+            return Some(at);
         }
-        at
+        (self.rows[row.of as usize].event_seq == row.print).then_some(row.of)
     }
 
-    /// Whether an execution is booked.
-    #[inline]
-    pub fn find(&self, row: &FillRow) -> Known {
-        match self.rows[self.slot(row)] {
-            FillRow { order_seq: 0, .. } => Known::No,
-            found if found.payload == row.payload => Known::Same,
-            _ => Known::Other,
-        }
+    /// The fill that a bust or correct refers to: of its own day, else the latest that has this id
+    /// (a bust may come days later).
+    pub fn find_ref(&self, key: Key) -> Option<u32> {
+        let fills = self.all(key).filter_map(|at| {
+            let own = self.rows[at as usize].trade_day == key.trade_day;
+            self.resolve(at).map(|fill| (own, self.rows[fill as usize].event_seq, fill))
+        });
+        fills.max_by_key(|&(own, event_seq, _)| (own, event_seq)).map(|(_, _, fill)| fill)
     }
 
-    /// Books an execution; one that does not fit is not remembered, and `false` says so.
+    /// An unmatched fill with this id of either kind (`flag`: set in it or not) and payload.
+    pub fn find_other(&self, key: Key, flag: u8, set: bool, payload: u32) -> Option<u32> {
+        self.all(key).filter_map(|at| self.resolve(at)).find(|&at| {
+            let row = &self.rows[at as usize];
+            (row.flags & flag != 0) == set
+                && row.flags & (MATCHED | BUSTED) == 0
+                && row.payload == payload
+        })
+    }
+
+    /// A fill of the order that looks the same in everything but its id: a walk, for reports without.
+    pub fn find_print(&self, pair: usize, order_seq: u64, print: u64) -> Option<u32> {
+        self.chain(pair).find(|&at| {
+            let row = &self.rows[at as usize];
+            (row.order_seq, row.print) == (order_seq, print)
+        })
+    }
+
+    /// Rows of a chain, newest first.
+    fn chain(&self, pair: usize) -> impl Iterator<Item = u32> {
+        let chain = &self.chains[pair];
+        std::iter::successors(Some(chain.newest), |&at| Some(self.rows[at as usize].older))
+            .take(chain.count as usize)
+    }
+
+    /// A row by the number that `find_ref` and its like gave.
+    pub fn row(&self, at: u32) -> &FillRow {
+        &self.rows[at as usize]
+    }
+
+    /// Whether any fill was booked without an id and has not met its real one.
     #[inline]
-    pub fn insert(&mut self, row: FillRow) -> bool {
-        assert!(row.order_seq != 0);
+    pub fn has_synthetic(&self) -> bool {
+        self.synthetic != 0
+    }
+
+    /// Takes a row and remembers it by its id; `None` when the table is full.
+    fn insert(&mut self, row: FillRow) -> Option<u32> {
+        assert!(row.event_seq != 0);
         if self.len >= self.capacity() {
-            return false;
+            return None;
         }
-        let at = self.slot(&row);
-        self.len += u64::from(self.rows[at].order_seq == 0);
-        self.rows[at] = row;
-        true
+        let at = if self.free != NONE {
+            let at = self.free;
+            self.free = self.rows[at as usize].later;
+            at
+        } else {
+            self.fresh += 1;
+            self.fresh - 1
+        };
+        self.len += 1;
+        self.rows[at as usize] = FillRow { later: NONE, older: NONE, ..row };
+        if self.last != NONE {
+            self.rows[self.last as usize].later = at;
+        } else {
+            self.oldest = at;
+        }
+        self.last = at;
+        self.synthetic += u64::from(row.flags & SYNTHETIC != 0);
+        if row.flags & ADJUSTED == 0 {
+            let mask = self.index.len() - 1;
+            let mut place = self.home(&row.exec_id, row.order_seq, row.venue_id);
+            while self.index[place] != 0 {
+                place = (place + 1) & mask;
+            }
+            self.index[place] = at + 1;
+        }
+        Some(at)
     }
 
-    /// Executions booked.
+    /// Books a fill or adjustment at the end of its chain. What finds no room is not remembered: then
+    /// `false`, and the caller closes the chain with what the position has become.
+    #[inline]
+    pub fn book(&mut self, row: FillRow) -> Option<u32> {
+        let at = self.insert(FillRow { flags: row.flags | CHAINED, ..row })?;
+        let chain = &mut self.chains[row.pair as usize];
+        self.rows[at as usize].older = chain.newest;
+        (chain.newest, chain.count) = (at, chain.count + 1);
+        Some(at)
+    }
+
+    /// Remembers another id of a fill, and when `matched` that no further one is expected.
+    pub fn alias(&mut self, fill: u32, row: FillRow, matched: bool) {
+        let found = &mut self.rows[fill as usize];
+        let print = found.event_seq;
+        if matched {
+            self.synthetic -= u64::from(found.flags & (SYNTHETIC | MATCHED) == SYNTHETIC);
+            found.flags |= MATCHED;
+        }
+        let flags = row.flags | ALIAS;
+        self.insert(FillRow { of: fill, print, flags, ..row });
+    }
+
+    /// The base of a chain becomes what the position is now: its fills can no longer be refolded.
+    pub fn close_chain(&mut self, pair: usize, net: i64, cost: i128) {
+        self.walk.clear();
+        let mut walk = std::mem::take(&mut self.walk);
+        walk.extend(self.chain(pair));
+        walk.iter().for_each(|&at| self.rows[at as usize].flags &= !CHAINED);
+        self.walk = walk;
+        let chain = &mut self.chains[pair];
+        (chain.base_net, chain.base_cost, chain.count) = (net, cost, 0);
+    }
+
+    /// Undoes a fill (`new` is `None`) or makes it another; gives what it was. The chain's base takes
+    /// the difference when the fill is in no chain any more.
+    pub fn amend(&mut self, at: u32, new: Option<(i64, i64, i64)>) -> FillRow {
+        let row = &mut self.rows[at as usize];
+        let old = *row;
+        match new {
+            None => row.flags |= BUSTED,
+            Some((px, qty, fee)) => (row.last_px, row.last_qty, row.fee) = (px, qty, fee),
+        }
+        if old.flags & CHAINED == 0 {
+            let chain = &mut self.chains[old.pair as usize];
+            let mut base = (chain.base_net, chain.base_cost);
+            base = carry(base, -old.last_qty, old.last_px);
+            if let Some((px, qty, _)) = new {
+                base = carry(base, qty, px);
+            }
+            (chain.base_net, chain.base_cost) = base;
+        }
+        old
+    }
+
+    /// Net position and open cost of a chain, folded in event order.
+    pub fn refold(&mut self, pair: usize) -> (i64, i128) {
+        self.walk.clear();
+        let mut walk = std::mem::take(&mut self.walk);
+        walk.extend(self.chain(pair));
+        let chain = &self.chains[pair];
+        let fold = walk.iter().rev().map(|&at| &self.rows[at as usize]).fold(
+            (chain.base_net, chain.base_cost),
+            |position, row| match row.flags & BUSTED {
+                0 => carry(position, row.last_qty, row.last_px),
+                _ => position,
+            },
+        );
+        self.walk = walk;
+        fold
+    }
+
+    /// Looks at up to `most` rows booked longest ago and lets go of those that are old enough.
+    pub fn purge(&mut self, today: u16, most: u64, live: impl Fn(u64) -> bool) {
+        for _ in 0..most.min(self.len) {
+            let at = self.oldest;
+            let row = self.rows[at as usize];
+            if today <= row.booked_day.saturating_add(FILL_DAYS) {
+                return;
+            }
+            if row.flags & CHAINED != 0 {
+                // The oldest row of all is the oldest of its chain.
+                let chain = &mut self.chains[row.pair as usize];
+                if row.flags & BUSTED == 0 {
+                    (chain.base_net, chain.base_cost) =
+                        carry((chain.base_net, chain.base_cost), row.last_qty, row.last_px);
+                }
+                assert!(chain.count > 0);
+                chain.count -= 1;
+                self.rows[at as usize].flags &= !CHAINED;
+            }
+            self.oldest = row.later;
+            if self.oldest == NONE {
+                self.last = NONE;
+            }
+            if row.order_seq != 0 && live(row.order_seq) {
+                // A live order's ids stay known: the row waits another round.
+                let row = &mut self.rows[at as usize];
+                (row.booked_day, row.later) = (today, NONE);
+                if self.last != NONE {
+                    self.rows[self.last as usize].later = at;
+                } else {
+                    self.oldest = at;
+                }
+                self.last = at;
+            } else {
+                self.forget(at);
+            }
+        }
+    }
+
+    /// Frees a row and closes the gap its index entry leaves.
+    fn forget(&mut self, at: u32) {
+        let row = self.rows[at as usize];
+        if row.flags & ADJUSTED == 0 {
+            let mask = self.index.len() - 1;
+            let mut gap = self.home(&row.exec_id, row.order_seq, row.venue_id);
+            while self.index[gap] != at + 1 {
+                assert!(self.index[gap] != 0);
+                gap = (gap + 1) & mask;
+            }
+            let mut place = gap;
+            loop {
+                place = (place + 1) & mask;
+                if self.index[place] == 0 {
+                    break;
+                }
+                let moved = &self.rows[self.index[place] as usize - 1];
+                let home = self.home(&moved.exec_id, moved.order_seq, moved.venue_id);
+                // It may move to the gap unless its home lies behind the gap.
+                if place.wrapping_sub(home) & mask >= place.wrapping_sub(gap) & mask {
+                    self.index[gap] = self.index[place];
+                    gap = place;
+                }
+            }
+            self.index[gap] = 0;
+        }
+        self.synthetic -= u64::from(row.flags & (SYNTHETIC | MATCHED) == SYNTHETIC);
+        self.rows[at as usize] = FillRow { later: self.free, ..FillRow::default() };
+        self.free = at;
+        self.len -= 1;
+    }
+
+    /// Executions and ids remembered.
     pub fn len(&self) -> u64 {
         self.len
     }
@@ -94,36 +424,64 @@ impl Fills {
         self.rows.len() as u64 / 16 * 15
     }
 
-    /// Booked executions in the order of the table, for the state hash: it depends on the set and the
-    /// order of arrival, which a replay repeats.
+    /// Remembered rows in the order of the table, for the state hash: a replay repeats it.
     pub fn rows(&self) -> impl Iterator<Item = &FillRow> {
-        self.rows.iter().filter(|row| row.order_seq != 0)
+        self.rows.iter().filter(|row| row.event_seq != 0)
+    }
+
+    /// Chains that hold or held something, for the state hash.
+    pub fn chains(&self) -> impl Iterator<Item = &Chain> {
+        self.chains.iter().filter(|c| c.count != 0 || c.base_net != 0 || c.base_cost != 0)
     }
 }
 
-/// The row of a report. Session day: TradeDate(75) as told, else the venue's present day.
+/// Hash of price and quantity.
 #[inline]
-pub fn fill_row(report: &layout::ExecutionReport, order_seq: u64, present_day: u16) -> FillRow {
-    let (px, qty) = (report.last_px as u64, report.last_qty as u64);
-    let mix = (px ^ qty.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ qty;
-    let mut exec_id = report.exec_id;
-    if exec_id == [0; 16] {
-        // No ExecID(17): a deterministic one of what identifies the fill at its venue.
-        exec_id[..8].copy_from_slice(&(mix ^ report.transact_time_ns as u64).to_le_bytes());
-        exec_id[8..].copy_from_slice(&report.cum_qty.to_le_bytes());
-    }
-    FillRow {
-        exec_id,
-        order_seq,
-        payload: (mix >> 32) as u32 ^ mix as u32,
-        venue_id: report.venue_id,
-        trade_day: if report.trade_day != 0 { report.trade_day } else { present_day },
-    }
+fn mix(px: i64, qty: i64) -> u64 {
+    let (px, qty) = (px as u64, qty as u64);
+    (px ^ qty.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ qty
+}
+
+/// What a report's fill looks like without its id: the same on the venue's every way of telling it.
+#[inline]
+pub fn print_of(report: &layout::ExecutionReport) -> u64 {
+    let told = report.transact_time_ns as u64 ^ (report.cum_qty as u64).rotate_left(17);
+    crate::number::fold(mix(report.last_px, report.last_qty), told ^ crate::number::KEYS[6])
+}
+
+/// The deterministic id of a fill that came without one.
+pub fn synthetic_id(report: &layout::ExecutionReport) -> [u8; 16] {
+    let mut id = [0; 16];
+    let mixed = mix(report.last_px, report.last_qty) ^ report.transact_time_ns as u64;
+    id[..8].copy_from_slice(&mixed.to_le_bytes());
+    id[8..].copy_from_slice(&report.cum_qty.to_le_bytes());
+    id
+}
+
+/// The id under which both tellers of a match find it; `None` where none is told.
+pub fn match_id(exec_ref: &layout::ExecRef) -> Option<[u8; 16]> {
+    let told = [exec_ref.trd_match_id, exec_ref.secondary_exec_id];
+    let id = told.into_iter().find(|id| *id != [0; 16])?;
+    let mut key = *b"\xffmatch  \0\0\0\0\0\0\0\0";
+    key[8..].copy_from_slice(&xxhash_rust::xxh3::xxh3_64(&id).to_le_bytes());
+    Some(key)
+}
+
+/// The key and payload of a report.
+#[inline]
+pub fn key_of(report: &layout::ExecutionReport, order_seq: u64, trade_day: u16) -> (Key, u32) {
+    let mixed = mix(report.last_px, report.last_qty);
+    let told = report.exec_id != [0; 16];
+    let exec_id = if told { report.exec_id } else { synthetic_id(report) };
+    let payload = (mixed >> 32) as u32 ^ mixed as u32;
+    (Key { exec_id, order_seq, venue_id: report.venue_id, trade_day }, payload)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
 
     fn row(n: u64, payload: u32) -> FillRow {
         FillRow {
@@ -132,32 +490,100 @@ mod tests {
             payload,
             venue_id: 1,
             trade_day: 9,
+            event_seq: n + 1,
+            last_qty: 1,
+            last_px: 7,
+            ..FillRow::default()
         }
     }
 
+    fn key(row: &FillRow) -> Key {
+        let FillRow { exec_id, order_seq, venue_id, trade_day, .. } = *row;
+        Key { exec_id, order_seq, venue_id, trade_day }
+    }
+
     #[test]
-    fn a_booked_fill_is_known_and_another_payload_is_told_apart() {
-        let mut fills = Fills::new(64).unwrap();
+    fn a_booked_fill_is_known_and_a_full_table_says_so() {
+        let mut fills = Fills::new(64, 1).unwrap();
         for n in 0..60 {
-            assert_eq!(fills.find(&row(n, 7)), Known::No);
-            assert!(fills.insert(row(n, 7)));
-            assert_eq!(fills.find(&row(n, 7)), Known::Same);
-            assert_eq!(fills.find(&row(n, 8)), Known::Other);
+            assert!(fills.find(key(&row(n, 7))).is_none());
+            assert!(fills.book(row(n, 7)).is_some());
+            assert_eq!(fills.find(key(&row(n, 7))).unwrap().payload, 7);
         }
-        assert!(!fills.insert(row(60, 7)), "a full table says so");
+        assert!(fills.book(row(60, 7)).is_none());
         assert_eq!(fills.rows().count(), 60);
     }
 
     #[test]
     fn one_exec_id_on_two_orders_venues_or_days_is_two_fills() {
-        let mut fills = Fills::new(16).unwrap();
-        fills.insert(row(1, 7));
+        let mut fills = Fills::new(16, 1).unwrap();
+        fills.book(row(1, 7));
         for other in [
             FillRow { order_seq: 99, ..row(1, 7) },
             FillRow { venue_id: 2, ..row(1, 7) },
             FillRow { trade_day: 10, ..row(1, 7) },
         ] {
-            assert_eq!(fills.find(&other), Known::No);
+            assert!(fills.find(key(&other)).is_none());
+        }
+        // A bust days later names the id alone.
+        let later = Key { trade_day: 12, ..key(&row(1, 7)) };
+        assert!(fills.find_ref(later).is_some());
+    }
+
+    proptest! {
+        /// Any booking, aging and busting: what is remembered is found, what is forgotten is not, and
+        /// the chain folds to what a plain list folds to.
+        #[test]
+        fn the_table_is_a_map_and_the_chain_a_list(
+            ops in prop::collection::vec((0u8..4, 0u64..40, -9i64..9, 1i64..50), 1..200)
+        ) {
+            let mut fills = Fills::new(32, 2).unwrap();
+            let mut known: HashMap<u64, (u16, bool)> = HashMap::new();
+            let mut list: Vec<(u64, i64, i64)> = Vec::new();
+            let mut base: Vec<(u64, i64, i64)> = Vec::new();
+            let (mut day, mut seq) = (10u16, 0u64);
+            for (op, n, qty, px) in ops {
+                let mut new = FillRow { last_qty: qty, last_px: px, booked_day: day, ..row(n, 1) };
+                match op {
+                    0 | 1 if qty != 0 && fills.find(key(&new)).is_none() => {
+                        seq += 1;
+                        new.event_seq = seq;
+                        if fills.book(new).is_some() {
+                            known.insert(n, (day, false));
+                            list.push((n, qty, px));
+                        }
+                    }
+                    2 => {
+                        if let Some(at) = fills.find_ref(key(&new))
+                            && fills.row(at).flags & (BUSTED | CHAINED) == CHAINED
+                        {
+                            fills.amend(at, None);
+                            list.retain(|f| f.0 != n);
+                        }
+                    }
+                    3 => {
+                        day += 2;
+                        fills.purge(day, 64, |order_seq| order_seq == 1);
+                        for (n, (booked, live)) in known.iter_mut() {
+                            if day > *booked + FILL_DAYS {
+                                if let Some(i) = list.iter().position(|f| f.0 == *n) {
+                                    base.push(list.remove(i));
+                                }
+                                *live = n % 5 == 0;
+                                if *live { *booked = day }
+                            }
+                        }
+                        known.retain(|n, (booked, live)| *live || (day <= *booked + FILL_DAYS && n % 5 < 5));
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(fills.len() as usize, known.len());
+                for n in 0..40 {
+                    prop_assert_eq!(fills.find(key(&row(n, 1))).is_some(), known.contains_key(&n));
+                }
+                let net: i64 = base.iter().chain(&list).map(|f| f.1).sum();
+                prop_assert_eq!(fills.refold(0).0, net);
+            }
         }
     }
 }

@@ -155,6 +155,8 @@ pub struct Engine {
     live: Table<u64>,
     dedup: dedup::Dedup,
     fills: fills::Fills,
+    queries: Vec<u64>,
+    exec_ref: Option<layout::ExecRef>, // of the report that follows in its group
     definitions: Vec<Definition>,
     names: HashMap<(u8, [u8; 36]), u32, foldhash::fast::FixedState>,
     counts: [u32; Entity::ALL.len() + 1],
@@ -172,7 +174,8 @@ pub struct Engine {
     session_sends: Table<i64>,
     account_sends: Table<i64>,
     staged: Vec<LimitRow>,
-    // Not folded: market data, caches, counters.
+    // Not folded: what inputs announced, market data, caches, counters.
+    offered_refs: Vec<Option<layout::ExecRef>>,
     books: Vec<book::Book>,
     books_used: usize,
     limits_stamp: u32,
@@ -182,6 +185,10 @@ pub struct Engine {
     sweep_word: usize,
     counters: Counters,
 }
+
+/// Orders that can wait at once to be asked about at their venue; one more is asked about by a later
+/// report of it.
+pub const QUERIES_MAX: usize = 256;
 
 /// Rows of limits that can be staged at once.
 pub const STAGED_MAX: usize = 1 << 17;
@@ -218,7 +225,10 @@ impl Engine {
             orders: Table::zeroed(config.orders_max)?,
             live: Table::zeroed(config.orders_max / 64)?,
             dedup: dedup::Dedup::new(config.ids_max)?,
-            fills: fills::Fills::new(config.fills_max)?,
+            fills: fills::Fills::new(config.fills_max, pairs)?,
+            queries: Vec::with_capacity(QUERIES_MAX),
+            exec_ref: None,
+            offered_refs: vec![None; config.venues_max],
             definitions: Vec::with_capacity(names),
             names: HashMap::with_capacity_and_hasher(names, Default::default()),
             counts: [0; Entity::ALL.len() + 1],

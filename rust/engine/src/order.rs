@@ -16,6 +16,9 @@ pub const REPLACING: u8 = 2;
 pub const UNSURE: u8 = 4;
 /// A mass cancel or the kill switch wants a cancel sent, as the venue's rate allows.
 pub const CANCEL_ASKED: u8 = 8;
+/// The venue counts fills that we lack, and was asked about it: asked once, until the sums agree.
+/// The only bit that outlives the order's end.
+pub const QUERIED: u8 = 16;
 
 /// One order: a line of what every event needs and a line of the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, Immutable, IntoBytes)]
@@ -54,7 +57,8 @@ pub struct Order {
 
     /// Sum of price x quantity over its fills, exact.
     pub cum_points: i128,
-    /// When it ended; 0 while live.
+    /// When it ended; while set aside (suspended, stopped, done for day): the venue's time of that;
+    /// else 0.
     pub end_time_ns: i64,
     /// Parent, 0 for none.
     pub parent_order_seq: u64,
@@ -94,6 +98,12 @@ pub struct Exposure {
 /// Whether a base status is an end.
 pub const fn closed(base: u8) -> bool {
     base >= OrdStatus::Filled as u8
+}
+
+/// Whether the venue has set a live order aside: it keeps its reserve, and fills keep that status
+/// until it is renewed (FIX precedence: done for day before stopped before suspended).
+pub const fn set_aside(base: u8) -> bool {
+    base >= OrdStatus::Suspended as u8 && base <= OrdStatus::DoneForDay as u8
 }
 
 impl Order {
@@ -216,10 +226,36 @@ pub enum Trigger {
     ReplaceDropped,
     /// The link went down, or we restarted, with something in flight.
     OutcomeLost,
+    /// The venue has received it and not yet accepted it.
+    PendingNew,
+    /// TradeCancel: a fill never was.
+    Bust,
+    /// TradeCorrect: a fill was another.
+    Correct,
+    /// The venue changed price or quantity by itself (378).
+    Restated,
+    /// Suspended at the venue.
+    Suspended,
+    /// Guaranteed by the venue.
+    Stopped,
+    /// Done for the day.
+    DoneForDay,
+    /// The venue has worked out its money.
+    Calculated,
+    /// The venue acknowledges an order again that it had set aside: a new day, or a halt is over.
+    Renewed,
+    /// A held order met its trigger and leaves.
+    Triggered,
+    /// A held order ends here: canceled, killed.
+    CanceledHere,
+    /// A held order may not leave at its trigger.
+    RejectedHere,
+    /// The venue's trading day is over, proved by its word, a query or an operator.
+    DayClosed,
 }
 
 /// Number of triggers.
-pub const TRIGGERS: usize = Trigger::OutcomeLost as usize + 1;
+pub const TRIGGERS: usize = Trigger::DayClosed as usize + 1;
 
 /// What a transition does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,6 +290,46 @@ pub enum Action {
     BeginReplace,
     /// The outcome is unknown, the reserve stays.
     Doubt,
+    /// A fill is undone or another; the fills that remain decide, and of a filled order the report's
+    /// LeavesQty whether it is open again.
+    Amend,
+    /// A fill is undone or another after an end that fills did not make: the end stays.
+    AmendLate,
+    /// The venue's terms hold; the fills decide the status.
+    Restate,
+    /// Set aside by the venue, as the trigger says; the reserve stays.
+    SetAside,
+    /// Live again.
+    Renew,
+    /// Closed as calculated.
+    Calculate,
+    /// On its way to the venue.
+    Release,
+}
+
+impl Action {
+    /// The statuses it may lead to, besides what is in flight; none: the status stays or is restored.
+    pub const fn leads_to(self) -> &'static [OrdStatus] {
+        match self {
+            Self::Stay | Self::RestoreCancel | Self::RestoreReplace => &[],
+            Self::Open | Self::Renew | Self::Resolve => &[New, PartiallyFilled],
+            Self::Fill => &[PartiallyFilled, Filled],
+            Self::LateFill => &[Filled],
+            Self::Cancel => &[Canceled],
+            Self::Reject => &[Rejected],
+            Self::Expire => &[Expired],
+            Self::Complete => &[Filled],
+            Self::Replace | Self::Restate => &[New, PartiallyFilled, Filled],
+            Self::BeginCancel => &[PendingCancel],
+            Self::BeginReplace => &[PendingReplace],
+            Self::Doubt => &[Unknown],
+            Self::Amend => &[New, PartiallyFilled, Filled, Canceled],
+            Self::AmendLate => &[Filled],
+            Self::SetAside => &[Suspended, Stopped, DoneForDay],
+            Self::Calculate => &[Calculated],
+            Self::Release => &[PendingNew],
+        }
+    }
 }
 
 /// One row: from these statuses, on this trigger, do this, because.
@@ -270,14 +346,26 @@ pub struct Row {
 }
 
 use OrdStatus::{
-    Canceled, Expired, Filled, New, PartiallyFilled, PendingCancel, PendingNew, PendingReplace,
-    Rejected, Unknown,
+    Calculated, Canceled, DoneForDay, Expired, Filled, Held, New, PartiallyFilled, PendingCancel,
+    PendingNew, PendingReplace, Rejected, Stopped, Suspended, Unknown,
 };
 
-const LIVE: &[OrdStatus] =
-    &[PendingNew, New, PartiallyFilled, PendingCancel, PendingReplace, Unknown];
+const LIVE: &[OrdStatus] = &[
+    PendingNew,
+    New,
+    PartiallyFilled,
+    PendingCancel,
+    PendingReplace,
+    Unknown,
+    Suspended,
+    Stopped,
+    DoneForDay,
+];
 const SENT: &[OrdStatus] = &[PendingNew, PendingCancel, PendingReplace, Unknown];
-const CLOSED: &[OrdStatus] = &[Filled, Canceled, Rejected, Expired];
+const QUIET: &[OrdStatus] = &[PendingNew, New, PartiallyFilled, Suspended, Stopped, DoneForDay];
+const CLOSED: &[OrdStatus] = &[Filled, Canceled, Rejected, Expired, Calculated];
+/// Ended, and not by its fills.
+const ENDED: &[OrdStatus] = &[Canceled, Rejected, Expired, Calculated];
 
 const fn row(from: &'static [OrdStatus], on: Trigger, action: Action, why: &'static str) -> Row {
     Row { from, on, action, why }
@@ -287,30 +375,31 @@ const fn row(from: &'static [OrdStatus], on: Trigger, action: Action, why: &'sta
 #[rustfmt::skip]
 pub const ROWS: &[Row] = &[
     row(SENT, Trigger::Acked, Action::Open, "acknowledged, perhaps crossing our cancel or replace"),
-    row(&[New, PartiallyFilled], Trigger::Acked, Action::Stay, "an ack behind a fill or a second one must not reopen"),
+    row(&[New, PartiallyFilled, Suspended, Stopped, DoneForDay], Trigger::Acked, Action::Stay, "an ack behind a fill or a second one must not reopen"),
     row(CLOSED, Trigger::Acked, Action::Stay, "an ack after the end must not reopen"),
     row(LIVE, Trigger::Trade, Action::Fill, "a fill wins any race; before the ack it is the ack"),
     row(CLOSED, Trigger::Trade, Action::LateFill, "a fill after the end is kept: the position is a fact"),
     row(LIVE, Trigger::Canceled, Action::Cancel, "canceled, asked for or not"),
     row(CLOSED, Trigger::Canceled, Action::Stay, "the end is known"),
     row(&[PendingReplace, PendingCancel, Unknown], Trigger::Replaced, Action::Replace, "the replace in flight holds"),
-    row(&[PendingNew, New, PartiallyFilled], Trigger::Replaced, Action::Stay, "no replace is in flight: a second copy"),
-    row(CLOSED, Trigger::Replaced, Action::Stay, "the end is known"),
+    row(QUIET, Trigger::Replaced, Action::Stay, "no replace is in flight: a second copy"),
+    row(&[Filled], Trigger::Replaced, Action::Replace, "an accepted replace to more reopens what fills had ended (D8)"),
+    row(ENDED, Trigger::Replaced, Action::Stay, "the end is known"),
     row(&[PendingNew, Unknown], Trigger::Rejected, Action::Reject, "refused by the venue"),
     row(&[PendingCancel, PendingReplace], Trigger::Rejected, Action::Reject, "refused by the venue while our change was on its way"),
-    row(&[New, PartiallyFilled], Trigger::Rejected, Action::Cancel, "a reject after the ack ends the order, its fills are kept"),
+    row(&[New, PartiallyFilled, Suspended, Stopped, DoneForDay], Trigger::Rejected, Action::Cancel, "a reject after the ack ends the order, its fills are kept"),
     row(CLOSED, Trigger::Rejected, Action::Stay, "the end is known"),
     row(LIVE, Trigger::Expired, Action::Expire, "the venue's clock ended it"),
     row(CLOSED, Trigger::Expired, Action::Stay, "the end is known"),
     row(&[PendingCancel, Unknown], Trigger::CancelRejected, Action::RestoreCancel, "the cancel failed: what was is restored"),
-    row(&[PendingNew, New, PartiallyFilled, PendingReplace], Trigger::CancelRejected, Action::Stay, "no cancel is in flight: a second copy"),
+    row(&[PendingNew, New, PartiallyFilled, Suspended, Stopped, DoneForDay, PendingReplace], Trigger::CancelRejected, Action::Stay, "no cancel is in flight: a second copy"),
     row(CLOSED, Trigger::CancelRejected, Action::Stay, "too late to cancel: the end is known"),
     row(&[PendingReplace, PendingCancel, Unknown], Trigger::ReplaceRejected, Action::RestoreReplace, "the replace failed: what was is restored"),
-    row(&[PendingNew, New, PartiallyFilled], Trigger::ReplaceRejected, Action::Stay, "no replace is in flight: a second copy"),
+    row(QUIET, Trigger::ReplaceRejected, Action::Stay, "no replace is in flight: a second copy"),
     row(CLOSED, Trigger::ReplaceRejected, Action::Stay, "too late to replace: the end is known"),
     row(&[Unknown], Trigger::FoundLive, Action::Resolve, "the venue has it: the doubt ends"),
     row(&[PendingNew], Trigger::FoundLive, Action::Open, "the answer to a query is an ack"),
-    row(&[New, PartiallyFilled, PendingCancel, PendingReplace], Trigger::FoundLive, Action::Stay, "known"),
+    row(&[New, PartiallyFilled, Suspended, Stopped, DoneForDay, PendingCancel, PendingReplace], Trigger::FoundLive, Action::Stay, "known"),
     row(CLOSED, Trigger::FoundLive, Action::Stay, "the answer is older than the end"),
     row(LIVE, Trigger::FoundCanceled, Action::Cancel, "the venue ended it while we were away"),
     row(CLOSED, Trigger::FoundCanceled, Action::Stay, "the end is known"),
@@ -322,17 +411,45 @@ pub const ROWS: &[Row] = &[
     row(CLOSED, Trigger::FoundExpired, Action::Stay, "the end is known"),
     row(&[Unknown], Trigger::NotFound, Action::Reject, "the venue proves that it never had the order"),
     row(CLOSED, Trigger::NotFound, Action::Stay, "the end is known"),
-    row(&[PendingNew, New, PartiallyFilled, PendingReplace, Unknown], Trigger::CancelSent, Action::BeginCancel, "a cancel is always possible while live"),
-    row(&[PendingNew, New, PartiallyFilled], Trigger::ReplaceSent, Action::BeginReplace, "one change in flight at a time"),
+    row(&[PendingNew, New, PartiallyFilled, Suspended, Stopped, DoneForDay, PendingReplace, Unknown], Trigger::CancelSent, Action::BeginCancel, "a cancel is always possible while live"),
+    row(QUIET, Trigger::ReplaceSent, Action::BeginReplace, "one change in flight at a time"),
     row(SENT, Trigger::NewDropped, Action::Cancel, "never sent: our own refusal is the evidence"),
     row(&[PendingCancel, Unknown], Trigger::CancelDropped, Action::RestoreCancel, "never sent"),
-    row(&[PendingNew, New, PartiallyFilled, PendingReplace], Trigger::CancelDropped, Action::Stay, "no cancel is in flight"),
+    row(&[PendingNew, New, PartiallyFilled, Suspended, Stopped, DoneForDay, PendingReplace], Trigger::CancelDropped, Action::Stay, "no cancel is in flight"),
     row(&[PendingReplace, PendingCancel, Unknown], Trigger::ReplaceDropped, Action::RestoreReplace, "never sent"),
-    row(&[PendingNew, New, PartiallyFilled], Trigger::ReplaceDropped, Action::Stay, "no replace is in flight"),
+    row(QUIET, Trigger::ReplaceDropped, Action::Stay, "no replace is in flight"),
     row(CLOSED, Trigger::NewDropped, Action::Stay, "the end is known"),
     row(CLOSED, Trigger::CancelDropped, Action::Stay, "the end is known"),
     row(CLOSED, Trigger::ReplaceDropped, Action::Stay, "the end is known"),
     row(SENT, Trigger::OutcomeLost, Action::Doubt, "sent and not answered: only the venue can say"),
+    row(LIVE, Trigger::PendingNew, Action::Stay, "received is not accepted: nothing is proved but the way"),
+    row(CLOSED, Trigger::PendingNew, Action::Stay, "the end is known"),
+    row(LIVE, Trigger::Bust, Action::Amend, "a fill never was: the fills that remain decide"),
+    row(&[Filled], Trigger::Bust, Action::Amend, "the report's LeavesQty says whether it is open again (D33, D34)"),
+    row(ENDED, Trigger::Bust, Action::AmendLate, "the end stays, the position is a fact (D35)"),
+    row(LIVE, Trigger::Correct, Action::Amend, "a fill was another: the fills decide"),
+    row(&[Filled], Trigger::Correct, Action::Amend, "the report's LeavesQty says whether it is open again"),
+    row(ENDED, Trigger::Correct, Action::AmendLate, "the end stays, the position is a fact (D36)"),
+    row(LIVE, Trigger::Restated, Action::Restate, "the venue's terms are the order's terms"),
+    row(CLOSED, Trigger::Restated, Action::Restate, "a venue that still works it says so: leaves above zero reopen it"),
+    row(LIVE, Trigger::Suspended, Action::SetAside, "not eligible to trade; the reserve stays"),
+    row(CLOSED, Trigger::Suspended, Action::Stay, "the end is known"),
+    row(LIVE, Trigger::Stopped, Action::SetAside, "guaranteed: a fill will come"),
+    row(CLOSED, Trigger::Stopped, Action::Stay, "the end is known"),
+    row(LIVE, Trigger::DoneForDay, Action::SetAside, "no more today; what is good longer may be renewed, so the reserve stays"),
+    row(CLOSED, Trigger::DoneForDay, Action::Stay, "the end is known"),
+    row(LIVE, Trigger::Calculated, Action::Calculate, "done and worked out"),
+    row(&[Filled, Canceled, Expired], Trigger::Calculated, Action::Calculate, "worked out after its end; calculated goes before filled"),
+    row(&[Rejected, Calculated], Trigger::Calculated, Action::Stay, "the end is known"),
+    row(&[Suspended, Stopped, DoneForDay, PendingCancel, PendingReplace, Unknown], Trigger::Renewed, Action::Renew, "a new day, or the halt is over"),
+    row(&[Held], Trigger::Triggered, Action::Release, "its trigger was met and the gate let it go"),
+    row(&[Held], Trigger::CanceledHere, Action::Cancel, "the venue never had it: canceled at once"),
+    row(&[Held], Trigger::RejectedHere, Action::Reject, "met its trigger and may not leave"),
+    row(&[Held], Trigger::Expired, Action::Expire, "its time ran out here"),
+    row(&[Held], Trigger::DayClosed, Action::Expire, "its day is over"),
+    row(&[New, PartiallyFilled, Suspended, Stopped, DoneForDay, PendingCancel, PendingReplace], Trigger::DayClosed, Action::Expire, "its day is over, and the venue had it"),
+    row(&[PendingNew, Unknown], Trigger::DayClosed, Action::Stay, "whether the venue had it is not proved: the reserve stays"),
+    row(CLOSED, Trigger::DayClosed, Action::Stay, "the end is known"),
 ];
 
 const STATUSES: usize = OrdStatus::ALL.len();
@@ -361,11 +478,24 @@ pub fn transition(status: OrdStatus, on: Trigger) -> Option<Action> {
 mod tests {
     use super::*;
 
+    /// I8: what else a closed order does is named after a fact that only the venue can make.
     #[test]
-    fn a_closed_order_is_never_reopened_by_the_table() {
-        let harmless = [Action::Stay, Action::LateFill];
+    fn a_closed_order_is_left_only_by_a_fact_of_the_venue() {
+        use Trigger::*;
+        let facts = [Trade, Bust, Correct, Restated, Replaced, Calculated];
         for row in ROWS.iter().filter(|row| row.from.iter().any(|&s| closed(s as u8))) {
-            assert!(harmless.contains(&row.action), "{row:?}");
+            assert!(row.action == Action::Stay || facts.contains(&row.on), "{row:?}");
+            assert!(!row.why.is_empty());
+        }
+    }
+
+    #[test]
+    fn every_status_but_none_has_rows_and_every_trigger_too() {
+        for &status in OrdStatus::ALL.iter().filter(|&&s| s != OrdStatus::None) {
+            assert!(ROWS.iter().any(|row| row.from.contains(&status)), "{status:?}");
+        }
+        for on in 0..TRIGGERS {
+            assert!(ROWS.iter().any(|row| row.on as usize == on), "trigger {on}");
         }
     }
 

@@ -10,10 +10,11 @@ use crate::{Engine, GROUP_MAX, Log, Outbox};
 use layout::{
     Acceptance, BookUpdate, CancelAccepted, CancelOrder, ChangeRefused, ClockAnomaly,
     CommandRepeated, Control, DayChange, Definition, DeskState, DroppedUnsent, Entity,
-    EpochStarted, ExecutionReport, Header, InstrumentTerms, KillMode, LimitRow, LimitsActivated,
-    LinkChange, LinkState, MassCancel, Message, MsgType, NO_PRICE, NewOrder, OrderAccepted,
-    OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange, PositionAdjusted, Quote, Rate, Record,
-    ReplaceAccepted, ReplaceOrder, ReportText, Routed, TailCut, TimeInput, Typed, Verdict,
+    EpochStarted, ExecRef, ExecutionReport, Header, InstrumentTerms, KillMode, LimitRow,
+    LimitsActivated, LinkChange, LinkState, MassCancel, Message, MsgType, NO_PRICE, NewOrder,
+    OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange, PositionAdjusted, Quote,
+    Rate, Record, ReplaceAccepted, ReplaceOrder, ReportText, Routed, TailCut, TimeInput, Typed,
+    Verdict,
 };
 
 /// Cancels that one step sends for mass cancels and the kill switch.
@@ -33,7 +34,7 @@ fn put<T: Typed, L: Log>(log: &mut L, index: usize, event: T) {
 impl Engine {
     /// Takes one input to its end: events in `log`, state changed, messages in `outbox`.
     ///
-    /// `input` is a command (100-103), a venue's word (110), market data (112, 113), time (114) or one
+    /// `input` is a command (100-103), a venue's word (110, its ids before it: 120), market data (112, 113), time (114) or one
     /// of the host's own inputs (115-119, definitions, limits, rates, epoch, dropped, unknown).
     /// `now_ns` is UTC and never below the one before (the host clamps it). Returns the verdict; a
     /// refusal is an event too, unless the log has no room for one.
@@ -58,11 +59,15 @@ impl Engine {
             BookUpdate::KIND => self.take_book_update(typed(input), now_ns),
             Quote::KIND => self.take_quote(typed(input), now_ns),
             TimeInput::KIND => Verdict::Accepted,
+            ExecRef::KIND => self.offer_ref(typed(input)),
             Definition::KIND => self.step_definition(typed(input), now_ns, log),
             _ => self.step_fact(input, now_ns, log),
         };
         if self.asked_count != 0 {
             self.sweep(now_ns, log, outbox);
+        }
+        if !self.queries.is_empty() {
+            self.ask(now_ns, log, outbox);
         }
         verdict
     }
@@ -507,7 +512,13 @@ impl Engine {
         log: &mut L,
     ) -> layout::Disposition {
         assert!(now_ns >= self.time_ns);
-        let taken = self.judge(report);
+        let ids = match self.offered_refs.get_mut(report.venue_id as usize) {
+            Some(offered) if offered.is_some() => {
+                offered.take().filter(|ids| ids.exec_id == report.exec_id)
+            }
+            _ => None,
+        };
+        let taken = self.judge(report, ids.as_ref());
         self.counters.reports += 1;
         use layout::Disposition::{Applied, Duplicate, Stale};
         self.counters.flagged +=
@@ -515,14 +526,62 @@ impl Engine {
         let mut event = *report;
         event.header = header(ExecutionReport::KIND, taken.order_seq, now_ns);
         event.disposition = taken.disposition as u8;
-        put(log, 0, event);
+        let mut count = 0;
+        if let Some(mut ids) = ids {
+            // Before its report, so that the fold has the ids when it takes the report.
+            ids.header = header(ExecRef::KIND, taken.order_seq, now_ns);
+            put(log, count, ids);
+            count += 1;
+        }
+        put(log, count, event);
+        count += 1;
         if let Some(text) = text {
             let mut text = *text;
             text.header = header(ReportText::KIND, taken.order_seq, now_ns);
-            put(log, 1, text);
+            put(log, count, text);
+            count += 1;
         }
-        self.commit(log, 1 + usize::from(text.is_some()));
+        self.commit(log, count);
         taken.disposition
+    }
+
+    /// Keeps the ids of the venue's next report until it comes; outside the state.
+    #[cold]
+    fn offer_ref(&mut self, ids: &ExecRef) -> Verdict {
+        match self.offered_refs.get_mut(ids.venue_id as usize) {
+            Some(offered) if ids.venue_id != 0 => {
+                *offered = Some(*ids);
+                Verdict::Accepted
+            }
+            _ => Verdict::VenueUnknown,
+        }
+    }
+
+    /// Asks venues about orders whose sums differ from ours, each once; what cannot go now waits.
+    #[cold]
+    fn ask<L: Log, O: Outbox>(&mut self, now_ns: i64, log: &mut L, outbox: &mut O) {
+        let mut at = 0;
+        while at < self.queries.len() && log.room() >= self.config.log_reserve / 8 {
+            let order = self.orders[self.slot(self.queries[at])];
+            assert!(order.order_seq == self.queries[at]);
+            if self.venues[order.venue_id as usize].link == LinkState::Down as u8 {
+                at += 1;
+                continue;
+            }
+            let (price, order_qty) = (order.price, order.order_qty);
+            let mut message = self.change_message(
+                &order,
+                MsgType::OrderStatus,
+                order.revision,
+                price,
+                order_qty,
+                now_ns,
+            );
+            message.orig_street_id = [0; 3];
+            Routed::build(log.slot(0), message);
+            self.commit(log, 1); // the fold takes it from the queue
+            outbox.push(typed(log.last(0)));
+        }
     }
 
     // Market data: into books and quotes, never into the log ----------------------------------------

@@ -50,28 +50,39 @@ impl Position {
 #[inline]
 pub(crate) fn book(row: &mut RiskRow, ledger: &mut Ledger, buy: bool, qty: i64, px: i64, fee: i64) {
     let signed = if buy { qty } else { -qty };
-    let value = points(px, signed);
-    ledger.cash = ledger.cash.saturating_sub(value);
-    ledger.fees = ledger.fees.saturating_add(fee as i128);
-    if buy {
-        ledger.buy_qty += qty as i128;
-    } else {
-        ledger.sell_qty += qty as i128;
-    }
-    carry(row, signed, value, px);
+    enter(ledger, signed, px, fee);
+    (row.net_qty, row.open_cost) = carry((row.net_qty, row.open_cost), signed, px);
 }
 
-/// Moves net and open cost by a signed quantity worth `value`.
-pub(crate) fn carry(row: &mut RiskRow, signed: i64, value: i128, px: i64) {
-    let net = row.net_qty;
-    if net == 0 || (net > 0) == (signed > 0) {
-        row.open_cost = row.open_cost.saturating_add(value);
+/// Takes the money of a fill into the ledger.
+#[inline]
+pub(crate) fn enter(ledger: &mut Ledger, signed: i64, px: i64, fee: i64) {
+    ledger.cash = ledger.cash.saturating_sub(points(px, signed));
+    ledger.fees = ledger.fees.saturating_add(fee as i128);
+    let qty = (signed as i128).abs();
+    *(if signed > 0 { &mut ledger.buy_qty } else { &mut ledger.sell_qty }) += qty;
+}
+
+/// Net and open cost after a signed quantity at a price.
+#[inline]
+pub(crate) fn carry((net, cost): (i64, i128), signed: i64, px: i64) -> (i64, i128) {
+    let now = net.saturating_add(signed);
+    let cost = if net == 0 || (net > 0) == (signed > 0) {
+        cost.saturating_add(points(px, signed))
     } else if signed.unsigned_abs() < net.unsigned_abs() {
-        row.open_cost -= share_floor(row.open_cost, signed.saturating_abs(), net.saturating_abs());
+        cost - share_floor(cost, signed.saturating_abs(), net.saturating_abs())
     } else {
-        row.open_cost = points(px, net.saturating_add(signed));
-    }
-    row.net_qty = net.saturating_add(signed);
+        points(px, now)
+    };
+    (now, cost)
+}
+
+/// Takes the money of a fill back out of the ledger; net and open cost are the refold's.
+pub(crate) fn unbook(ledger: &mut Ledger, signed: i64, px: i64, fee: i64) {
+    ledger.cash = ledger.cash.saturating_add(points(px, signed));
+    ledger.fees = ledger.fees.saturating_sub(fee as i128);
+    let qty = (signed as i128).abs();
+    *(if signed > 0 { &mut ledger.buy_qty } else { &mut ledger.sell_qty }) -= qty;
 }
 
 #[cfg(test)]

@@ -2,9 +2,12 @@
 //! on them; whatever fits no row is flagged in its disposition and changes nothing. Called by the
 //! pipeline before the report becomes an event, and by `apply` for the same answer's action.
 
-use crate::order::{Action, CANCELING, REPLACING, Trigger, transition};
+use crate::order::{Action, CANCELING, REPLACING, Trigger, closed, set_aside, transition};
 use crate::{Engine, Order, fills, number, street};
-use layout::{Disposition, ExecType, ExecutionReport, FLAG_NEGATIVE_PRICES, OrdStatus};
+use layout::{
+    Disposition, ExecRef, ExecType, ExecutionReport, FLAG_NEGATIVE_PRICES, OrdStatus,
+    REPORT_DROP_COPY,
+};
 
 /// A report judged: whose it is, what it is taken for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,14 +17,15 @@ pub(crate) struct Taken {
 }
 
 impl Engine {
-    /// Judges a report and changes nothing.
-    pub(crate) fn judge(&self, report: &ExecutionReport) -> Taken {
+    /// Judges a report, with the ids that preceded it, and changes nothing.
+    #[inline]
+    pub(crate) fn judge(&self, report: &ExecutionReport, ids: Option<&ExecRef>) -> Taken {
         let nobody = |disposition| Taken { order_seq: 0, disposition };
         let Some(street) = street::decode(&report.street_id) else {
             return nobody(Disposition::UnknownOrder);
         };
         let Some(order) = self.order(street.order_seq) else {
-            return nobody(Disposition::UnknownOrder);
+            return self.judge_forgotten(street.order_seq, report, ids);
         };
         let ours = order.epoch == street.epoch
             && order.venue_id == report.venue_id
@@ -37,23 +41,15 @@ impl Engine {
         if report.cum_qty < 0 || report.leaves_qty < 0 || report.fee == i64::MIN {
             return taken(Disposition::Malformed);
         }
-        if exec_type == ExecType::Trade {
-            return taken(self.judge_trade(order, report));
+        match exec_type {
+            ExecType::Trade => return taken(self.judge_trade(order, report, ids)),
+            ExecType::TradeCancel | ExecType::TradeCorrect => {
+                return taken(self.judge_amend(Some(order), order.order_seq, report, ids));
+            }
+            _ => {}
         }
-        let Some(trigger) = trigger_of(exec_type, report.ord_status) else {
-            let later = [
-                ExecType::DoneForDay,
-                ExecType::TradeCancel,
-                ExecType::TradeCorrect,
-                ExecType::Restated,
-                ExecType::Suspended,
-                ExecType::Stopped,
-            ];
-            return taken(match exec_type {
-                _ if later.contains(&exec_type) => Disposition::Unsupported,
-                ExecType::PendingNew => Disposition::Stale,
-                _ => Disposition::Malformed,
-            });
+        let Some(trigger) = trigger_of(exec_type, order, report) else {
+            return taken(Disposition::Malformed);
         };
         let queried = matches!(
             trigger,
@@ -65,31 +61,68 @@ impl Engine {
         if queried && order.live() && report.cum_qty > order.cum_qty {
             return taken(Disposition::Gap); // fills are missing: closing now would lose their reserve
         }
+        if trigger == Trigger::Restated && !self.sound_terms(order, report) {
+            return taken(Disposition::Malformed);
+        }
         taken(match self.action(order, trigger, street.revision) {
             None => Disposition::OutsideTable,
             Some(Action::Stay) => Disposition::Stale,
+            Some(Action::Restate) if restated(order, report) == *order => Disposition::Stale,
+            Some(Action::SetAside) if aside(order, exec_type).0 == order.base => Disposition::Stale,
+            Some(Action::Restate | Action::Replace) if !order.live() => Disposition::Late,
             Some(_) => Disposition::Applied,
         })
     }
 
-    fn judge_trade(&self, order: &Order, report: &ExecutionReport) -> Disposition {
-        let flags = self.instruments[order.instrument_id as usize].flags;
-        let (px, qty) = (report.last_px, report.last_qty);
-        let sound = qty > 0
+    /// The key under which an execution of an order is known.
+    pub(crate) fn fill_key(&self, report: &ExecutionReport, order_seq: u64) -> (fills::Key, u32) {
+        let day = match report.trade_day {
+            0 => self.venues[report.venue_id as usize].day_of(report.transact_time_ns),
+            told => told,
+        };
+        fills::key_of(report, order_seq, day)
+    }
+
+    /// Whether a price and quantity may be booked at all.
+    fn sound(&self, instrument_id: u32, px: i64, qty: i64) -> bool {
+        let flags = self.instruments[instrument_id as usize].flags;
+        qty > 0
             && (px > 0 || flags & FLAG_NEGATIVE_PRICES != 0)
             && number::points(px, qty).abs() < number::POINTS_MAX
-            && order.cum_qty.checked_add(qty).is_some();
-        if !sound {
+    }
+
+    fn sound_terms(&self, order: &Order, report: &ExecutionReport) -> bool {
+        let next = restated(order, report);
+        self.sound(order.instrument_id, next.price, next.order_qty)
+    }
+
+    fn judge_trade(
+        &self,
+        order: &Order,
+        report: &ExecutionReport,
+        ids: Option<&ExecRef>,
+    ) -> Disposition {
+        let qty = report.last_qty;
+        if !self.sound(order.instrument_id, report.last_px, qty)
+            || order.cum_qty.checked_add(qty).is_none()
+        {
             return Disposition::Malformed;
         }
-        let day = self.venues[order.venue_id as usize].trade_day;
-        match self.fills.find(&fills::fill_row(report, order.order_seq, day)) {
-            fills::Known::Same => return Disposition::Duplicate,
-            fills::Known::Other => return Disposition::Conflict,
-            fills::Known::No => {}
+        let (key, payload) = self.fill_key(report, order.order_seq);
+        match self.fills.find(key) {
+            Some(row) if row.payload == payload => return Disposition::Duplicate,
+            Some(_) => return Disposition::Conflict,
+            None => {}
+        }
+        if self.reconciles(order, report, ids).is_some() {
+            return Disposition::Reconciled;
         }
         if self.fills.len() >= self.fills.capacity() && report.cum_qty <= order.cum_qty {
             return Disposition::Duplicate; // no memory of fills left: the venue's own sum decides
+        }
+        if report.flags & REPORT_DROP_COPY != 0 && ids.and_then(fills::match_id).is_none() {
+            // Under an id of its own and without a match id it cannot be told from a fill we have.
+            return Disposition::Gap;
         }
         let most = if order.flight & REPLACING != 0 {
             order.order_qty.max(order.pending_qty)
@@ -98,11 +131,130 @@ impl Engine {
         };
         if order.cum_qty + qty > most {
             Disposition::Overfill
-        } else if !order.live() {
+        } else if !order.live() || order.base == OrdStatus::DoneForDay as u8 {
             Disposition::Late
         } else {
             Disposition::Applied
         }
+    }
+
+    /// The fill we have that this one is under another id: of a match told by stream and drop copy,
+    /// or of a fill that one of the two tellers gave no id.
+    pub(crate) fn reconciles(
+        &self,
+        order: &Order,
+        report: &ExecutionReport,
+        ids: Option<&ExecRef>,
+    ) -> Option<u32> {
+        let (key, payload) = self.fill_key(report, order.order_seq);
+        if let Some(exec_id) = ids.and_then(fills::match_id) {
+            let copy = report.flags & REPORT_DROP_COPY != 0;
+            let other =
+                self.fills.find_other(fills::Key { exec_id, ..key }, fills::COPY, !copy, payload);
+            if other.is_some() {
+                return other;
+            }
+        }
+        if report.exec_id == [0; 16] {
+            let pair = self.pair(order.account_id, order.instrument_id);
+            return self.fills.find_print(pair, order.order_seq, fills::print_of(report));
+        }
+        if self.fills.has_synthetic() {
+            let exec_id = fills::synthetic_id(report);
+            let key = fills::Key { exec_id, ..key };
+            return self.fills.find_other(key, fills::SYNTHETIC, true, payload);
+        }
+        None
+    }
+
+    /// The fill that a bust or correct means: by ExecRefID(19), else by its own id, which is what some
+    /// venues send.
+    pub(crate) fn amended(
+        &self,
+        order_seq: u64,
+        report: &ExecutionReport,
+        ids: Option<&ExecRef>,
+    ) -> Option<u32> {
+        let told = ids.map(|ids| ids.exec_ref_id).filter(|id| *id != [0; 16]);
+        let exec_id = told.unwrap_or(report.exec_id);
+        if exec_id == [0; 16] {
+            return None;
+        }
+        self.fills.find_ref(fills::Key { exec_id, ..self.fill_key(report, order_seq).0 })
+    }
+
+    fn judge_amend(
+        &self,
+        order: Option<&Order>,
+        order_seq: u64,
+        report: &ExecutionReport,
+        ids: Option<&ExecRef>,
+    ) -> Disposition {
+        let told = ids.is_some_and(|ids| ids.exec_ref_id != [0; 16]);
+        if told && report.exec_id != [0; 16] {
+            let (key, payload) = self.fill_key(report, order_seq);
+            match self.fills.find(key) {
+                Some(row) if row.payload == payload ^ fills::AMENDS => {
+                    return Disposition::Duplicate;
+                }
+                Some(_) if ids.is_some_and(|ids| ids.exec_ref_id != report.exec_id) => {
+                    return Disposition::Conflict;
+                }
+                _ => {}
+            }
+        }
+        let Some(at) = self.amended(order_seq, report, ids) else {
+            return Disposition::UnknownExec;
+        };
+        let row = self.fills.row(at);
+        let busted = row.flags & fills::BUSTED != 0;
+        let correct = report.exec_type == ExecType::TradeCorrect as u8;
+        let new_qty = if correct { report.last_qty } else { 0 };
+        if correct {
+            let instrument_id = (row.pair as usize % self.config.instruments_max) as u32;
+            if !self.sound(instrument_id, report.last_px, new_qty) {
+                return Disposition::Malformed;
+            }
+            let now = (row.last_px, row.last_qty.abs(), row.fee);
+            if !busted && now == (report.last_px, new_qty, report.fee) {
+                return Disposition::Duplicate;
+            }
+            if busted {
+                return Disposition::UnknownExec; // what never was cannot be corrected
+            }
+        } else if busted {
+            return Disposition::Duplicate;
+        }
+        let Some(order) = order else { return Disposition::Late };
+        let trigger = if correct { Trigger::Correct } else { Trigger::Bust };
+        let Some(cum_qty) = (order.cum_qty - row.last_qty.abs()).checked_add(new_qty) else {
+            return Disposition::Malformed;
+        };
+        match self.action(order, trigger, 0) {
+            None => Disposition::OutsideTable,
+            Some(_) if correct && cum_qty > order.order_qty => Disposition::Overfill,
+            Some(_) if !order.live() => Disposition::Late,
+            Some(_) => Disposition::Applied,
+        }
+    }
+
+    /// An order we no longer remember: its fills may still be busted and corrected.
+    #[cold]
+    fn judge_forgotten(
+        &self,
+        order_seq: u64,
+        report: &ExecutionReport,
+        ids: Option<&ExecRef>,
+    ) -> Taken {
+        let amends = [ExecType::TradeCancel as u8, ExecType::TradeCorrect as u8];
+        let venue = report.venue_id != 0 && (report.venue_id as usize) < self.venues.len();
+        if amends.contains(&report.exec_type) && order_seq != 0 && venue && report.fee != i64::MIN {
+            let disposition = self.judge_amend(None, order_seq, report, ids);
+            if disposition != Disposition::UnknownExec {
+                return Taken { order_seq, disposition };
+            }
+        }
+        Taken { order_seq: 0, disposition: Disposition::UnknownOrder }
     }
 
     /// The table's action, with the two facts a status does not hold: which of our messages the
@@ -110,6 +262,12 @@ impl Engine {
     pub(crate) fn action(&self, order: &Order, trigger: Trigger, revision: u16) -> Option<Action> {
         let action = transition(order.ord_status(), trigger)?;
         let answers = match trigger {
+            // Of an order that fills had ended: only to more, and never acknowledged before (D8).
+            Trigger::Replaced if !order.live() => {
+                revision == order.replace_revision
+                    && revision > order.revision
+                    && order.pending_qty > order.cum_qty
+            }
             Trigger::Replaced | Trigger::ReplaceRejected | Trigger::ReplaceDropped => {
                 order.flight & REPLACING != 0 && revision == order.replace_revision
             }
@@ -131,9 +289,17 @@ impl Engine {
     }
 }
 
-/// The trigger of an exec_type; `None` for what this release records and does not fold.
-pub(crate) fn trigger_of(exec_type: ExecType, ord_status: u8) -> Option<Trigger> {
+/// The trigger of a report; `None` for what has no meaning.
+pub(crate) fn trigger_of(
+    exec_type: ExecType,
+    order: &Order,
+    report: &ExecutionReport,
+) -> Option<Trigger> {
+    let renews = || set_aside(order.base) && report.transact_time_ns > order.end_time_ns;
+    let status = OrdStatus::from_code(report.ord_status);
     Some(match exec_type {
+        // The venue tells a set-aside order anew: a copy of the first ack is older than that.
+        ExecType::New if renews() => Trigger::Renewed,
         ExecType::New => Trigger::Acked,
         ExecType::Trade => Trigger::Trade,
         ExecType::Canceled => Trigger::Canceled,
@@ -143,17 +309,71 @@ pub(crate) fn trigger_of(exec_type: ExecType, ord_status: u8) -> Option<Trigger>
         ExecType::CancelRejected => Trigger::CancelRejected,
         ExecType::ReplaceRejected => Trigger::ReplaceRejected,
         ExecType::UnknownOrder => Trigger::NotFound,
-        ExecType::OrderStatus => match OrdStatus::from_code(ord_status)? {
+        ExecType::DoneForDay => Trigger::DoneForDay,
+        ExecType::TradeCancel => Trigger::Bust,
+        ExecType::TradeCorrect => Trigger::Correct,
+        // A restatement may say that the order is over, or good again for another day.
+        ExecType::Restated => match status {
+            Some(OrdStatus::Canceled) => Trigger::Canceled,
+            Some(OrdStatus::Expired) => Trigger::Expired,
+            _ => Trigger::Restated,
+        },
+        ExecType::Suspended => Trigger::Suspended,
+        ExecType::Stopped => Trigger::Stopped,
+        ExecType::PendingNew => Trigger::PendingNew,
+        ExecType::OrderStatus => match status? {
+            OrdStatus::New | OrdStatus::PartiallyFilled if renews() => Trigger::Renewed,
             OrdStatus::New
             | OrdStatus::PartiallyFilled
             | OrdStatus::PendingCancel
-            | OrdStatus::PendingReplace => Trigger::FoundLive,
+            | OrdStatus::PendingReplace
+            | OrdStatus::Suspended
+            | OrdStatus::Stopped
+            | OrdStatus::DoneForDay => Trigger::FoundLive,
+            OrdStatus::PendingNew => Trigger::PendingNew,
             OrdStatus::Filled => Trigger::FoundFilled,
             OrdStatus::Canceled => Trigger::FoundCanceled,
             OrdStatus::Rejected => Trigger::FoundRejected,
             OrdStatus::Expired => Trigger::FoundExpired,
-            _ => return None,
+            OrdStatus::Calculated => Trigger::Calculated,
+            OrdStatus::None | OrdStatus::Unknown | OrdStatus::Held => return None,
         },
-        _ => return None,
+        ExecType::Calculated => Trigger::Calculated,
     })
+}
+
+/// The order with the venue's terms: price and quantity where told. One that is closed opens again
+/// only when the venue counts something left of it.
+pub(crate) fn restated(order: &Order, report: &ExecutionReport) -> Order {
+    let mut next = *order;
+    if report.last_px != 0 {
+        next.price = report.last_px;
+    }
+    if report.last_qty > 0 {
+        next.order_qty = report.last_qty;
+    }
+    if order.live() || (report.leaves_qty > 0 && next.order_qty > next.cum_qty) {
+        let renewed = [OrdStatus::New as u8, OrdStatus::PartiallyFilled as u8];
+        if order.base != OrdStatus::PendingNew as u8 || renewed.contains(&report.ord_status) {
+            if renewed.contains(&report.ord_status) || !order.live() {
+                next.base = OrdStatus::New as u8;
+            }
+            next.base = crate::apply::by_fills(&next);
+        }
+    }
+    if !set_aside(next.base) && !closed(next.base) {
+        next.end_time_ns = 0;
+    }
+    next
+}
+
+/// The base of an order that the venue sets aside, the strictest of what it said; whether it is new.
+pub(crate) fn aside(order: &Order, exec_type: ExecType) -> (u8, bool) {
+    let told = match exec_type {
+        ExecType::Suspended => OrdStatus::Suspended,
+        ExecType::Stopped => OrdStatus::Stopped,
+        _ => OrdStatus::DoneForDay,
+    } as u8;
+    let base = if set_aside(order.base) { order.base.max(told) } else { told };
+    (base, base != order.base)
 }

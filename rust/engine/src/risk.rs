@@ -359,7 +359,7 @@ pub struct Session {
 
 /// One venue.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Venue {
     pub(crate) link_seq_out: u32,
     pub(crate) link_seq_in: u32,
@@ -370,9 +370,38 @@ pub struct Venue {
     pub(crate) link: u8,
     pub(crate) replace_rule: u8,
     pub(crate) flags: u8,
+    pub(crate) utc_offset_min: i32,
+    pub(crate) day_roll_min: u16,
+    pub(crate) pad: u16,
+    /// When its last days opened, newest first.
+    pub(crate) opened_ns: [i64; DAYS],
+    pub(crate) opened_day: [u16; DAYS],
+    pub(crate) pad2: [u64; 3],
 }
 
+/// Openings of trading days that a venue's row remembers.
+pub const DAYS: usize = 8;
+
 impl Venue {
+    /// The trading day of a moment: by the venue's calendar where it is told, else by the days it
+    /// opened; a moment of no time, or before all of them, counts to the present day.
+    pub fn day_of(&self, time_ns: i64) -> u16 {
+        const MINUTE: i64 = 60_000_000_000;
+        if time_ns <= 0 {
+            return self.trade_day;
+        }
+        if self.flags & layout::VENUE_CALENDAR != 0 {
+            let rolled = match self.day_roll_min {
+                0 => 0,
+                roll => 1440 - i64::from(roll),
+            };
+            let minutes = time_ns.div_euclid(MINUTE) + i64::from(self.utc_offset_min) + rolled;
+            return minutes.div_euclid(1440).clamp(0, u16::MAX as i64) as u16;
+        }
+        let opened = self.opened_ns.iter().position(|&ns| ns != 0 && ns <= time_ns);
+        opened.map_or(self.trade_day, |at| self.opened_day[at])
+    }
+
     /// Last sequence we gave out on its link.
     pub fn link_seq_out(&self) -> u32 {
         self.link_seq_out

@@ -21,8 +21,10 @@ impl Engine {
     }
 
     /// The present ClOrdID(11) of an order.
+    /// All zero for an order that a venue reopened after its ids were forgotten.
     pub fn cl_ord_id(&self, order: &Order) -> [u8; 36] {
-        self.dedup.row(order.id_row).cl_ord_id
+        let row = self.dedup.row(order.id_row);
+        if row.order_seq == order.order_seq { row.cl_ord_id } else { [0; 36] }
     }
 
     /// The order that a client id of a session names, if it is remembered.
@@ -225,6 +227,8 @@ impl Engine {
         self.all_orders().for_each(|order| put(order.as_bytes()));
         self.dedup.rows().for_each(|row| put(row.as_bytes()));
         self.fills.rows().for_each(|row| put(row.as_bytes()));
+        self.fills.chains().for_each(|chain| put(chain.as_bytes()));
+        put(self.queries.as_bytes());
         for definition in &self.definitions {
             // The header is the log's; the event_seq it stands at is hashed with the log itself.
             put(&definition.as_bytes()[32..]);

@@ -362,12 +362,3 @@ fn corner_40_a_mass_cancel_reaches_every_match_once_and_in_order() {
     assert_eq!(cancels, (1..=100).step_by(2).collect::<Vec<u64>>());
     closing(&desk);
 }
-
-#[test]
-fn an_unsupported_report_is_recorded_and_changes_nothing() {
-    let mut desk = TestDesk::open();
-    let a = desk.place("a", Side::Buy, 5, e9(100));
-    assert_eq!(desk.tell(a, 0, ExecType::Restated), Disposition::Unsupported);
-    assert_eq!(desk.status(a), OrdStatus::PendingNew);
-    closing(&desk);
-}

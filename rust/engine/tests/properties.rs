@@ -137,6 +137,10 @@ fn run(desk: &mut TestDesk, op: &Op) {
                     "I13"
                 );
             }
+            // What the report made due, a query, leaves with the next step.
+            let mut t = TimeInput::ZERO;
+            t.header.kind = TimeInput::KIND;
+            desk.step(t.as_record());
         }
         Op::Kill { scope, id, mode } => {
             let mut c = Control::ZERO;

@@ -67,12 +67,13 @@ codes! {
         pending_new PendingNew = 15, "A", "received, not yet accepted";
         unknown_order UnknownOrder = 16, "", "answer to a query: the venue never had this order";
         stopped Stopped = 17, "7", "guaranteed";
+        calculated Calculated = 18, "B", "its money is worked out";
     }
     /// What the engine made of a report; written in the event, so that replay never judges again.
     Disposition disposition: u8 {
         none None = 0, "", "not judged yet: an input";
         applied Applied = 1, "", "folded into the order";
-        late Late = 2, "", "a fill after the end of the order: booked, an alarm rises";
+        late Late = 2, "", "a fill, bust, correct or restatement after the end of the order: booked, an alarm rises";
         overfill Overfill = 3, "", "a fill beyond the order's quantity: booked, an alarm rises";
         duplicate Duplicate = 4, "", "the same exec_id and payload again: nothing changes";
         conflict Conflict = 5, "", "a known exec_id with another payload: not applied, an alarm rises";
@@ -81,7 +82,9 @@ codes! {
         outside_table OutsideTable = 8, "", "no row of the transition table allows it: flagged, nothing changes";
         malformed Malformed = 9, "", "a field is out of range: flagged, nothing changes";
         unsupported Unsupported = 10, "", "an exec_type that this release records and does not fold";
-        gap Gap = 11, "", "the venue counts fills that we do not have: query them first, nothing changes";
+        gap Gap = 11, "", "the venue counts fills that we do not have: they are queried once, nothing else changes";
+        unknown_exec UnknownExec = 12, "", "a bust or correct of an execution that we do not have: flagged, nothing changes";
+        reconciled Reconciled = 13, "", "a known fill under another id: the id is remembered, nothing else changes";
     }
     /// What a definition names.
     Entity entity: u8 {

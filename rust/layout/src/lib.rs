@@ -49,6 +49,8 @@ pub const REPORT_POSS_RESEND: u8 = 2;
 pub const REPORT_QUERIED: u8 = 4;
 /// `ExecutionReport::flags`: from a drop copy.
 pub const REPORT_DROP_COPY: u8 = 8;
+/// `Definition::flags` of a venue: its trading day is told by `utc_offset_min` and `day_roll_min`.
+pub const VENUE_CALENDAR: u8 = 2;
 /// `BookUpdate::flags`: last record of its event.
 pub const BOOK_LAST: u8 = 1;
 /// `BookUpdate::flags`: from a snapshot.
@@ -95,6 +97,7 @@ pub const CONSTANTS: &[(&str, i128, &str)] = &[
     ("REPORT_POSS_RESEND", REPORT_POSS_RESEND as i128, "report: PossResend(97)"),
     ("REPORT_QUERIED", REPORT_QUERIED as i128, "report: answers a query"),
     ("REPORT_DROP_COPY", REPORT_DROP_COPY as i128, "report: from a drop copy"),
+    ("VENUE_CALENDAR", VENUE_CALENDAR as i128, "venue: its trading day is told by offset and roll"),
     ("BOOK_LAST", BOOK_LAST as i128, "book update: last of its event"),
     ("BOOK_SNAPSHOT", BOOK_SNAPSHOT as i128, "book update: from a snapshot"),
     (
@@ -152,7 +155,7 @@ macro_rules! typed {
 typed! {
     NewOrder CancelOrder ReplaceOrder MassCancel ExecutionReport ReportText BookUpdate Quote TimeInput
     Control LinkChange PhaseChange DayChange DeskState EpochStarted TailCut ClockAnomaly Definition
-    InstrumentTerms LimitRow LimitsActivated Rate TickRow PositionAdjusted OrderAccepted OrderRefused
+    InstrumentTerms ExecRef LimitRow LimitsActivated Rate TickRow PositionAdjusted OrderAccepted OrderRefused
     CancelAccepted ChangeRefused ReplaceAccepted CommandRepeated Refusal OrderTerms Annotation Routed
     DroppedUnsent OutcomeUnknown Triggered HaltNotice Approval StoredMessage LinkHello LinkHeartbeat
     LinkQuery LinkQueryEnd LinkTurn LinkTurnDone

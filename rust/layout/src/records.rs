@@ -175,7 +175,8 @@ record! {
         32 venue_id: u16, "venue";
         34 trade_day: u16, "days since 1970-01-01";
         36 opened: u8, "1 opened, 0 closed";
-        37 reserved0: [u8; 3], "zero";
+        37 proved: u8, "closed: 1 when the venue, a query or an operator says so; only then day orders expire by it";
+        38 reserved0: [u8; 2], "zero";
         40 link_seq: u32, "the venue's sequence on the link";
         44 reserved: [u8; 84], "zero";
     }
@@ -184,6 +185,19 @@ record! {
         0 header: Header, "header";
         32 recovering: u8, "1: cancels only until reconciled, 0: open";
         33 reserved: [u8; 95], "zero";
+    }
+    /// Precedes an execution report, as input and in its group: the ids and terms it has no room for.
+    /// The engine keeps one for each venue, outside the state, for the venue's next report; one whose
+    /// exec_id is not that report's is dropped.
+    ExecRef exec_ref = 120, 128 {
+        0 header: Header, "header";
+        32 exec_id: [u8; 16], "ExecID(17) of the report that follows";
+        48 exec_ref_id: [u8; 16], "ExecRefID(19): the execution that is busted or corrected";
+        64 trd_match_id: [u8; 16], "TrdMatchID(880), the same on a drop copy; longer ones as exec_id";
+        80 secondary_exec_id: [u8; 16], "SecondaryExecID(527), where there is no TrdMatchID";
+        96 venue_id: u16, "venue";
+        98 restatement_reason: u8, "ExecRestatementReason(378)";
+        99 reserved: [u8; 29], "zero";
     }
     /// First event of every run of an engine on this log.
     EpochStarted epoch_started = 200, 128 {
@@ -221,13 +235,15 @@ record! {
         36 parent_id: u32, "account: node above; session: account it may trade, 0 for all; else 0";
         40 entity: u8, "what it names";
         41 level: u8, "account: level in the tree; venue: replace rule";
-        42 flags: u8, "venue: bit 0 cancels on disconnect; instrument: see instrument_terms";
+        42 flags: u8, "venue: bit 0 cancels on disconnect, 1 its trading day is told by utc_offset_min and day_roll_min; instrument: see instrument_terms";
         43 reserved0: u8, "zero";
         44 currency_id: u32, "account: its currency; else 0";
         48 name: [u8; 36], "name, printable ASCII without spaces, zero padded";
         84 zone: [u8; 32], "venue: time zone name";
         116 command_seq: u32, "event: low bits of the client's command_seq";
-        120 reserved: [u8; 8], "zero";
+        120 utc_offset_min: i32, "venue: its zone's minutes east of UTC; a change of clocks is a new definition";
+        124 day_roll_min: u16, "venue: minute of its day at which the next trading day begins, 0 for midnight";
+        126 reserved: [u8; 2], "zero";
     }
     /// Terms of an instrument: command and event, after its definition.
     InstrumentTerms instrument_terms = 211, 128 {

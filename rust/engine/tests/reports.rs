@@ -1,0 +1,623 @@
+//! What a venue says after the fact and besides fills (../shared/CORNERS.md by number): busts and
+//! corrects, another teller's ids, set-aside and renewed orders, restatements, breaks of the sums.
+//! Every case ends in equal folds and an equal replay.
+
+mod common;
+use common::*;
+use layout::*;
+use proptest::prelude::*;
+
+const DAY_NS: i64 = 86_400_000_000_000;
+
+fn closing(desk: &TestDesk) {
+    desk.assert_sums_are_folds();
+    desk.assert_replay_equals();
+}
+
+fn offer(desk: &mut TestDesk, r: &ExecutionReport, f: impl FnOnce(&mut ExecRef)) {
+    let mut ids = ExecRef::ZERO;
+    (ids.header.kind, ids.exec_id, ids.venue_id) = (ExecRef::KIND, r.exec_id, 1);
+    f(&mut ids);
+    assert_eq!(desk.step(ids.as_record()), Verdict::Accepted);
+}
+
+fn trade(desk: &TestDesk, seq: u64, id: &str, qty: i64, px: i64) -> ExecutionReport {
+    let mut r = desk.report(seq, 0, ExecType::Trade);
+    (r.exec_id, r.last_qty, r.last_px) = (text(id), e9(qty), e9(px));
+    r
+}
+
+fn amend(
+    desk: &mut TestDesk,
+    seq: u64,
+    own: &str,
+    of: &str,
+    new: Option<(i64, i64)>,
+    leaves: i64,
+) -> Disposition {
+    let kind = if new.is_some() { ExecType::TradeCorrect } else { ExecType::TradeCancel };
+    let mut r = desk.report(seq, 0, kind);
+    (r.exec_id, r.leaves_qty) = (text(own), e9(leaves));
+    if let Some((qty, px)) = new {
+        (r.last_qty, r.last_px) = (e9(qty), e9(px));
+    }
+    offer(desk, &r, |ids| ids.exec_ref_id = text(of));
+    desk.take(&r)
+}
+
+fn bust(desk: &mut TestDesk, seq: u64, own: &str, of: &str, leaves: i64) -> Disposition {
+    amend(desk, seq, own, of, None, leaves)
+}
+
+fn money(desk: &TestDesk) -> (i64, i128, i128) {
+    let p = desk.engine.position(1, ES);
+    (p.net_qty / ONE, p.open_cost, p.realised)
+}
+
+/// Price x quantity in the scale of costs.
+fn points(px: i64, qty: i64) -> i128 {
+    e9(px) as i128 * e9(qty) as i128
+}
+
+#[test]
+fn corner_24_a_bust_reverses_order_position_and_reserve_and_a_second_copy_nothing() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    let mut r = trade(&desk, a, "X1", 2, 100);
+    r.fee = 7;
+    desk.take(&r);
+    desk.take(&trade(&desk, a, "X2", 1, 99));
+    assert_eq!(bust(&mut desk, a, "B1", "X1", 4), Disposition::Applied);
+    assert_eq!((desk.status(a), desk.order(a).cum_qty), (OrdStatus::PartiallyFilled, e9(1)));
+    assert_eq!(desk.order(a).cum_points, points(99, 1));
+    assert_eq!(money(&desk), (1, points(99, 1), 0));
+    assert_eq!(desk.engine.position(1, ES).fees, 0);
+    assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(4));
+    assert_eq!(bust(&mut desk, a, "B1", "X1", 4), Disposition::Duplicate, "the same report");
+    assert_eq!(bust(&mut desk, a, "B2", "X1", 4), Disposition::Duplicate, "under another id");
+    assert_eq!(desk.take(&r), Disposition::Duplicate, "the fill itself does not come back");
+    assert_eq!(bust(&mut desk, a, "B3", "NONE", 4), Disposition::UnknownExec);
+    assert_eq!(bust(&mut desk, a, "B1", "X2", 4), Disposition::Duplicate, "its id is taken");
+    assert_eq!(money(&desk).0, 1);
+    closing(&desk);
+}
+
+#[test]
+fn corner_24_after_the_bust_of_the_last_fill_the_reports_leaves_decide() {
+    for (leaves, status, open) in [(2, OrdStatus::PartiallyFilled, 2), (0, OrdStatus::Canceled, 0)]
+    {
+        let mut desk = TestDesk::open();
+        let a = desk.place("a", Side::Sell, 5, e9(100));
+        desk.take(&trade(&desk, a, "X1", 3, 100));
+        desk.take(&trade(&desk, a, "X2", 2, 101));
+        assert_eq!(desk.status(a), OrdStatus::Filled);
+        assert_eq!(bust(&mut desk, a, "B", "X2", leaves), Disposition::Late);
+        assert_eq!(desk.status(a), status);
+        assert_eq!(desk.engine.row(1, ES).open_qty().1, e9(open));
+        assert_eq!(money(&desk).0, -3);
+        assert_eq!(desk.engine.live_count(), u64::from(leaves > 0));
+        closing(&desk);
+        if leaves > 0 {
+            assert_eq!(desk.cancel("c", "a"), Verdict::Accepted, "it is an order again");
+            desk.take(&trade(&desk, a, "X3", 2, 100));
+            assert_eq!(desk.status(a), OrdStatus::Filled);
+            closing(&desk);
+        }
+    }
+}
+
+#[test]
+fn corner_24_and_37_an_order_that_a_bust_reopens_under_a_kill_is_canceled() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    desk.take(&trade(&desk, a, "X1", 5, 100));
+    desk.kill(Scope::Desk, 0, KillMode::CancelOnly);
+    bust(&mut desk, a, "B", "X1", 5);
+    let mut time = TimeInput::ZERO;
+    time.header.kind = TimeInput::KIND;
+    desk.step(time.as_record());
+    assert_eq!(desk.status(a), OrdStatus::PendingCancel);
+    assert_eq!(desk.sent.0.last().unwrap().msg_type, MsgType::Cancel as u8);
+    closing(&desk);
+}
+
+#[test]
+fn corner_24_the_bust_of_a_canceled_orders_fill_leaves_it_canceled() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    desk.take(&trade(&desk, a, "X1", 2, 100));
+    desk.tell(a, 0, ExecType::Canceled);
+    assert_eq!(bust(&mut desk, a, "B", "X1", 0), Disposition::Late);
+    assert_eq!((desk.status(a), desk.order(a).cum_qty), (OrdStatus::Canceled, 0));
+    assert_eq!(money(&desk), (0, 0, 0));
+    closing(&desk);
+}
+
+#[test]
+fn corner_25_a_correct_makes_the_fill_another_and_a_correct_of_it_again() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    desk.take(&trade(&desk, a, "X1", 2, 100));
+    assert_eq!(amend(&mut desk, a, "C1", "X1", Some((2, 98)), 3), Disposition::Applied);
+    assert_eq!(money(&desk), (2, points(98, 2), 0));
+    assert_eq!(amend(&mut desk, a, "C1", "X1", Some((2, 98)), 3), Disposition::Duplicate);
+    assert_eq!(amend(&mut desk, a, "C2", "C1", Some((3, 97)), 2), Disposition::Applied);
+    assert_eq!((money(&desk), desk.order(a).cum_qty), ((3, points(97, 3), 0), e9(3)));
+    assert_eq!(amend(&mut desk, a, "C2", "X1", Some((4, 97)), 1), Disposition::Conflict);
+    assert_eq!(desk.take(&trade(&desk, a, "X1", 2, 100)), Disposition::Duplicate, "as first told");
+    assert_eq!(amend(&mut desk, a, "C3", "X1", Some((9, 97)), 0), Disposition::Overfill);
+    assert_eq!(desk.status(a), OrdStatus::Filled);
+    assert_eq!(bust(&mut desk, a, "B", "C3", 5), Disposition::Late);
+    assert_eq!((desk.status(a), money(&desk).0), (OrdStatus::New, 0));
+    assert_eq!(amend(&mut desk, a, "C4", "X1", Some((1, 97)), 4), Disposition::UnknownExec);
+    assert_eq!(amend(&mut desk, a, "C5", "X1", Some((0, 97)), 4), Disposition::Malformed);
+    closing(&desk);
+}
+
+#[test]
+fn corner_25_a_bust_refolds_what_remains_in_event_order() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 9, e9(100));
+    let b = desk.place("b", Side::Sell, 9, e9(100));
+    desk.take(&trade(&desk, a, "X1", 2, 90));
+    desk.take(&trade(&desk, a, "X2", 2, 100));
+    desk.take(&trade(&desk, b, "X3", 2, 110)); // closes 2 of 4 at 95
+    assert_eq!(money(&desk), (2, points(95, 2), points(30, 1)));
+    bust(&mut desk, a, "B", "X1", 7);
+    // As if X1 had never been: 2 bought at 100, sold at 110.
+    assert_eq!(money(&desk), (0, 0, points(20, 1)));
+    amend(&mut desk, b, "C", "X3", Some((5, 110)), 4);
+    assert_eq!(money(&desk), (-3, points(110, -3), points(20, 1)));
+    closing(&desk);
+}
+
+#[test]
+fn corner_24_a_bust_days_later_finds_its_fill_also_when_order_and_chain_are_forgotten() {
+    for days in [1, 3, 8] {
+        let mut desk = TestDesk::open();
+        let a = desk.place("a", Side::Buy, 5, e9(100));
+        let mut r = trade(&desk, a, "X1", 5, 100);
+        r.trade_day = 50;
+        desk.take(&r);
+        let c = desk.place("c", Side::Buy, 9, e9(100));
+        let mut live = trade(&desk, c, "X2", 1, 101);
+        live.trade_day = 50;
+        desk.take(&live);
+        let bust_report = desk.report(a, 0, ExecType::TradeCancel);
+        desk.now_ns += days * DAY_NS;
+        desk.quote(ES, e9(100), e9(100) + ONE / 4);
+        // The slot of `a` goes to another order.
+        for n in 0..desk.engine.config().orders_max {
+            desk.now_ns += ONE * 2;
+            desk.quote(ES, e9(100), e9(100) + ONE / 4);
+            let seq = desk.place(&format!("n{n}"), Side::Buy, 1, e9(100));
+            desk.tell(seq, 0, ExecType::Canceled);
+            if desk.engine.order(a).is_none() {
+                break;
+            }
+        }
+        assert!(desk.engine.order(a).is_none());
+        let mut day = DayChange::ZERO;
+        (day.header.kind, day.venue_id, day.trade_day, day.opened) = (DayChange::KIND, 1, 58, 1);
+        desk.fact(day);
+        let mut r = bust_report;
+        (r.exec_id, r.trade_day) = (text("B"), 58);
+        offer(&mut desk, &r, |ids| ids.exec_ref_id = text("X1"));
+        let taken = desk.take(&r);
+        if days < 8 {
+            assert_eq!(taken, Disposition::Late, "{days}");
+            assert_eq!(money(&desk).0, 1);
+        } else {
+            assert_eq!(taken, Disposition::UnknownOrder, "forgotten: flagged, for people");
+        }
+        // A live order's fill is known as long as the order lives, out of its chain or not.
+        assert_eq!(desk.take(&live), Disposition::Duplicate);
+        assert_eq!(bust(&mut desk, c, "B2", "X2", 9), Disposition::Applied);
+        assert_eq!(money(&desk).0, if days < 8 { 0 } else { 5 });
+        closing(&desk);
+    }
+}
+
+#[test]
+fn corner_5_and_7_the_session_day_is_that_of_the_execution_not_of_its_arrival() {
+    let mut desk = TestDesk::open();
+    let mut venue = definition(Entity::Venue, "CME", 0, ReplaceRule::InFlightCounted as u8);
+    // Chicago in winter: the next day begins at 17:00.
+    (venue.flags, venue.utc_offset_min, venue.day_roll_min) = (VENUE_CALENDAR, -360, 17 * 60);
+    desk.fact(venue);
+    let a = desk.place("a", Side::Buy, 9, e9(100));
+    let noon = 20_000 * DAY_NS + 18 * 3600 * ONE; // 12:00 there
+    let mut r = trade(&desk, a, "X", 1, 100);
+    r.transact_time_ns = noon;
+    assert_eq!(desk.take(&r), Disposition::Applied);
+    r.flags = REPORT_POSS_DUP;
+    desk.now_ns += DAY_NS; // the same, replayed a day later
+    assert_eq!(desk.take(&r), Disposition::Duplicate);
+    r.trade_day = 20_000;
+    assert_eq!(desk.take(&r), Disposition::Duplicate, "told as TradeDate");
+    (r.trade_day, r.transact_time_ns) = (0, noon + 5 * 3600 * ONE);
+    assert_eq!(desk.take(&r), Disposition::Applied, "17:00: another day's id, whatever the flags");
+    closing(&desk);
+}
+
+#[test]
+fn corner_5_without_a_calendar_the_days_that_opened_tell_the_session_day() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 9, e9(100));
+    let open = |desk: &mut TestDesk, trade_day| {
+        let mut d = DayChange::ZERO;
+        (d.header.kind, d.venue_id, d.trade_day, d.opened) = (DayChange::KIND, 1, trade_day, 1);
+        desk.fact(d);
+    };
+    open(&mut desk, 7);
+    let mut r = trade(&desk, a, "X", 1, 100);
+    r.transact_time_ns = desk.now_ns + 5;
+    assert_eq!(desk.take(&r), Disposition::Applied);
+    desk.now_ns += DAY_NS;
+    open(&mut desk, 8);
+    assert_eq!(desk.take(&r), Disposition::Duplicate, "arrived late, of the old day");
+    r.transact_time_ns = desk.now_ns + 5;
+    assert_eq!(desk.take(&r), Disposition::Applied);
+    closing(&desk);
+}
+
+#[test]
+fn corner_6_a_real_id_reconciles_to_the_synthetic_one_and_the_other_way_round() {
+    for real_first in [false, true] {
+        let mut desk = TestDesk::open();
+        let a = desk.place("a", Side::Buy, 9, e9(100));
+        let mut real = trade(&desk, a, "R1", 1, 100);
+        (real.cum_qty, real.transact_time_ns) = (e9(1), 55);
+        let mut bare = real;
+        bare.exec_id = [0; 16];
+        let (first, second) = if real_first { (real, bare) } else { (bare, real) };
+        assert_eq!(desk.take(&first), Disposition::Applied);
+        assert_eq!(desk.take(&second), Disposition::Reconciled);
+        assert_eq!(desk.take(&second), Disposition::Duplicate);
+        assert_eq!(desk.take(&first), Disposition::Duplicate);
+        assert_eq!(desk.order(a).cum_qty, e9(1));
+        assert_eq!(bust(&mut desk, a, "B", "R1", 9), Disposition::Applied, "under either id");
+        closing(&desk);
+    }
+}
+
+#[test]
+fn corner_33_a_fill_by_stream_drop_copy_and_query_is_booked_once() {
+    for copy_first in [false, true] {
+        let mut desk = TestDesk::open();
+        let a = desk.place("a", Side::Buy, 9, e9(100));
+        let stream = trade(&desk, a, "S1", 2, 100);
+        let mut copy = trade(&desk, a, "DC-77", 2, 100);
+        copy.flags = REPORT_DROP_COPY;
+        let take = |r: &ExecutionReport, desk: &mut TestDesk| {
+            offer(desk, r, |ids| ids.trd_match_id = text("M1"));
+            desk.take(r)
+        };
+        let (first, second) = if copy_first { (copy, stream) } else { (stream, copy) };
+        assert_eq!(take(&first, &mut desk), Disposition::Applied);
+        assert_eq!(take(&second, &mut desk), Disposition::Reconciled);
+        assert_eq!(take(&second, &mut desk), Disposition::Duplicate);
+        let mut polled = stream;
+        polled.flags = REPORT_QUERIED;
+        assert_eq!(desk.take(&polled), Disposition::Duplicate);
+        // One match may hold two fills of one order: each teller tells both.
+        let mut again = stream;
+        again.exec_id = text("S2");
+        assert_eq!(take(&again, &mut desk), Disposition::Applied);
+        assert_eq!(desk.order(a).cum_qty, e9(4));
+        closing(&desk);
+    }
+    // A copy under an id of its own and without a match id proves nothing.
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 9, e9(100));
+    let mut copy = trade(&desk, a, "DC-1", 2, 100);
+    (copy.flags, copy.cum_qty) = (REPORT_DROP_COPY, e9(2));
+    assert_eq!(desk.take(&copy), Disposition::Gap);
+    assert_eq!(desk.order(a).cum_qty, 0);
+    closing(&desk);
+}
+
+#[test]
+fn corner_7_and_36_a_gap_in_the_sums_asks_the_venue_once_until_they_agree() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 9, e9(100));
+    let asked = |desk: &TestDesk| {
+        desk.sent.0.iter().filter(|r| r.msg_type == MsgType::OrderStatus as u8).count()
+    };
+    let time = |desk: &mut TestDesk| {
+        let mut t = TimeInput::ZERO;
+        t.header.kind = TimeInput::KIND;
+        desk.step(t.as_record());
+    };
+    let mut r = trade(&desk, a, "X2", 2, 100);
+    r.cum_qty = e9(5); // three came before it that we never saw
+    assert_eq!(desk.take(&r), Disposition::Applied, "booked all the same");
+    assert_eq!(desk.order(a).cum_qty, e9(2));
+    time(&mut desk);
+    time(&mut desk);
+    desk.take(&r);
+    time(&mut desk);
+    assert_eq!(asked(&desk), 1);
+    assert_eq!(desk.sent.0.last().unwrap().street_id, r.street_id);
+    let mut answer = desk.report(a, 0, ExecType::OrderStatus);
+    (answer.ord_status, answer.cum_qty) = (OrdStatus::PartiallyFilled as u8, e9(5));
+    answer.flags = REPORT_QUERIED;
+    assert_eq!(desk.take(&answer), Disposition::Gap);
+    time(&mut desk);
+    assert_eq!(asked(&desk), 1, "no loop");
+    let mut missing = trade(&desk, a, "X1", 3, 100);
+    missing.cum_qty = e9(3);
+    assert_eq!(desk.take(&missing), Disposition::Applied);
+    time(&mut desk);
+    assert_eq!(asked(&desk), 1);
+    // A next gap asks again, also of an order that has ended, and waits for a link that is down.
+    desk.link(LinkState::Down);
+    let mut end = desk.report(a, 0, ExecType::Canceled);
+    end.cum_qty = e9(7);
+    assert_eq!(desk.take(&end), Disposition::Applied);
+    time(&mut desk);
+    assert_eq!(asked(&desk), 1);
+    desk.link(LinkState::Up);
+    assert_eq!(asked(&desk), 2);
+    closing(&desk);
+}
+
+#[test]
+fn corner_26_what_the_venue_sets_aside_keeps_its_reserve_and_is_renewed_by_a_newer_word() {
+    for (word, status) in [
+        (ExecType::Suspended, OrdStatus::Suspended),
+        (ExecType::Stopped, OrdStatus::Stopped),
+        (ExecType::DoneForDay, OrdStatus::DoneForDay),
+    ] {
+        let mut desk = TestDesk::open();
+        let a = desk.place("a", Side::Buy, 5, e9(100));
+        let mut ack = desk.report(a, 0, ExecType::New);
+        ack.transact_time_ns = 10;
+        desk.take(&ack);
+        desk.take(&trade(&desk, a, "X1", 1, 100));
+        let mut aside = desk.report(a, 0, word);
+        aside.transact_time_ns = 20;
+        assert_eq!(desk.take(&aside), Disposition::Applied);
+        assert_eq!(desk.take(&aside), Disposition::Stale);
+        assert_eq!((desk.status(a), desk.engine.row(1, ES).open_qty().0), (status, e9(4)));
+        assert_eq!(desk.take(&ack), Disposition::Stale, "the first ack again renews nothing");
+        let late = desk.take(&trade(&desk, a, "X2", 1, 100));
+        assert_eq!(late == Disposition::Late, word == ExecType::DoneForDay);
+        assert_eq!(desk.status(a), status, "a part fill keeps it");
+        desk.cancel("c", "a");
+        assert_eq!(desk.status(a), OrdStatus::PendingCancel);
+        desk.tell(a, 1, ExecType::CancelRejected);
+        assert_eq!(desk.status(a), status, "what was is restored");
+        let mut renewal = ack;
+        renewal.transact_time_ns = 30;
+        assert_eq!(desk.take(&renewal), Disposition::Applied);
+        assert_eq!(desk.status(a), OrdStatus::PartiallyFilled);
+        assert_eq!(desk.take(&renewal), Disposition::Stale);
+        desk.take(&aside);
+        desk.take(&trade(&desk, a, "X3", 3, 100));
+        let done = word == ExecType::DoneForDay;
+        assert_eq!(desk.status(a), if done { status } else { OrdStatus::Filled });
+        assert_eq!(desk.engine.row(1, ES).open_qty().0, 0);
+        desk.tell(a, 0, ExecType::Expired);
+        assert_eq!(desk.status(a), OrdStatus::Filled, "the end is that of its last fill");
+        closing(&desk);
+    }
+}
+
+#[test]
+fn corner_26_an_expiry_ends_an_order_whose_cancel_is_on_its_way() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    desk.take(&trade(&desk, a, "X1", 1, 100));
+    desk.cancel("c", "a");
+    assert_eq!(desk.tell(a, 0, ExecType::Expired), Disposition::Applied);
+    assert_eq!(desk.status(a), OrdStatus::Expired);
+    assert_eq!(desk.tell(a, 1, ExecType::Canceled), Disposition::Stale);
+    closing(&desk);
+}
+
+#[test]
+fn corner_26_a_restatement_is_the_venues_terms_and_may_end_or_reopen_an_order() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    desk.tell(a, 0, ExecType::New);
+    let mut r = desk.report(a, 0, ExecType::Restated);
+    (r.last_qty, r.last_px, r.leaves_qty) = (e9(3), e9(99), e9(3));
+    assert_eq!(desk.take(&r), Disposition::Applied);
+    assert_eq!(desk.take(&r), Disposition::Stale);
+    assert_eq!((desk.order(a).order_qty, desk.order(a).price), (e9(3), e9(99)));
+    assert_eq!(desk.engine.row(1, ES).open_points().0, points(99, 3));
+    closing(&desk);
+    desk.tell(a, 0, ExecType::Canceled);
+    (r.last_qty, r.leaves_qty, r.ord_status) = (e9(4), e9(4), OrdStatus::New as u8);
+    assert_eq!(desk.take(&r), Disposition::Late, "the venue still works it");
+    assert_eq!((desk.status(a), desk.engine.row(1, ES).open_qty().0), (OrdStatus::New, e9(4)));
+    r.ord_status = OrdStatus::Canceled as u8; // 378: canceled by the venue
+    assert_eq!(desk.take(&r), Disposition::Applied);
+    assert_eq!((desk.status(a), desk.engine.row(1, ES).open_qty().0), (OrdStatus::Canceled, 0));
+    (r.ord_status, r.last_px) = (0, -1);
+    assert_eq!(desk.take(&r), Disposition::Malformed);
+    closing(&desk);
+}
+
+#[test]
+fn corner_20_an_accepted_replace_to_more_reopens_what_the_venue_had_called_filled() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    desk.take(&trade(&desk, a, "X1", 5, 100));
+    assert_eq!(desk.status(a), OrdStatus::Filled);
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    desk.tell(a, 0, ExecType::New);
+    desk.replace("r", "a", 8, e9(100));
+    desk.take(&trade(&desk, a, "X1", 5, 100));
+    let mut found = desk.report(a, 0, ExecType::OrderStatus);
+    (found.ord_status, found.cum_qty, found.flags) =
+        (OrdStatus::Filled as u8, e9(5), REPORT_QUERIED);
+    desk.take(&found);
+    assert_eq!((desk.status(a), desk.engine.row(1, ES).open_qty().0), (OrdStatus::Filled, 0));
+    assert_eq!(desk.tell(a, 1, ExecType::Replaced), Disposition::Late);
+    assert_eq!(desk.status(a), OrdStatus::PartiallyFilled);
+    assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(3));
+    closing(&desk);
+}
+
+#[test]
+fn corner_27_the_proved_end_of_a_day_expires_day_orders_that_the_venue_had() {
+    for proved in [0, 1] {
+        let mut desk = TestDesk::open();
+        let acked = desk.place("a", Side::Buy, 5, e9(100));
+        desk.tell(acked, 0, ExecType::New);
+        let unproved = desk.place("b", Side::Buy, 5, e9(100));
+        let mut gtc = TestDesk::new_order("c", Side::Buy, 5, e9(100));
+        gtc.time_in_force = TimeInForce::Gtc as u8;
+        desk.submit(&gtc);
+        let kept = desk.sent.0.last().unwrap().header.order_seq;
+        desk.tell(kept, 0, ExecType::DoneForDay);
+        let mut day = DayChange::ZERO;
+        (day.header.kind, day.venue_id, day.proved) = (DayChange::KIND, 1, proved);
+        desk.fact(day);
+        let ended = if proved == 1 { OrdStatus::Expired } else { OrdStatus::New };
+        assert_eq!(desk.status(acked), ended);
+        assert_eq!(desk.status(unproved), OrdStatus::PendingNew, "its reserve stays");
+        assert_eq!(desk.status(kept), OrdStatus::DoneForDay);
+        closing(&desk);
+    }
+}
+
+#[test]
+fn calculated_goes_before_filled_and_pending_new_proves_nothing() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    assert_eq!(desk.tell(a, 0, ExecType::PendingNew), Disposition::Stale);
+    assert_eq!(desk.status(a), OrdStatus::PendingNew);
+    desk.take(&trade(&desk, a, "X1", 4, 100));
+    assert_eq!(desk.tell(a, 0, ExecType::Calculated), Disposition::Applied);
+    desk.take(&trade(&desk, a, "X2", 1, 100));
+    assert_eq!((desk.status(a), desk.order(a).cum_qty), (OrdStatus::Calculated, e9(5)));
+    closing(&desk);
+}
+
+#[test]
+fn corner_7_the_memory_of_fills_is_let_go_by_day_and_orders_are_taken_again() {
+    let mut desk = TestDesk::with(engine::EngineConfig { fills_max: 64, ..small_config() });
+    let a = desk.place("a", Side::Buy, 90, e9(100));
+    let mut n = 0;
+    while desk.submit(&TestDesk::new_order(&format!("n{n}"), Side::Buy, 1, e9(100)))
+        != Verdict::ReportTableFull
+    {
+        desk.take(&trade(&desk, a, &format!("X{n}"), 1, 100));
+        n += 1;
+        assert!(n < 64);
+        desk.now_ns += ONE;
+        desk.quote(ES, e9(100), e9(100) + ONE / 4);
+    }
+    desk.tell(a, 0, ExecType::Canceled);
+    desk.now_ns += 7 * DAY_NS;
+    let mut day = DayChange::ZERO;
+    (day.header.kind, day.venue_id, day.trade_day, day.opened) = (DayChange::KIND, 1, 9, 1);
+    desk.fact(day);
+    desk.quote(ES, e9(100), e9(100) + ONE / 4);
+    let again = TestDesk::new_order("again", Side::Buy, 1, e9(100));
+    assert_eq!(desk.submit(&again), Verdict::Accepted);
+    assert_eq!(money(&desk).0, n);
+    closing(&desk);
+}
+
+#[test]
+fn a_reference_to_another_report_is_dropped() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    desk.take(&trade(&desk, a, "X1", 2, 100));
+    let mut r = desk.report(a, 0, ExecType::TradeCancel);
+    r.exec_id = text("B1");
+    offer(&mut desk, &r, |ids| ids.exec_ref_id = text("X1"));
+    desk.take(&trade(&desk, a, "X2", 1, 100)); // another report of the venue takes the offer
+    assert_eq!(desk.take(&r), Disposition::UnknownExec);
+    let mut own = desk.report(a, 0, ExecType::TradeCancel);
+    own.exec_id = text("X1"); // some venues bust under the fill's own id
+    assert_eq!(desk.take(&own), Disposition::Applied);
+    assert_eq!(desk.take(&own), Disposition::Duplicate);
+    assert_eq!(money(&desk).0, 1);
+    closing(&desk);
+}
+
+#[derive(Clone, Debug)]
+struct Fact {
+    order: usize,
+    qty: i64,
+    px: i64,
+    end: u8, // 0 keeps the fill, 1 busts it, 2 corrects it
+    other: i64,
+}
+
+fn facts() -> impl Strategy<Value = Vec<Fact>> {
+    let fact = (0usize..3, 1i64..5, 90i64..110, 0u8..4, 1i64..6)
+        .prop_map(|(order, qty, px, end, other)| Fact { order, qty, px, end, other });
+    prop::collection::vec(fact, 1..14)
+}
+
+/// Tells the facts, each order's in its order, orders interleaved by `mix`, each told `times` times.
+fn told(facts: &[Fact], mix: &[u8], times: usize) -> TestDesk {
+    let mut desk = TestDesk::open();
+    let orders = [
+        desk.place("a", Side::Buy, 60, e9(100)),
+        desk.place("b", Side::Sell, 60, e9(100)),
+        desk.place("c", Side::Buy, 60, e9(100)),
+    ];
+    let mut queues: [Vec<(usize, bool)>; 3] = Default::default();
+    for (n, fact) in facts.iter().enumerate() {
+        queues[fact.order].push((n, false));
+    }
+    for (n, fact) in facts.iter().enumerate() {
+        if fact.end == 1 || fact.end == 2 {
+            queues[fact.order].push((n, true));
+        }
+    }
+    queues.iter_mut().for_each(|q| q.reverse());
+    let mut turn = mix.iter().cycle();
+    while queues.iter().any(|q| !q.is_empty()) {
+        let at = *turn.next().unwrap() as usize % 3;
+        let at = (at..at + 3).map(|i| i % 3).find(|&i| !queues[i].is_empty()).unwrap();
+        let (n, end) = queues[at].pop().unwrap();
+        let fact = &facts[n];
+        for _ in 0..times {
+            if end {
+                let new = (fact.end == 2).then_some((fact.other, fact.px - 1));
+                let ids = (format!("B{n}"), format!("X{n}"));
+                amend(&mut desk, orders[at], &ids.0, &ids.1, new, 9);
+            } else {
+                let r = trade(&desk, orders[at], &format!("X{n}"), fact.qty, fact.px);
+                desk.take(&r);
+            }
+        }
+    }
+    desk
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    /// I13, I23: fills, busts and corrects in any interleaving, each doubled: the same orders, net and
+    /// total PnL; the folds are those of the fills that remain; a replay is equal.
+    #[test]
+    fn any_interleaving_and_doubling_of_fills_busts_and_corrects_gives_the_same_totals(
+        facts in facts(), mix in prop::collection::vec(any::<u8>(), 3..20)
+    ) {
+        let (mut net, mut cash) = (0, 0i128);
+        for fact in &facts {
+            let (qty, px) = match fact.end { 1 => (0, 0), 2 => (fact.other, fact.px - 1), _ => (fact.qty, fact.px) };
+            let signed = if fact.order == 1 { -qty } else { qty };
+            net += signed;
+            cash -= points(px, signed);
+        }
+        for (mix, times) in [(&[0u8, 1, 2][..], 1), (&mix[..], 1), (&mix[..], 2)] {
+            let desk = told(&facts, mix, times);
+            let (now, cost, realised) = money(&desk);
+            prop_assert_eq!(now, net);
+            prop_assert_eq!(realised - cost, cash, "total PnL");
+            if net == 0 { prop_assert_eq!(cost, 0) }
+            closing(&desk);
+        }
+    }
+}
