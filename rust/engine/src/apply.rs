@@ -166,7 +166,8 @@ impl Engine {
         let factor = &self.instruments[e.instrument_id as usize].factor;
         let points = crate::number::points(e.price, e.order_qty).abs();
         let weight = row.weigh(factor, side_index(e.side == Side::Buy as u8), points);
-        self.fold_accepted(e, &Plan { id_hash, entry: self.dedup.free_entry(id_hash), weight });
+        let entry = self.dedup.free_entry(id_hash);
+        self.fold_accepted(e, &Plan { id_hash, entry, points, weight });
     }
 
     /// Folds an accepted order; `plan` holds nothing but what the event and the state say.
@@ -215,10 +216,9 @@ impl Engine {
         self.live[slot / 64] |= 1 << (slot % 64);
         self.live_count += 1;
         if !parent {
-            let points = crate::number::points(e.price, e.order_qty).abs();
             let (side, pair) =
                 (side_index(e.side == Side::Buy as u8), self.pair(e.account_id, e.instrument_id));
-            self.reserve(pair, e.account_id, side, e.order_qty, points, &plan.weight);
+            self.reserve(pair, e.account_id, side, e.order_qty, plan.points, &plan.weight);
         }
         self.count_send(e.account_id, e.session_id, time_ns);
     }
@@ -273,7 +273,7 @@ impl Engine {
         let venue = &mut self.venues[e.venue_id as usize];
         assert!(e.link_seq == venue.link_seq_out + 1);
         venue.link_seq_out = e.link_seq;
-        if e.header.order_seq != 0 {
+        if e.header.order_seq != 0 && e.revision != 0 {
             let slot = self.slot(e.header.order_seq);
             self.orders[slot].revision_last = self.orders[slot].revision_last.max(e.revision);
             if e.msg_type == MsgType::OrderStatus as u8 {

@@ -57,7 +57,7 @@ pub struct Entry {
 
 /// Hash of an id within its session: folded products of its words. Not a secret: who floods one
 /// bucket on purpose has the ids of his own session refused.
-#[inline]
+#[inline(always)]
 pub fn id_hash(cl_ord_id: &[u8; 36], session_id: u16) -> u64 {
     let word = |at: usize| {
         u64::from_le_bytes(cl_ord_id[at..at + 8].try_into().expect("8 bytes")) ^ KEYS[at / 8]

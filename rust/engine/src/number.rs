@@ -145,6 +145,31 @@ impl Factor {
         if points < 0 { -(micro as i128) } else { micro as i128 }
     }
 
+    /// Whether [`Self::micro_near`] may be asked.
+    pub fn has_near(&self) -> bool {
+        (64..128).contains(&self.shift)
+    }
+
+    /// Whether values of this many points are below 2^62, so that `micro_near` tells them; several
+    /// sizes may be asked about at once, or-ed.
+    #[inline(always)]
+    pub fn is_near(&self, size: u128) -> bool {
+        debug_assert!(self.has_near());
+        (size >> 64) as u64 >> (self.shift.wrapping_sub(64) & 63) == 0
+    }
+
+    /// As [`Self::micro`], for points that [`Self::is_near`] holds for.
+    #[inline(always)]
+    pub fn micro_near(&self, points: i128) -> i64 {
+        let sign = (points >> 127) as i64; // all ones below zero: no branch on what half of them are
+        let size = points.unsigned_abs();
+        debug_assert!(self.is_near(size));
+        let low = (size as u64) as u128 * self.scaled as u128;
+        let high = (size >> 64) as u64 as u128 * self.scaled as u128 + (low >> 64);
+        let micro = (high >> (self.shift.wrapping_sub(64) & 63)) as i64;
+        (micro ^ sign) - sign
+    }
+
     /// The most points at 1e-18 whose value is at most `units` whole units of desk currency, so that
     /// a limit can be compared without a conversion. `i64::MAX` units: no limit.
     pub fn points_of(&self, units: i64) -> i128 {
@@ -214,6 +239,17 @@ mod tests {
                 let factor = Factor::new(multiplier, rate);
                 prop_assert!(factor.micro(points).abs_diff(exact as i128) == 0);
                 prop_assert_eq!(factor.micro(-points), -(exact as i128));
+            }
+        }
+
+        #[test]
+        fn what_is_near_is_worth_the_same(
+            multiplier in 1i64..1_000_000_000_000, rate in 1i64..100_000_000_000, bits in 0u32..127, any in any::<u128>()
+        ) {
+            let (factor, points) = (Factor::new(multiplier, rate), (any >> (127 - bits) >> 1) as i128);
+            if factor.has_near() && factor.is_near(points as u128) {
+                prop_assert_eq!(factor.micro_near(points) as i128, factor.micro(points));
+                prop_assert_eq!(factor.micro_near(-points) as i128, factor.micro(-points));
             }
         }
 

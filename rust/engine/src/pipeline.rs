@@ -47,8 +47,30 @@ impl Engine {
         outbox: &mut O,
     ) -> Verdict {
         assert!(now_ns >= self.time_ns); // the clock is an argument, so a replay decides alike
-        let verdict = match input.header.kind {
-            NewOrder::KIND => self.step_new(typed(input), now_ns, log, outbox),
+        let verdict = if input.header.kind == NewOrder::KIND {
+            self.step_new(typed(input), now_ns, log, outbox)
+        } else {
+            self.step_other(input, now_ns, log, outbox)
+        };
+        if self.asked_count != 0 {
+            self.sweep(now_ns, log, outbox);
+        }
+        if !self.queries.is_empty() {
+            self.ask(now_ns, log, outbox);
+        }
+        verdict
+    }
+
+    /// Every input but a new order.
+    #[inline(never)]
+    fn step_other<L: Log, O: Outbox>(
+        &mut self,
+        input: &Record,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) -> Verdict {
+        match input.header.kind {
             CancelOrder::KIND => self.step_cancel(typed(input), now_ns, log, outbox),
             ReplaceOrder::KIND => self.step_replace(typed(input), now_ns, log, outbox),
             MassCancel::KIND => self.step_mass_cancel(typed(input), now_ns, log),
@@ -62,14 +84,7 @@ impl Engine {
             ExecRef::KIND => self.offer_ref(typed(input)),
             Definition::KIND => self.step_definition(typed(input), now_ns, log),
             _ => self.step_fact(input, now_ns, log),
-        };
-        if self.asked_count != 0 {
-            self.sweep(now_ns, log, outbox);
         }
-        if !self.queries.is_empty() {
-            self.ask(now_ns, log, outbox);
-        }
-        verdict
     }
 
     /// Publishes the group and folds it.

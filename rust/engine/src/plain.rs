@@ -18,6 +18,7 @@ use zerocopy::IntoBytes;
 pub(crate) struct Plan {
     pub id_hash: u64,
     pub entry: Option<Entry>,
+    pub points: i128,
     pub weight: Weight,
 }
 
@@ -53,8 +54,8 @@ impl Engine {
             || row.open_stamp != self.open_stamp
             || c.venue_id != 0 && c.venue_id != instrument.venue_id
             || session.account_id != 0 && session.account_id != c.account_id
-            || (session.defined, session.mode) != (1, 0)
-            || (strategy.defined, strategy.mode) != (1, 0)
+            || u16::from_le_bytes([session.defined, session.mode]) != 1
+            || u16::from_le_bytes([strategy.defined, strategy.mode]) != 1
         {
             return None;
         }
@@ -76,14 +77,13 @@ impl Engine {
 
         let side = side_index(c.side == Side::Buy as u8);
         let points = number::points(price, qty);
-        let weight = row.weigh(&instrument.factor, side, points);
-        let worst_qty = row.signed_net(side).saturating_add(row.open_qty[side]).saturating_add(qty);
+        let weight = row.weigh_near(&instrument.factor, side, points)?;
+        let worst_qty = row.signed_net(side).checked_add(row.open_qty[side])?.checked_add(qty)?;
         if points >= number::POINTS_MAX || points > row.order_points_max {
             return None;
         }
         // What reduces the position is bound by none of these.
         if (worst_qty > row.net_qty_max
-            || weight.gross_points > row.gross_points_max
             || account.worst[side] + weight.side > account.net_max
             || account.gross + weight.gross > account.gross_max)
             && worst_qty > 0
@@ -94,7 +94,7 @@ impl Engine {
         let id_hash = dedup::id_hash(&c.cl_ord_id, c.session_id);
         let entry = self.dedup.free_entry(id_hash)?;
         let last = &self.orders[self.slot(self.next_order_seq)];
-        let forgotten_ns = last.end_time_ns.saturating_add(self.config.id_ttl_ns);
+        let forgotten_ns = last.end_time_ns.checked_add(self.config.id_ttl_ns)?;
         if !arch::is_padded_text(&c.cl_ord_id)
             || last.order_seq != 0 && (last.live() || forgotten_ns > now_ns)
             || room < self.config.log_reserve
@@ -118,7 +118,7 @@ impl Engine {
             reference_age_ms: instrument.reference_age_ms(now_ns),
         };
         debug_assert!(!self.check_new(&mut Any, c, &judged, now_ns, room));
-        Some((judged, Plan { id_hash, entry: Some(entry), weight }))
+        Some((judged, Plan { id_hash, entry: Some(entry), points, weight }))
     }
 
     /// Looks at all that is open or closed for every order of a pair, and remembers that it is open.
@@ -133,6 +133,7 @@ impl Engine {
             && instrument.flags & layout::FLAG_RESTRICTED == 0
             && (instrument.phase == 0 || phase_takes_orders(instrument.phase))
             && instrument.factor.known()
+            && instrument.factor.has_near()
             && (venue.defined, venue.mode) == (1, KillMode::Open as u8)
             && phase_takes_orders(venue.phase)
             && venue.link == LinkState::Up as u8;
@@ -140,8 +141,9 @@ impl Engine {
             return;
         }
         let pair = self.pair(account_id, instrument_id);
-        if self.rows[pair].limits_stamp == self.limits_stamp {
-            self.rows[pair].open_stamp = self.open_stamp;
+        let row = &mut self.rows[pair];
+        if row.limits_stamp == self.limits_stamp && row.gross_points_max >= 0 {
+            row.open_stamp = self.open_stamp;
         }
     }
 }

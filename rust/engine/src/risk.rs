@@ -306,10 +306,15 @@ impl Throttle {
     /// Counts one send; the scope's own ring begins at `first` of `times` and is a power of two long.
     #[inline(always)]
     pub(crate) fn count(&mut self, times: &mut [i64], first: usize, len: usize, now_ns: i64) {
-        if self.orders_max != 0 {
-            times[first + (self.sends as usize & (len - 1))] = now_ns;
-            self.sends += 1;
-            self.reckon(times, first, len);
+        let max = self.orders_max as u64;
+        if max == 0 {
+            return;
+        }
+        times[first + (self.sends as usize & (len - 1))] = now_ns;
+        self.sends += 1;
+        if self.sends >= max {
+            let oldest = (self.sends - max) as usize & (len - 1);
+            self.open_ns = times[first + oldest].saturating_add(self.window_ns);
         }
     }
 
@@ -323,11 +328,6 @@ impl Throttle {
         window_ns: i64,
     ) {
         (self.orders_max, self.window_ns) = (orders_max, window_ns);
-        self.reckon(times, first, len);
-    }
-
-    #[inline(always)]
-    fn reckon(&mut self, times: &[i64], first: usize, len: usize) {
         self.open_ns = if self.orders_max == 0 || self.sends < self.orders_max as u64 {
             i64::MIN
         } else {
@@ -482,11 +482,9 @@ pub(crate) const fn side_index(buy: bool) -> usize {
     !buy as usize
 }
 
-/// What more points on one side of a row make of it and of its account's sums.
+/// What more points on one side of a row make of its account's sums.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Weight {
-    /// Points of the larger side afterwards.
-    pub gross_points: i128,
     /// What the account's sum of that side grows by, desk currency at 1e-6.
     pub side: i128,
     /// What the account's gross grows by.
@@ -515,18 +513,37 @@ impl RiskRow {
         let sign = -(side as i64); // sells: all ones, and the negation needs no branch
         (self.net_qty ^ sign).wrapping_sub(sign)
     }
+    /// Points of the worst case of one side and of the other.
+    #[inline(always)]
+    fn sides(&self, side: usize) -> (i128, i128) {
+        let sign = -(side as i128);
+        let cost = (self.open_cost ^ sign) - sign;
+        (self.open[side & 1] + cost, self.open[!side & 1] - cost)
+    }
+    /// As `weigh`, where all sums are near and the limit of this row's gross holds afterwards; `None`
+    /// where not.
+    #[inline(always)]
+    pub(crate) fn weigh_near(&self, factor: &Factor, side: usize, points: i128) -> Option<Weight> {
+        let (was, other) = self.sides(side);
+        let is = was + points;
+        let sizes = was.unsigned_abs() | is.unsigned_abs() | other.unsigned_abs();
+        debug_assert!(self.gross_points_max >= 0);
+        if !factor.is_near(sizes) || is > self.gross_points_max || other > self.gross_points_max {
+            return None;
+        }
+        let (was, is) = (factor.micro_near(was), factor.micro_near(is));
+        let other = factor.micro_near(other & !(other >> 127)); // 0 where it is below
+        Some(Weight { side: (is - was) as i128, gross: (is.max(other) - was.max(other)) as i128 })
+    }
     /// What `points` more of open orders on one side mean.
     #[inline(always)]
     pub(crate) fn weigh(&self, factor: &Factor, side: usize, points: i128) -> Weight {
-        let sign = -(side as i128);
-        let cost = (self.open_cost ^ sign) - sign;
-        let (was, other) = (self.open[side & 1] + cost, self.open[!side & 1] - cost);
+        let (was, other) = self.sides(side);
         let is = was + points;
         // Monotone: the larger side's value is the larger value.
         let (was_micro, is_micro) = (factor.micro(was), factor.micro(is));
         let other_micro = factor.micro(other).max(0);
         Weight {
-            gross_points: is.max(other).max(0),
             side: is_micro - was_micro,
             gross: is_micro.max(other_micro) - was_micro.max(other_micro),
         }
@@ -569,8 +586,9 @@ pub(crate) fn check_exposure<F: Findings>(
         return false;
     }
     let weight = row.weigh(factor, side, points);
+    let (was, other) = row.sides(side);
     check!(f, worst_qty > row.net_qty_max, NetQtyLimit);
-    check!(f, weight.gross_points > row.gross_points_max, InstrumentGrossLimit);
+    check!(f, (was + points).max(other).max(0) > row.gross_points_max, InstrumentGrossLimit);
     check!(f, account.worst[side] + weight.side > account.net_max, AccountNetLimit);
     check!(f, account.gross + weight.gross > account.gross_max, AccountGrossLimit);
     false

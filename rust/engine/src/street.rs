@@ -56,11 +56,17 @@ pub fn words(street: Street) -> [u64; 3] {
 
 /// The street ids of new orders: they come in sequence, so that all but the last two digits of one
 /// serve the next 1,295 as well. A cache, not state.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Sequence {
     epoch: u32,
     above: u64,
     words: [u64; 3],
+}
+
+impl Default for Sequence {
+    fn default() -> Self {
+        Self { epoch: 0, above: u64::MAX, words: [0; 3] }
+    }
 }
 
 impl Sequence {
@@ -68,7 +74,7 @@ impl Sequence {
     #[inline(always)]
     pub fn words(&mut self, epoch: u32, order_seq: u64) -> [u64; 3] {
         let (above, last) = (order_seq / 1296, (order_seq % 1296) as u32);
-        if (self.epoch, self.above) != (epoch, above) || self.words[0] == 0 {
+        if self.epoch != epoch || self.above != above {
             self.renew(epoch, above);
         }
         let [first, middle, end] = self.words;
