@@ -13,7 +13,7 @@ mod scan;
 mod table;
 
 pub use clock::{Clock, tsc, tsc_fenced, utc_now_ns};
-pub use crc::{crc32c, record_crc};
+pub use crc::{crc32c, record_crc, sealed_crc};
 pub use pages::{Pages, lock_pages, pages_of, prefault};
 pub use prefetch::{prefetch_read, prefetch_write};
 pub use scan::{is_padded_text, is_printable, printable_len, words_equal};

@@ -244,7 +244,12 @@ impl Dedup {
     fn take_row(&mut self, row: IdRow) -> u32 {
         let index = (self.head & (self.rows.len() as u64 - 1)) as u32;
         assert!(self.len() < self.capacity());
-        self.rows[index as usize] = row;
+        // Field by field: a row put together elsewhere and copied whole waits for its own narrow stores.
+        let place = &mut self.rows[index as usize];
+        place.cl_ord_id = row.cl_ord_id;
+        (place.session_id, place.verdict) = (row.session_id, row.verdict);
+        (place.order_seq, place.time_ns, place.body_hash) =
+            (row.order_seq, row.time_ns, row.body_hash);
         self.head += 1;
         index
     }

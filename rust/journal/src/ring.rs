@@ -454,14 +454,13 @@ impl Ring {
             // SAFETY: as in `slot`; the reference ends with this turn of the loop.
             let record = unsafe { &mut *place };
             record.header.event_seq = seq;
-            // One store of four bytes, not one and one beside `kind`: the checksum reads them as a
-            // word at once, and a load cannot be forwarded from several stores.
             let more = (count - 1 - index) as u8;
             let [kind_low, kind_high] = record.header.kind.to_le_bytes();
+            let sealed = [kind_low, kind_high, more, self.epoch as u8];
             let bytes: &mut [u8; RECORD_SIZE] = zerocopy::transmute_mut!(&mut *record);
-            bytes[24..28].copy_from_slice(&[kind_low, kind_high, more, self.epoch as u8]);
+            bytes[24..28].copy_from_slice(&sealed);
             let bytes: &[u8; RECORD_SIZE] = zerocopy::transmute_ref!(&*record);
-            record.header.crc32c = arch::record_crc(self.log_id, bytes);
+            record.header.crc32c = arch::sealed_crc(self.log_id, bytes, u32::from_le_bytes(sealed));
             let ahead = self.place(seq + PREFETCH_AHEAD).cast::<[u8; 64]>();
             // SAFETY: a slot of the mapping, two lines; only hints are given, no byte is read.
             let lines = unsafe { (&*ahead, &*ahead.add(1)) };
