@@ -17,6 +17,7 @@ mod plain;
 pub mod position;
 mod report;
 pub mod risk;
+pub mod states;
 pub mod street;
 mod views;
 
