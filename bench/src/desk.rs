@@ -29,6 +29,8 @@ pub struct Shape {
     pub accounts: u32,
     /// Orders remembered, a power of two.
     pub orders_max: usize,
+    /// Orders with terms remembered, a power of two.
+    pub terms_max: usize,
     /// Ids remembered, a power of two.
     pub ids_max: usize,
     /// Executions remembered, a power of two.
@@ -45,6 +47,7 @@ impl Shape {
         instruments: 16,
         accounts: 4,
         orders_max: 1 << 11,
+        terms_max: 1 << 10,
         ids_max: 1 << 13,
         fills_max: 1 << 16,
         id_ttl_ns: 1_000_000_000,
@@ -58,6 +61,7 @@ impl Shape {
             instruments: 1_000,
             accounts: 100,
             orders_max: room,
+            terms_max: 1 << 10,
             ids_max: room * 2,
             fills_max: 1 << 22,
             id_ttl_ns: 24 * 3_600 * 1_000_000_000,
@@ -69,6 +73,7 @@ impl Shape {
     pub fn config(&self) -> EngineConfig {
         EngineConfig {
             orders_max: self.orders_max,
+            terms_max: self.terms_max,
             ids_max: self.ids_max,
             fills_max: self.fills_max,
             accounts_max: self.accounts as usize + 1,

@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
-    #define PYOMS_LAYOUT_HASH 0xe574531ef37d90deULL
+    #define PYOMS_LAYOUT_HASH 0x21fae31af8680219ULL
     """
     const uint64_t LAYOUT_HASH "PYOMS_LAYOUT_HASH"
 
@@ -46,6 +46,8 @@ cdef enum:
     KIND_DROPPED_UNSENT = 241
     KIND_OUTCOME_UNKNOWN = 242
     KIND_TRIGGERED = 250
+    KIND_TRAIL_MOVED = 254
+    KIND_GROUP_FLAGGED = 255
     KIND_HALT_NOTICE = 251
     KIND_APPROVAL = 252
     KIND_STORED_MESSAGE = 253
@@ -70,6 +72,44 @@ cdef enum:  # OrdType(40).
     ORD_TYPE_MARKET_IF_TOUCHED = 5
     ORD_TYPE_LIMIT_IF_TOUCHED = 6
     ORD_TYPE_PEGGED = 7
+    ORD_TYPE_TRAILING_STOP = 8
+
+cdef enum:  # ContingencyType(1385).
+    CONTINGENCY_NONE = 0
+    CONTINGENCY_OCO = 1
+    CONTINGENCY_OTO_FIRST = 2
+    CONTINGENCY_OTO_FULL = 3
+    CONTINGENCY_BRACKET = 4
+
+cdef enum:  # PegPriceType(1094).
+    PEG_TYPE_NONE = 0
+    PEG_TYPE_BID = 1
+    PEG_TYPE_ASK = 2
+    PEG_TYPE_MID = 3
+
+cdef enum:  # What released, armed or refused a held order.
+    TRIGGER_CAUSE_TRADE = 1
+    TRIGGER_CAUSE_QUOTE = 2
+    TRIGGER_CAUSE_LEG = 3
+
+cdef enum:  # What became of a held order whose trigger was met.
+    TRIGGER_OUTCOME_RELEASED = 1
+    TRIGGER_OUTCOME_REFUSED = 2
+    TRIGGER_OUTCOME_ARMED = 3
+
+cdef enum:  # Why the desk itself canceled or closed an order.
+    OWN_CAUSE_NONE = 0
+    OWN_CAUSE_EXPIRY = 1
+    OWN_CAUSE_DAY_END = 2
+    OWN_CAUSE_GROUP = 3
+    OWN_CAUSE_PARENT = 4
+    OWN_CAUSE_RECHECK = 5
+    OWN_CAUSE_REDUCE_ONLY = 6
+
+cdef enum:  # Whether a change keeps the order's place in the venue's queue.
+    QUEUE_PRIORITY_UNTOLD = 0
+    QUEUE_PRIORITY_KEPT = 1
+    QUEUE_PRIORITY_LOST = 2
 
 cdef enum:  # TimeInForce(59).
     TIME_IN_FORCE_DAY = 1
@@ -250,7 +290,7 @@ cdef enum:  # Kind of an order event after which its id is taken.
     OUTCOME_ACCEPTED = 1
     OUTCOME_REFUSED = 2
 
-cdef enum:  # The gate's answer. The number is the precedence: of several failing checks the lowest is told (REQUIREMENTS §1). `doc` is the sentence a trader reads, `fix` is OrdRejReason(103); `{value}` and `{bound}` are the numbers of the refusal, `_e9` fixed-point at 1e-9.
+cdef enum:  # The gate's answer. The number is the precedence: of several failing checks the lowest is told (REQUIREMENTS §1); those above 63 are about order terms and judged last. `doc` is the sentence a trader reads, `fix` is OrdRejReason(103); `{value}` and `{bound}` are the numbers of the refusal, `_e9` fixed-point at 1e-9.
     VERDICT_ACCEPTED = 0
     VERDICT_SESSION_UNKNOWN = 1
     VERDICT_ACCOUNT_NOT_ENTITLED = 2
@@ -314,6 +354,20 @@ cdef enum:  # The gate's answer. The number is the precedence: of several failin
     VERDICT_DEFINITION_TABLE_FULL = 60
     VERDICT_DEFINITION_INVALID = 61
     VERDICT_COMMAND_MALFORMED = 62
+    VERDICT_TERMS_MISSING = 63
+    VERDICT_TERMS_NOT_ALLOWED = 64
+    VERDICT_STOP_PX_INVALID = 65
+    VERDICT_TRAIL_INVALID = 66
+    VERDICT_TRAIL_REFERENCE_ABSENT = 67
+    VERDICT_EXPIRE_INVALID = 68
+    VERDICT_PHASE_NOT_FOR_TIF = 69
+    VERDICT_POST_ONLY_CROSSES = 70
+    VERDICT_REDUCE_ONLY_EXCEEDS = 71
+    VERDICT_MAX_FLOOR_INVALID = 72
+    VERDICT_CONTINGENCY_INVALID = 73
+    VERDICT_GROUP_UNKNOWN = 74
+    VERDICT_TERMS_TABLE_FULL = 75
+    VERDICT_EXEC_INST_INVALID = 76
 
 cdef struct header_t:  # The first 32 bytes of every record.
     uint64_t event_seq
@@ -360,7 +414,8 @@ cdef struct replace_order_t:  # Command: replace price and quantity of one order
     int64_t price
     int64_t order_qty
     uint16_t session_id
-    uint8_t reserved[6]
+    uint8_t tags
+    uint8_t reserved[5]
 
 cdef struct mass_cancel_t:  # Command, and its event: cancel every live order that matches all named scopes.
     header_t header
@@ -652,7 +707,10 @@ cdef struct cancel_accepted_t:  # A cancel passed the gate; header.order_seq is 
     uint32_t command_seq
     uint8_t cause
     uint8_t closed
-    uint8_t reserved[42]
+    uint8_t why
+    uint8_t reserved0
+    uint64_t by_order_seq
+    uint8_t reserved[32]
 
 cdef struct change_refused_t:  # A cancel or a replace was refused; a `refusal` follows. kind of the command in `of_kind`.
     header_t header
@@ -680,7 +738,10 @@ cdef struct replace_accepted_t:  # A replace passed the gate; header.order_seq i
     uint32_t command_seq
     uint16_t reference_age_ms
     uint16_t limits_version
-    uint8_t reserved[16]
+    int64_t stop_px
+    uint8_t held
+    uint8_t priority
+    uint8_t reserved[6]
 
 cdef struct command_repeated_t:  # The same id and body again: the answer is the order's present state or its recorded refusal.
     header_t header
@@ -703,7 +764,7 @@ cdef struct refusal_t:  # Follows a refusal: what failed, in numbers.
     uint16_t verdict
     uint8_t reserved[54]
 
-cdef struct order_terms_t:  # Follows an accepted order that is more than plain.
+cdef struct order_terms_t:  # Follows an accepted order that is more than plain; as an input, the terms of the session's next new order or replace.
     header_t header
     uint64_t parent_order_seq
     int64_t stop_px
@@ -716,7 +777,12 @@ cdef struct order_terms_t:  # Follows an accepted order that is more than plain.
     uint8_t peg_type
     uint8_t contingency
     uint8_t trigger
-    uint8_t reserved[29]
+    uint8_t exec_inst
+    uint16_t session_id
+    uint16_t expire_day
+    int64_t trail
+    int64_t reference_px
+    uint8_t reserved[8]
 
 cdef struct annotation_t:  # Follows an accepted order: bounded annotations, returned on every report.
     header_t header
@@ -740,7 +806,11 @@ cdef struct routed_t:  # One message for a venue, logged in the group that justi
     uint8_t side
     uint8_t ord_type
     uint8_t time_in_force
-    uint8_t reserved[20]
+    uint8_t exec_inst
+    uint8_t reserved0
+    uint16_t expire_day
+    int64_t expire_time_ns
+    int64_t max_floor
 
 cdef struct dropped_unsent_t:  # A routed message was held back by the kill switch and never sent: input and event.
     header_t header
@@ -757,11 +827,36 @@ cdef struct outcome_unknown_t:  # The outcome of a sent message became unknown (
     uint16_t venue_id
     uint8_t reserved[94]
 
-cdef struct triggered_t:  # A held order met its trigger.
+cdef struct triggered_t:  # A held order met its trigger: it goes out in the same group, is refused here, or is armed.
     header_t header
     int64_t trigger_px
     int64_t transact_time_ns
+    int64_t stop_px
+    int64_t price
+    int64_t order_qty
+    int64_t value
+    int64_t bound
+    uint64_t by_order_seq
+    int64_t mark_px
+    uint16_t verdict
+    uint8_t cause
+    uint8_t outcome
+    uint8_t ord_type
+    uint8_t reserved[19]
+
+cdef struct trail_moved_t:  # The stop of a trailing order has moved; logged at a bounded rate, so a recovery starts from here.
+    header_t header
+    int64_t stop_px
+    int64_t mark_px
     uint8_t reserved[80]
+
+cdef struct group_flagged_t:  # Two legs of a group that may not both trade have traded: flagged for a person.
+    header_t header
+    uint64_t group_seq
+    uint64_t other_order_seq
+    int64_t cum_qty
+    int64_t other_cum_qty
+    uint8_t reserved[64]
 
 cdef struct halt_notice_t:  # An instrument was halted by a trigger of ours.
     header_t header

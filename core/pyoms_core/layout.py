@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-LAYOUT_HASH: Final = 0xe574531ef37d90de
+LAYOUT_HASH: Final = 0x21fae31af8680219
 RECORD_SIZE: Final = 128  # bytes of a record
 ONE: Final = 1000000000  # fixed-point one, 1e-9
 NO_PRICE: Final = -9223372036854775808  # no price in a quote or a refusal
 NO_TICKS: Final = -2147483648  # no reference in bid_ticks and ask_ticks
 TAG_PARENT: Final = 128  # tags: a parent intent, never routed
+TAG_TERMS: Final = 64  # tags: order_terms was offered before
+EXEC_POST_ONLY: Final = 1  # exec_inst: must not take liquidity
+EXEC_REDUCE_ONLY: Final = 2  # exec_inst: must only close what is open
+EXEC_TRAIL_PPM: Final = 4  # exec_inst: trail is in parts per million
+EXEC_ICEBERG_HERE: Final = 8  # exec_inst: iceberg replenished here
+EXEC_BY_QUOTE: Final = 16  # exec_inst: triggered by the quote
 FLAG_RESTRICTED: Final = 1  # instrument: no new orders
 FLAG_BAND_PPM: Final = 2  # instrument: band in parts per million
 FLAG_NEGATIVE_PRICES: Final = 4  # instrument: negative prices allowed
@@ -65,6 +71,44 @@ CODES: Final[dict[str, dict[str, Code]]] = {
         "market_if_touched": Code(5, "J", "market if touched, held here"),
         "limit_if_touched": Code(6, "K", "limit if touched, held here"),
         "pegged": Code(7, "P", "pegged"),
+        "trailing_stop": Code(8, "P", "trailing stop, held here; goes out as market"),
+    },
+    "contingency": {
+        "none": Code(0, "", "stands alone"),
+        "oco": Code(1, "1", "one cancels the other: a fill of one leg cancels the others"),
+        "oto_first": Code(2, "2", "waits for the first fill of its group's first leg"),
+        "oto_full": Code(3, "2", "waits until its group's first leg is filled, or ended with fills"),
+        "bracket": Code(4, "", "as oto_full, and one cancels the other among such children"),
+    },
+    "peg_type": {
+        "none": Code(0, "", "not pegged"),
+        "bid": Code(1, "", "best bid"),
+        "ask": Code(2, "", "best offer"),
+        "mid": Code(3, "2", "midpoint"),
+    },
+    "trigger_cause": {
+        "trade": Code(1, "", "a trade"),
+        "quote": Code(2, "", "best bid or offer"),
+        "leg": Code(3, "", "the first leg of its group"),
+    },
+    "trigger_outcome": {
+        "released": Code(1, "", "it goes out in this group"),
+        "refused": Code(2, "", "judged again, it may not leave: rejected here"),
+        "armed": Code(3, "", "its leg has traded: it waits for its price now"),
+    },
+    "own_cause": {
+        "none": Code(0, "", "a command, a mass cancel or the kill switch"),
+        "expiry": Code(1, "", "its ExpireTime(126) has come"),
+        "day_end": Code(2, "", "its trading day is over"),
+        "group": Code(3, "", "another leg of its group has traded or ended"),
+        "parent": Code(4, "", "its parent was canceled"),
+        "recheck": Code(5, "", "the daily re-check of a resting order found it not allowed any more"),
+        "reduce_only": Code(6, "", "it would no longer only reduce the position"),
+    },
+    "queue_priority": {
+        "untold": Code(0, "", "not known for this venue"),
+        "kept": Code(1, "", "keeps its place"),
+        "lost": Code(2, "", "goes to the end of its level"),
     },
     "time_in_force": {
         "day": Code(1, "0", "until the end of the trading day"),
@@ -309,6 +353,20 @@ CODES: Final[dict[str, dict[str, Code]]] = {
         "definition_table_full": Code(60, "99", "the table of this kind of definition is full: {value} of {bound}"),
         "definition_invalid": Code(61, "99", "a definition's field is out of range: {value}, bound {bound}"),
         "command_malformed": Code(62, "99", "a command record of kind {value} is not one the engine takes"),
+        "terms_missing": Code(63, "99", "tags and offered terms do not agree: tags are {value}, terms offered {bound}"),
+        "terms_not_allowed": Code(64, "99", "ord_type {value} takes no term number {bound} of its kind"),
+        "stop_px_invalid": Code(65, "99", "stop_px {value_e9} must be above zero and a multiple of the tick {bound_e9}"),
+        "trail_invalid": Code(66, "99", "trail {value} must be above zero and, in ppm, below {bound}"),
+        "trail_reference_absent": Code(67, "0", "nothing to trail from: the instrument has no trade and no quote yet"),
+        "expire_invalid": Code(68, "99", "expiry {value} is not after {bound}, or not given for a good-till-date order"),
+        "phase_not_for_tif": Code(69, "99", "time_in_force {bound} is not taken in phase {value}"),
+        "post_only_crosses": Code(70, "99", "post-only price {value_e9} would trade against {bound_e9}"),
+        "reduce_only_exceeds": Code(71, "99", "a reduce-only order of {value_e9} is above the {bound_e9} of the position that no order closes yet"),
+        "max_floor_invalid": Code(72, "99", "max_floor {value_e9} must be above zero, a multiple of the lot and at most order_qty {bound_e9}"),
+        "contingency_invalid": Code(73, "99", "contingency {value} does not fit group {bound}"),
+        "group_unknown": Code(74, "99", "group {value} has no live first leg of this session, account and venue"),
+        "terms_table_full": Code(75, "0", "the table of order terms is full: {bound} rows hold live orders"),
+        "exec_inst_invalid": Code(76, "99", "exec_inst bits {value} are not taken here, allowed are {bound}"),
     },
 }
 
@@ -357,6 +415,8 @@ KINDS: Final[dict[str, int]] = {
     "dropped_unsent": 241,
     "outcome_unknown": 242,
     "triggered": 250,
+    "trail_moved": 254,
+    "group_flagged": 255,
     "halt_notice": 251,
     "approval": 252,
     "stored_message": 253,
@@ -454,7 +514,8 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("price", "<i8", 104),
             ("order_qty", "<i8", 112),
             ("session_id", "<u2", 120),
-            ("reserved", ("u1", (6,)), 122),
+            ("tags", "u1", 122),
+            ("reserved", ("u1", (5,)), 123),
         ],
     ),
     "mass_cancel": (
@@ -971,7 +1032,10 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("command_seq", "<u4", 80),
             ("cause", "u1", 84),
             ("closed", "u1", 85),
-            ("reserved", ("u1", (42,)), 86),
+            ("why", "u1", 86),
+            ("reserved0", "u1", 87),
+            ("by_order_seq", "<u8", 88),
+            ("reserved", ("u1", (32,)), 96),
         ],
     ),
     "change_refused": (
@@ -1017,7 +1081,10 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("command_seq", "<u4", 104),
             ("reference_age_ms", "<u2", 108),
             ("limits_version", "<u2", 110),
-            ("reserved", ("u1", (16,)), 112),
+            ("stop_px", "<i8", 112),
+            ("held", "u1", 120),
+            ("priority", "u1", 121),
+            ("reserved", ("u1", (6,)), 122),
         ],
     ),
     "command_repeated": (
@@ -1080,7 +1147,12 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("peg_type", "u1", 96),
             ("contingency", "u1", 97),
             ("trigger", "u1", 98),
-            ("reserved", ("u1", (29,)), 99),
+            ("exec_inst", "u1", 99),
+            ("session_id", "<u2", 100),
+            ("expire_day", "<u2", 102),
+            ("trail", "<i8", 104),
+            ("reference_px", "<i8", 112),
+            ("reserved", ("u1", (8,)), 120),
         ],
     ),
     "annotation": (
@@ -1122,7 +1194,11 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("side", "u1", 105),
             ("ord_type", "u1", 106),
             ("time_in_force", "u1", 107),
-            ("reserved", ("u1", (20,)), 108),
+            ("exec_inst", "u1", 108),
+            ("reserved0", "u1", 109),
+            ("expire_day", "<u2", 110),
+            ("expire_time_ns", "<i8", 112),
+            ("max_floor", "<i8", 120),
         ],
     ),
     "dropped_unsent": (
@@ -1170,7 +1246,50 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("crc32c", "<u4", 28),
             ("trigger_px", "<i8", 32),
             ("transact_time_ns", "<i8", 40),
+            ("stop_px", "<i8", 48),
+            ("price", "<i8", 56),
+            ("order_qty", "<i8", 64),
+            ("value", "<i8", 72),
+            ("bound", "<i8", 80),
+            ("by_order_seq", "<u8", 88),
+            ("mark_px", "<i8", 96),
+            ("verdict", "<u2", 104),
+            ("cause", "u1", 106),
+            ("outcome", "u1", 107),
+            ("ord_type", "u1", 108),
+            ("reserved", ("u1", (19,)), 109),
+        ],
+    ),
+    "trail_moved": (
+        128,
+        [
+            ("event_seq", "<u8", 0),
+            ("ingest_time_ns", "<i8", 8),
+            ("order_seq", "<u8", 16),
+            ("kind", "<u2", 24),
+            ("more", "u1", 26),
+            ("epoch", "u1", 27),
+            ("crc32c", "<u4", 28),
+            ("stop_px", "<i8", 32),
+            ("mark_px", "<i8", 40),
             ("reserved", ("u1", (80,)), 48),
+        ],
+    ),
+    "group_flagged": (
+        128,
+        [
+            ("event_seq", "<u8", 0),
+            ("ingest_time_ns", "<i8", 8),
+            ("order_seq", "<u8", 16),
+            ("kind", "<u2", 24),
+            ("more", "u1", 26),
+            ("epoch", "u1", 27),
+            ("crc32c", "<u4", 28),
+            ("group_seq", "<u8", 32),
+            ("other_order_seq", "<u8", 40),
+            ("cum_qty", "<i8", 48),
+            ("other_cum_qty", "<i8", 56),
+            ("reserved", ("u1", (64,)), 64),
         ],
     ),
     "halt_notice": (

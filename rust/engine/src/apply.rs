@@ -15,15 +15,15 @@ use crate::{Engine, fills, position, street};
 use layout::{
     Annotation, CancelAccepted, ChangeRefused, CommandRepeated, Control, DayChange, Definition,
     DeskState, Disposition, DroppedUnsent, Entity, EpochStarted, ExecRef, ExecType,
-    ExecutionReport, Header, InstrumentTerms, LimitRow, LimitsActivated, LinkChange, MassCancel,
-    MsgType, OrdStatus, OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange,
-    PositionAdjusted, Rate, Record, Refusal, ReplaceAccepted, ReportText, Routed, Scope, Side,
-    Typed, Verdict,
+    ExecutionReport, GroupFlagged, Header, InstrumentTerms, LimitRow, LimitsActivated, LinkChange,
+    MassCancel, MsgType, OrdStatus, OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown,
+    OwnCause, PhaseChange, PositionAdjusted, Rate, Record, Refusal, ReplaceAccepted, ReportText,
+    Routed, Scope, Side, TrailMoved, Triggered, Typed, Verdict,
 };
 
 /// A fill as it moves the position.
 #[derive(Clone, Copy)]
-struct Filled {
+pub(crate) struct Filled {
     qty: i64,
     px: i64,
     fee: i64,
@@ -54,6 +54,9 @@ impl Engine {
             MassCancel::KIND => return self.apply_mass_cancel(view!(MassCancel)),
             DroppedUnsent::KIND => return self.apply_dropped(view!(DroppedUnsent)),
             OutcomeUnknown::KIND => return self.apply_outcome_unknown(view!(OutcomeUnknown)),
+            Triggered::KIND => return self.apply_triggered(view!(Triggered)),
+            TrailMoved::KIND => return self.apply_trail_moved(view!(TrailMoved)),
+            GroupFlagged::KIND => return self.apply_group_flagged(view!(GroupFlagged)),
             // Facts for readers that come often; the rarer ones are told apart below.
             Refusal::KIND | ReportText::KIND | Annotation::KIND => return,
             _ => {}
@@ -64,7 +67,7 @@ impl Engine {
             Control::KIND => self.apply_control(view!(Control)),
             LinkChange::KIND => self.apply_link(view!(LinkChange)),
             PhaseChange::KIND => self.apply_phase(view!(PhaseChange)),
-            DayChange::KIND => self.apply_day(view!(DayChange)),
+            DayChange::KIND => self.fold_day(view!(DayChange)),
             DeskState::KIND => self.recovering = view!(DeskState).recovering,
             EpochStarted::KIND => {
                 self.epoch = view!(EpochStarted).epoch;
@@ -258,6 +261,9 @@ impl Engine {
     fn apply_terms(&mut self, e: &OrderTerms) {
         let slot = self.slot(e.header.order_seq);
         assert!(self.orders[slot].order_seq == e.header.order_seq);
+        if self.orders[slot].tags & layout::TAG_TERMS != 0 {
+            self.enter_terms(e);
+        }
         if e.parent_order_seq == 0 {
             return;
         }
@@ -292,7 +298,15 @@ impl Engine {
         }
         if e.closed != 0 {
             let time_ns = e.header.ingest_time_ns;
-            self.change(slot, time_ns, None, |order| order.base = OrdStatus::Canceled as u8);
+            let (trigger, action, base) = match e.closed {
+                1 => (Trigger::CanceledHere, Action::Cancel, OrdStatus::Canceled),
+                _ if e.why == OwnCause::DayEnd as u8 => {
+                    (Trigger::DayClosed, Action::Expire, OrdStatus::Expired)
+                }
+                _ => (Trigger::ExpiredHere, Action::Expire, OrdStatus::Expired),
+            };
+            self.expect(slot, trigger, 0, action);
+            self.change(slot, time_ns, None, |order| order.base = base as u8);
             self.ask_cancels(|order| order.parent_order_seq == e.header.order_seq);
             return;
         }
@@ -301,6 +315,9 @@ impl Engine {
             order.flight |= CANCELING;
             order.cancel_revision = e.revision;
         });
+        if e.why == OwnCause::Expiry as u8 {
+            self.fold_expiry(e.header.order_seq, e.header.ingest_time_ns);
+        }
     }
 
     fn apply_replace(&mut self, e: &ReplaceAccepted) {
@@ -312,6 +329,8 @@ impl Engine {
             let order = &mut self.orders[slot];
             (order.price, order.order_qty, order.id_row) = (e.price, e.order_qty, id_row);
             assert!(order.children_qty <= order.order_qty);
+        } else if e.held != 0 {
+            self.apply_held_replace(e, id_row);
         } else {
             self.expect(slot, Trigger::ReplaceSent, e.revision, Action::BeginReplace);
             self.change(slot, time_ns, None, |order| {
@@ -325,7 +344,7 @@ impl Engine {
     }
 
     /// The table's word on what our own event says: a log that disagrees is not ours.
-    fn expect(&self, slot: usize, trigger: Trigger, revision: u16, action: Action) {
+    pub(crate) fn expect(&self, slot: usize, trigger: Trigger, revision: u16, action: Action) {
         assert!(self.action(&self.orders[slot], trigger, revision) == Some(action));
     }
 
@@ -360,6 +379,10 @@ impl Engine {
                 if order.flight & (CANCELING | CANCEL_ASKED) == 0 {
                     order.flight |= CANCEL_ASKED;
                     self.asked_count += 1;
+                    if order.base == OrdStatus::Held as u8 {
+                        let order_seq = order.order_seq;
+                        self.disarm(order_seq); // no price releases it any more
+                    }
                 }
             }
         }
@@ -529,7 +552,7 @@ impl Engine {
     }
 
     /// Lets go of fills that are old enough, at most `most` of them.
-    fn purge_fills(&mut self, most: u64) {
+    pub(crate) fn purge_fills(&mut self, most: u64) {
         let (today, orders, mask) = (self.today(), &self.orders, self.config.orders_max - 1);
         self.fills.purge(today, most, |order_seq| {
             let order = &orders[order_seq as usize & mask];
@@ -671,7 +694,7 @@ impl Engine {
 
     /// Does what a row of the transition table says.
     #[inline]
-    fn act(
+    pub(crate) fn act(
         &mut self,
         slot: usize,
         time_ns: i64,
@@ -729,6 +752,8 @@ impl Engine {
             Action::BeginCancel => order.flight |= CANCELING,
             Action::BeginReplace => order.flight |= REPLACING,
             Action::Doubt => order.flight |= UNSURE,
+            // Its event says more than the table: see held.rs.
+            Action::Arm => {}
             Action::Release => order.base = OrdStatus::PendingNew as u8,
             Action::SetAside
             | Action::Renew
@@ -742,7 +767,7 @@ impl Engine {
     /// Changes one order and carries what that means into parent, row, account and indexes: one place
     /// for every path, so that reserved == released + consumed on each (I24).
     #[inline]
-    fn change(
+    pub(crate) fn change(
         &mut self,
         slot: usize,
         time_ns: i64,
@@ -782,6 +807,12 @@ impl Engine {
         }
         if exposed != after || fill.is_some() {
             self.settle(slot, exposed, after, fill);
+        }
+        if before.tags & layout::TAG_TERMS != 0 {
+            self.follow_terms(slot, before.live(), fill.is_some());
+        }
+        if fill.is_some() && self.reducing_count != 0 {
+            self.follow_reducing(before.account_id, before.instrument_id);
         }
     }
 
@@ -879,42 +910,6 @@ impl Engine {
             venue.phase = e.phase;
         } else {
             self.instruments[e.instrument_id as usize].phase = e.phase;
-        }
-    }
-
-    fn apply_day(&mut self, e: &DayChange) {
-        let venue = &mut self.venues[e.venue_id as usize];
-        venue.link_seq_in = venue.link_seq_in.max(e.link_seq);
-        if e.opened != 0 {
-            if venue.opened_day[0] != e.trade_day || venue.opened_ns[0] == 0 {
-                venue.opened_ns.rotate_right(1);
-                venue.opened_day.rotate_right(1);
-                venue.opened_ns[0] = e.header.ingest_time_ns;
-                venue.opened_day[0] = e.trade_day;
-            }
-            venue.trade_day = e.trade_day;
-        } else if e.proved != 0 {
-            self.close_day(e.venue_id, e.header.ingest_time_ns);
-        }
-        self.purge_fills(u64::MAX);
-    }
-
-    /// The day orders of a venue end with its day, where it is proved that the venue had them.
-    fn close_day(&mut self, venue_id: u16, time_ns: i64) {
-        for word in 0..self.live.len() {
-            let mut bits = self.live[word];
-            while bits != 0 {
-                let slot = word * 64 + bits.trailing_zeros() as usize;
-                bits &= bits - 1;
-                let order = &self.orders[slot];
-                let of_day = order.time_in_force == layout::TimeInForce::Day as u8;
-                if order.venue_id != venue_id || !of_day || order.is_parent() {
-                    continue;
-                }
-                if self.action(order, Trigger::DayClosed, 0) == Some(Action::Expire) {
-                    self.act(slot, time_ns, Action::Expire, 0, None);
-                }
-            }
         }
     }
 
@@ -1063,7 +1058,7 @@ impl Engine {
 
     /// No pair is known to stand open any more.
     #[cold]
-    fn reopen(&mut self) {
+    pub(crate) fn reopen(&mut self) {
         self.open_stamp += 1;
         if self.open_stamp == u32::MAX {
             self.rows.iter_mut().for_each(|row| row.open_stamp = 0);

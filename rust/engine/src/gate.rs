@@ -10,7 +10,7 @@ use crate::risk::{
 };
 use crate::{Engine, Order, dedup, number, risk, street};
 use layout::{
-    CancelOrder, KillMode, LinkState, MassCancel, NO_PRICE, NO_TICKS, NewOrder, OrdType,
+    CancelOrder, KillMode, LinkState, MassCancel, NO_PRICE, NO_TICKS, NewOrder, OrdStatus, OrdType,
     OrderAccepted, Record, Refusal, ReplaceOrder, Side, TAG_PARENT, TimeInForce, Typed, Verdict,
 };
 use zerocopy::IntoBytes;
@@ -41,6 +41,24 @@ pub(crate) struct Judged {
     pub bid_ticks: i32,
     pub ask_ticks: i32,
     pub reference_age_ms: u16,
+}
+
+impl Judged {
+    /// A judgement of an order's own change, not of a command.
+    pub(crate) fn of(order_seq: u64, venue_id: u16, price: i64) -> Self {
+        Self {
+            verdict: Verdict::Accepted,
+            seen: Seen::New,
+            body_hash: 0,
+            id_hash: 0,
+            order_seq,
+            price,
+            venue_id,
+            bid_ticks: NO_TICKS,
+            ask_ticks: NO_TICKS,
+            reference_age_ms: u16::MAX,
+        }
+    }
 }
 
 /// Slots tried for a new order before the table counts as full.
@@ -101,7 +119,7 @@ impl Engine {
 
     /// Session, entitlement and id, before anything else is judged; `true`: that is the answer.
     #[inline(always)]
-    fn answered(
+    pub(crate) fn answered(
         &self,
         judged: &mut Judged,
         cl_ord_id: &[u8; 36],
@@ -179,7 +197,7 @@ impl Engine {
     }
 
     #[inline(always)]
-    fn check_throttles<F: Findings>(
+    pub(crate) fn check_throttles<F: Findings>(
         f: &mut F,
         session: &risk::Session,
         account: &risk::Account,
@@ -191,7 +209,7 @@ impl Engine {
     }
 
     #[inline(always)]
-    fn reference_ticks(
+    pub(crate) fn reference_ticks(
         &self,
         instrument: &risk::Instrument,
         price: i64,
@@ -214,12 +232,15 @@ impl Engine {
     /// The number a new order would get: its slot is free, or holds an order that may be forgotten.
     #[inline(always)]
     fn free_order_seq(&self, now_ns: i64) -> Option<u64> {
-        (self.next_order_seq..self.next_order_seq + SLOT_TRIES).find(|&order_seq| {
-            let order = &self.orders[self.slot(order_seq)];
-            order.order_seq == 0
-                || (!order.live()
-                    && order.end_time_ns.saturating_add(self.config.id_ttl_ns) <= now_ns)
-        })
+        (self.next_order_seq..self.next_order_seq + SLOT_TRIES)
+            .find(|&order_seq| self.slot_free(order_seq, now_ns))
+    }
+
+    #[inline(always)]
+    fn slot_free(&self, order_seq: u64, now_ns: i64) -> bool {
+        let order = &self.orders[self.slot(order_seq)];
+        order.order_seq == 0
+            || (!order.live() && order.end_time_ns.saturating_add(self.config.id_ttl_ns) <= now_ns)
     }
 
     /// Judges a new order and changes nothing.
@@ -250,12 +271,11 @@ impl Engine {
             // Reserved, and banded, at the far edge of the band.
             let buy = c.side == Side::Buy as u8;
             judged.price = if buy { instrument.band_high } else { instrument.band_low };
-            let step = instrument.tick.value;
             if instrument.reference_fails == 0
                 && judged.price != i64::MIN
                 && judged.price != i64::MAX
             {
-                judged.price = judged.price.div_euclid(step) * step; // cold: market orders alone
+                judged.price = instrument.inward(judged.price, buy); // cold: market orders alone
             }
         }
         let order_seq = self.free_order_seq(now_ns);
@@ -272,6 +292,18 @@ impl Engine {
     /// The reason told of a new order that some check stopped.
     #[cold]
     fn tell_new(&self, c: &NewOrder, judged: &Judged, now_ns: i64, room: u64) -> Verdict {
+        first(self.findings_new(c, judged, now_ns, room))
+    }
+
+    /// Every check that a new order fails.
+    #[cold]
+    pub(crate) fn findings_new(
+        &self,
+        c: &NewOrder,
+        judged: &Judged,
+        now_ns: i64,
+        room: u64,
+    ) -> Fails {
         let mut all = All(0);
         self.check_new(&mut all, c, judged, now_ns, room);
         let account = at(&self.accounts, c.account_id as usize);
@@ -279,7 +311,7 @@ impl Engine {
             // Limits that were never given all read zero: say that, not that zero was exceeded.
             all.0 &= !(fail(true, Verdict::ThrottleSession) - fail(true, Verdict::OrderQtyLimit));
         }
-        first(all.0)
+        all.0
     }
 
     /// Every check behind identity and idempotency, once, for the hot path and for the telling.
@@ -389,7 +421,7 @@ impl Engine {
     }
 
     /// The order a change names, if the session may know it.
-    fn target(
+    pub(crate) fn target(
         &self,
         session_id: u16,
         order_seq: u64,
@@ -433,9 +465,10 @@ impl Engine {
     /// What stops a cancel of this order.
     pub(crate) fn check_cancel(&self, order: &Order) -> Fails {
         let mode = self.mode_of(order);
-        fail(mode == KillMode::Halt as u8, Verdict::Killed)
+        // What is here needs no message: it ends under any mode.
+        fail(mode == KillMode::Halt as u8 && order.base != OrdStatus::Held as u8, Verdict::Killed)
             | fail(
-                !order.is_parent()
+                !order.is_here()
                     && at(&self.venues, order.venue_id as usize).link == LinkState::Down as u8,
                 Verdict::VenueDown,
             )
@@ -457,10 +490,7 @@ impl Engine {
 
     /// Judges a replace: every check of a new order on what it adds.
     pub(crate) fn decide_replace(&self, c: &ReplaceOrder, now_ns: i64, room: u64) -> Judged {
-        let hash = body_hash(c.as_bytes().try_into().expect("a record"))
-            ^ c.header.order_seq.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut judged = self.judged_change(hash, &c.cl_ord_id, c.session_id);
-        judged.price = c.price;
+        let mut judged = self.judged_replace(c);
         if self.answered(&mut judged, &c.cl_ord_id, c.session_id, true, now_ns) {
             return judged;
         }
@@ -531,19 +561,32 @@ impl Engine {
         judged
     }
 
+    pub(crate) fn judged_replace(&self, c: &ReplaceOrder) -> Judged {
+        let hash = body_hash(c.as_bytes().try_into().expect("a record"))
+            ^ c.header.order_seq.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let judged = self.judged_change(hash, &c.cl_ord_id, c.session_id);
+        Judged { price: c.price, ..judged }
+    }
+
+    /// A new order before it is judged: its venue, its hashes, nothing found yet.
+    pub(crate) fn judged_new(&self, c: &NewOrder) -> Judged {
+        let own = at(&self.instruments, c.instrument_id as usize).venue_id;
+        let hash = body_hash(c.as_bytes().try_into().expect("a record"));
+        let judged = self.judged_change(hash, &c.cl_ord_id, c.session_id);
+        let venue_id = if c.venue_id != 0 { c.venue_id } else { own };
+        Judged { venue_id, price: c.price, ..judged }
+    }
+
+    /// The number a new order would get whose slot and row of terms are both free; 0 for none.
+    pub(crate) fn free_order_seq_where(&self, now_ns: i64, free: impl Fn(u64) -> bool) -> u64 {
+        let from = self.next_order_seq;
+        (from..from + SLOT_TRIES)
+            .find(|&order_seq| free(order_seq) && self.slot_free(order_seq, now_ns))
+            .unwrap_or(0)
+    }
+
     fn judged_change(&self, body_hash: u64, cl_ord_id: &[u8; 36], session_id: u16) -> Judged {
-        Judged {
-            verdict: Verdict::Accepted,
-            seen: Seen::New,
-            body_hash,
-            id_hash: dedup::id_hash(cl_ord_id, session_id),
-            order_seq: 0,
-            price: 0,
-            venue_id: 0,
-            bid_ticks: NO_TICKS,
-            ask_ticks: NO_TICKS,
-            reference_age_ms: u16::MAX,
-        }
+        Judged { body_hash, id_hash: dedup::id_hash(cl_ord_id, session_id), ..Judged::of(0, 0, 0) }
     }
 
     /// Judges a mass cancel: it must name scopes that exist, in numbers; all zero means everything.

@@ -7,9 +7,13 @@
 
 mod apply;
 pub mod book;
+mod contingent;
+mod day;
 pub mod dedup;
 pub mod fills;
+mod forest;
 mod gate;
+pub mod held;
 pub mod number;
 pub mod order;
 mod pipeline;
@@ -19,15 +23,17 @@ mod report;
 pub mod risk;
 pub mod states;
 pub mod street;
+mod terms;
 mod views;
 
 use arch::Table;
-use layout::{Definition, Entity, InstrumentTerms, LimitRow, Record, Routed};
-use std::collections::HashMap;
+use layout::{Definition, Entity, InstrumentTerms, LimitRow, OrderTerms, Record, Routed};
+use std::collections::{HashMap, VecDeque};
 use std::io;
 
 pub use order::Order;
 pub use position::Position;
+pub use terms::Terms;
 
 /// Where events go. The ring of `journal` is one; a test's vector another.
 pub trait Log {
@@ -58,6 +64,8 @@ pub trait Outbox {
 pub struct EngineConfig {
     /// Orders remembered at once, live or within the TTL of their end; a power of two.
     pub orders_max: usize,
+    /// Orders with terms (held, timed, contingent) remembered at once; a power of two.
+    pub terms_max: usize,
     /// Client ids remembered at once; a power of two up to 2^28.
     pub ids_max: usize,
     /// Executions remembered; a power of two.
@@ -94,6 +102,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             orders_max: 1 << 18,
+            terms_max: 1 << 14,
             ids_max: 1 << 19,
             fills_max: 1 << 18,
             accounts_max: 64,
@@ -175,8 +184,22 @@ pub struct Engine {
     session_sends: Table<i64>,
     account_sends: Table<i64>,
     staged: Vec<LimitRow>,
+    order_terms: Table<Terms>,
+    held: forest::Forest,
+    timers: forest::Forest,
+    reducing: forest::Forest,
+    reducing_count: u64,
+    watched: Table<u64>,
+    days: Vec<u8>,
+    due: VecDeque<u64>,
+    due_count: u64,
     // Not folded: what inputs announced, market data, caches, counters.
     offered_refs: Vec<Option<layout::ExecRef>>,
+    offers: Vec<Option<OrderTerms>>,
+    offers_count: u64,
+    peaks: Table<i64>,
+    ratchet_ns: Table<i64>,
+    windows: Vec<held::Window>,
     books: Vec<book::Book>,
     books_used: usize,
     limits_stamp: u32,
@@ -201,6 +224,7 @@ impl Engine {
     /// configuration is checked before it comes here.
     pub fn new(config: &EngineConfig) -> io::Result<Self> {
         assert!(config.orders_max.is_power_of_two() && config.orders_max >= 64);
+        assert!(config.terms_max.is_power_of_two() && config.terms_max >= 16);
         assert!(config.throttle_orders_max.is_power_of_two());
         assert!(config.id_ttl_ns >= 0);
         let pairs = config.accounts_max * config.instruments_max;
@@ -247,6 +271,20 @@ impl Engine {
             session_sends: Table::zeroed(config.sessions_max * config.throttle_orders_max)?,
             account_sends: Table::zeroed(config.accounts_max * config.throttle_orders_max)?,
             staged: Vec::with_capacity(STAGED_MAX),
+            order_terms: Table::zeroed(config.terms_max)?,
+            held: forest::Forest::new(config.instruments_max * held::TREES, config.terms_max)?,
+            timers: forest::Forest::new(1, config.terms_max)?,
+            reducing: forest::Forest::new(config.instruments_max, config.terms_max)?,
+            reducing_count: 0,
+            watched: Table::zeroed(config.instruments_max)?,
+            days: vec![0; config.venues_max],
+            due: VecDeque::with_capacity(2 * config.terms_max),
+            due_count: 0,
+            offers: vec![None; config.sessions_max],
+            offers_count: 0,
+            peaks: Table::zeroed(config.terms_max)?,
+            ratchet_ns: Table::zeroed(config.terms_max)?,
+            windows: vec![held::UNKNOWN; 3 * config.instruments_max],
             books: (0..config.books_max)
                 .map(|_| book::Book::new(config.book_orders_max, config.book_levels_max))
                 .collect(),

@@ -137,6 +137,12 @@ impl Order {
         self.tags & TAG_PARENT != 0
     }
 
+    /// Never at the venue: a parent, or held here. It ends by our own event.
+    #[inline(always)]
+    pub fn is_here(&self) -> bool {
+        self.is_parent() || self.base == OrdStatus::Held as u8
+    }
+
     /// Buys count to the long side, every kind of sell to the short side.
     #[inline(always)]
     pub fn is_buy(&self) -> bool {
@@ -246,16 +252,22 @@ pub enum Trigger {
     Renewed,
     /// A held order met its trigger and leaves.
     Triggered,
-    /// A held order ends here: canceled, killed.
+    /// A held order or a parent ends here: canceled, killed.
     CanceledHere,
     /// A held order may not leave at its trigger.
     RejectedHere,
     /// The venue's trading day is over, proved by its word, a query or an operator.
     DayClosed,
+    /// The leg that a held order waited for has traded: it waits for its price.
+    LegTraded,
+    /// A held order is replaced here.
+    HeldReplaced,
+    /// A held order's own time is over.
+    ExpiredHere,
 }
 
 /// Number of triggers.
-pub const TRIGGERS: usize = Trigger::DayClosed as usize + 1;
+pub const TRIGGERS: usize = Trigger::ExpiredHere as usize + 1;
 
 /// What a transition does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -305,13 +317,15 @@ pub enum Action {
     Calculate,
     /// On its way to the venue.
     Release,
+    /// Held until its price.
+    Arm,
 }
 
 impl Action {
     /// The statuses it may lead to, besides what is in flight; none: the status stays or is restored.
     pub const fn leads_to(self) -> &'static [OrdStatus] {
         match self {
-            Self::Stay | Self::RestoreCancel | Self::RestoreReplace => &[],
+            Self::Stay | Self::Arm | Self::RestoreCancel | Self::RestoreReplace => &[],
             Self::Open | Self::Renew | Self::Resolve => &[New, PartiallyFilled],
             Self::Fill => &[PartiallyFilled, Filled],
             Self::LateFill => &[Filled],
@@ -443,13 +457,15 @@ pub const ROWS: &[Row] = &[
     row(&[Rejected, Calculated], Trigger::Calculated, Action::Stay, "the end is known"),
     row(&[Suspended, Stopped, DoneForDay, PendingCancel, PendingReplace, Unknown], Trigger::Renewed, Action::Renew, "a new day, or the halt is over"),
     row(&[Held], Trigger::Triggered, Action::Release, "its trigger was met and the gate let it go"),
-    row(&[Held], Trigger::CanceledHere, Action::Cancel, "the venue never had it: canceled at once"),
+    row(&[Held, New], Trigger::CanceledHere, Action::Cancel, "the venue never had it (a parent is new): canceled at once"),
     row(&[Held], Trigger::RejectedHere, Action::Reject, "met its trigger and may not leave"),
-    row(&[Held], Trigger::Expired, Action::Expire, "its time ran out here"),
+    row(&[Held], Trigger::ExpiredHere, Action::Expire, "its time ran out here"),
     row(&[Held], Trigger::DayClosed, Action::Expire, "its day is over"),
     row(&[New, PartiallyFilled, Suspended, Stopped, DoneForDay, PendingCancel, PendingReplace], Trigger::DayClosed, Action::Expire, "its day is over, and the venue had it"),
     row(&[PendingNew, Unknown], Trigger::DayClosed, Action::Stay, "whether the venue had it is not proved: the reserve stays"),
     row(CLOSED, Trigger::DayClosed, Action::Stay, "the end is known"),
+    row(&[Held], Trigger::LegTraded, Action::Arm, "the leg it waited for has traded: now it waits for its price"),
+    row(&[Held], Trigger::HeldReplaced, Action::Stay, "nothing is in flight: the new terms hold by the event"),
 ];
 
 const STATUSES: usize = OrdStatus::ALL.len();

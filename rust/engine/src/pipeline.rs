@@ -70,7 +70,7 @@ impl Engine {
         log: &mut L,
         outbox: &mut O,
     ) -> Verdict {
-        match input.header.kind {
+        let verdict = match input.header.kind {
             CancelOrder::KIND => self.step_cancel(typed(input), now_ns, log, outbox),
             ReplaceOrder::KIND => self.step_replace(typed(input), now_ns, log, outbox),
             MassCancel::KIND => self.step_mass_cancel(typed(input), now_ns, log),
@@ -78,18 +78,27 @@ impl Engine {
                 self.step_report(typed(input), None, now_ns, log);
                 Verdict::Accepted
             }
-            BookUpdate::KIND => self.take_book_update(typed(input), now_ns),
-            Quote::KIND => self.take_quote(typed(input), now_ns),
-            TimeInput::KIND => Verdict::Accepted,
+            BookUpdate::KIND => self.take_book_update(typed(input), now_ns, log, outbox),
+            Quote::KIND => self.take_quote(typed(input), now_ns, log, outbox),
+            TimeInput::KIND => {
+                self.run_timers(now_ns, log, outbox);
+                Verdict::Accepted
+            }
+            OrderTerms::KIND => self.take_offer(typed(input)),
+            DayChange::KIND => self.step_day(typed(input), now_ns, log, outbox),
             ExecRef::KIND => self.offer_ref(typed(input)),
             Definition::KIND => self.step_definition(typed(input), now_ns, log),
             _ => self.step_fact(input, now_ns, log),
+        };
+        if self.due_count != 0 {
+            self.work_off_due(now_ns, log, outbox);
         }
+        verdict
     }
 
     /// Publishes the group and folds it.
     #[inline(always)]
-    fn commit<L: Log>(&mut self, log: &mut L, count: usize) {
+    pub(crate) fn commit<L: Log>(&mut self, log: &mut L, count: usize) {
         debug_assert!(count <= GROUP_MAX);
         log.publish(count);
         for index in 0..count {
@@ -133,13 +142,18 @@ impl Engine {
         log: &mut L,
         outbox: &mut O,
     ) -> Verdict {
+        if u64::from(c.tags & layout::TAG_TERMS) | self.offers_count != 0
+            && let Some(verdict) = self.step_terms(c, now_ns, log, outbox)
+        {
+            return verdict;
+        }
         self.refresh_row(c.account_id, c.instrument_id);
         let judged = self.decide_new(c, now_ns, log.room());
         if let Seen::Repeated(row) = judged.seen {
             return self.repeat(row, &c.cl_ord_id, c.session_id, c.header.event_seq, now_ns, log);
         }
         if judged.verdict != Verdict::Accepted {
-            return self.refuse_new(c, &judged, now_ns, log);
+            return self.refuse_new(c, &judged, None, now_ns, log);
         }
         self.open_pair(c.account_id, c.instrument_id);
         OrderAccepted::build(log.slot(0), c, self.acceptance(&judged, now_ns));
@@ -211,10 +225,11 @@ impl Engine {
     }
 
     #[cold]
-    fn refuse_new<L: Log>(
+    pub(crate) fn refuse_new<L: Log>(
         &mut self,
         c: &NewOrder,
         judged: &Judged,
+        numbers: Option<(i64, i64)>,
         now_ns: i64,
         log: &mut L,
     ) -> Verdict {
@@ -222,6 +237,7 @@ impl Engine {
             return judged.verdict;
         }
         let mut refusal = self.explain_new(c, judged, now_ns, log.room());
+        (refusal.value, refusal.bound) = numbers.unwrap_or((refusal.value, refusal.bound));
         refusal.header.ingest_time_ns = now_ns;
         put(
             log,
@@ -255,7 +271,7 @@ impl Engine {
 
     /// Answers a repeated id with the order's present state or its recorded refusal.
     #[cold]
-    fn repeat<L: Log>(
+    pub(crate) fn repeat<L: Log>(
         &mut self,
         row: u32,
         cl_ord_id: &[u8; 36],
@@ -295,7 +311,7 @@ impl Engine {
         }
         if judged.verdict != Verdict::Accepted {
             let command = Change::of(&c.header, &c.cl_ord_id, c.session_id, 0, 0);
-            return self.refuse_change(&command, &judged, now_ns, log);
+            return self.refuse_change(&command, &judged, None, now_ns, log);
         }
         let mut event = CancelAccepted::ZERO;
         (event.cl_ord_id, event.session_id) = (c.cl_ord_id, c.session_id);
@@ -305,8 +321,8 @@ impl Engine {
         Verdict::Accepted
     }
 
-    /// Logs and routes one cancel; a parent is closed by the event itself.
-    fn send_cancel<L: Log, O: Outbox>(
+    /// Logs and routes one cancel; what never left is closed by the event itself.
+    pub(crate) fn send_cancel<L: Log, O: Outbox>(
         &mut self,
         order_seq: u64,
         mut event: CancelAccepted,
@@ -316,8 +332,13 @@ impl Engine {
     ) {
         let order = self.orders[self.slot(order_seq)];
         event.header = header(CancelAccepted::KIND, order_seq, now_ns);
-        if order.is_parent() {
-            event.closed = 1;
+        let (closed, why) = self.closes_here(&order);
+        if event.session_id == 0 && event.why == 0 {
+            event.why = why as u8;
+        }
+        if closed != 0 || order.is_here() {
+            let expired = event.why == layout::OwnCause::Expiry as u8;
+            event.closed = if expired { 2 } else { closed };
             put(log, 0, event);
             self.commit(log, 1);
             return;
@@ -366,10 +387,11 @@ impl Engine {
     }
 
     #[cold]
-    fn refuse_change<L: Log>(
+    pub(crate) fn refuse_change<L: Log>(
         &mut self,
         c: &Change,
         judged: &Judged,
+        numbers: Option<(i64, i64)>,
         now_ns: i64,
         log: &mut L,
     ) -> Verdict {
@@ -384,6 +406,7 @@ impl Engine {
             now_ns,
             log.room(),
         );
+        (refusal.value, refusal.bound) = numbers.unwrap_or((refusal.value, refusal.bound));
         refusal.header.ingest_time_ns = now_ns;
         refusal.header.order_seq = judged.order_seq;
         let mut event = ChangeRefused::ZERO;
@@ -407,14 +430,17 @@ impl Engine {
         outbox: &mut O,
     ) -> Verdict {
         self.counters.commands += 1;
-        self.refresh_target(c);
+        let held = self.refresh_target(c);
+        if held || c.tags & layout::TAG_TERMS != 0 {
+            return self.step_replace_held(c, now_ns, log);
+        }
         let judged = self.decide_replace(c, now_ns, log.room());
         if let Seen::Repeated(row) = judged.seen {
             return self.repeat(row, &c.cl_ord_id, c.session_id, c.header.event_seq, now_ns, log);
         }
         if judged.verdict != Verdict::Accepted {
             let command = Change::of(&c.header, &c.cl_ord_id, c.session_id, c.price, c.order_qty);
-            return self.refuse_change(&command, &judged, now_ns, log);
+            return self.refuse_change(&command, &judged, None, now_ns, log);
         }
         let order = self.orders[self.slot(judged.order_seq)];
         let revision = order.revision_last + 1;
@@ -434,7 +460,10 @@ impl Engine {
                 command_seq: c.header.event_seq as u32,
                 reference_age_ms: judged.reference_age_ms,
                 limits_version: self.limits_version as u16,
-                reserved: [0; 16],
+                stop_px: 0,
+                held: 0,
+                priority: 0,
+                reserved: [0; 6],
             },
         );
         self.counters.accepted += 1;
@@ -450,7 +479,8 @@ impl Engine {
         Verdict::Accepted
     }
 
-    fn refresh_target(&mut self, c: &ReplaceOrder) {
+    /// Brings the limits of the order's row up to date; whether that order is held here.
+    fn refresh_target(&mut self, c: &ReplaceOrder) -> bool {
         let order_seq = if c.header.order_seq != 0 {
             c.header.order_seq
         } else {
@@ -458,10 +488,9 @@ impl Engine {
             let row = self.dedup.find(hash, c.session_id, &c.orig_cl_ord_id);
             row.map_or(0, |row| self.dedup.row(row).order_seq)
         };
-        if let Some(order) = self.order(order_seq) {
-            let (account_id, instrument_id) = (order.account_id, order.instrument_id);
-            self.refresh_row(account_id, instrument_id);
-        }
+        let Some(&order) = self.order(order_seq) else { return false };
+        self.refresh_row(order.account_id, order.instrument_id);
+        order.base == layout::OrdStatus::Held as u8
     }
 
     fn step_mass_cancel<L: Log>(&mut self, c: &MassCancel, now_ns: i64, log: &mut L) -> Verdict {
@@ -503,7 +532,8 @@ impl Engine {
                 let slot = self.sweep_word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
                 let order = self.orders[slot];
-                if order.flight & CANCEL_ASKED == 0 || self.check_cancel(&order) != 0 {
+                let wanted = order.flight & CANCEL_ASKED != 0;
+                if !wanted || (self.check_cancel(&order) != 0 && self.closes_here(&order).0 == 0) {
                     continue;
                 }
                 let mut event = CancelAccepted::ZERO;
@@ -601,7 +631,13 @@ impl Engine {
 
     // Market data: into books and quotes, never into the log ----------------------------------------
 
-    fn take_book_update(&mut self, update: &BookUpdate, now_ns: i64) -> Verdict {
+    fn take_book_update<L: Log, O: Outbox>(
+        &mut self,
+        update: &BookUpdate,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) -> Verdict {
         self.counters.market_data += 1;
         let id = update.instrument_id as usize;
         if id == 0 || id >= self.instruments.len() {
@@ -623,7 +659,13 @@ impl Engine {
         if book.apply(update).is_err() {
             self.counters.book_faults += 1;
         }
+        let traded = update.action == layout::BookAction::Trade as u8
+            || update.action == layout::BookAction::Fill as u8;
         if update.flags & layout::BOOK_LAST == 0 {
+            if traded {
+                let (px, time_ns) = (update.price, update.transact_time_ns);
+                self.trade_seen(update.instrument_id, px, time_ns, now_ns, log, outbox);
+            }
             return Verdict::Accepted; // in the midst of an event the book may be crossed for a moment
         }
         instrument.set_reference_time(now_ns);
@@ -635,10 +677,21 @@ impl Engine {
         if (bid_px, ask_px) != (instrument.bid, instrument.ask) {
             instrument.set_reference(bid_px, ask_px);
         }
+        let time_ns = update.transact_time_ns;
+        if traded {
+            self.trade_seen(update.instrument_id, update.price, time_ns, now_ns, log, outbox);
+        }
+        self.quote_seen(update.instrument_id, time_ns, now_ns, log, outbox);
         Verdict::Accepted
     }
 
-    fn take_quote(&mut self, quote: &Quote, now_ns: i64) -> Verdict {
+    fn take_quote<L: Log, O: Outbox>(
+        &mut self,
+        quote: &Quote,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) -> Verdict {
         self.counters.market_data += 1;
         let id = quote.instrument_id as usize;
         if id == 0 || id >= self.instruments.len() {
@@ -648,10 +701,26 @@ impl Engine {
         instrument.reference_time_ns = now_ns;
         (instrument.bid_qty, instrument.ask_qty) = (quote.bid_qty, quote.ask_qty);
         instrument.set_reference(quote.bid_px, quote.ask_px);
+        self.quote_seen(quote.instrument_id, quote.transact_time_ns, now_ns, log, outbox);
         Verdict::Accepted
     }
 
     // The host's own facts ------------------------------------------------------------------------
+
+    /// A day opened or closed; what rests over days is judged again when one opens.
+    fn step_day<L: Log, O: Outbox>(
+        &mut self,
+        e: &DayChange,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) -> Verdict {
+        let verdict = self.step_fact(e.as_record(), now_ns, log);
+        if verdict == Verdict::Accepted && e.opened != 0 {
+            self.recheck_resting(e.venue_id, now_ns, log, outbox);
+        }
+        verdict
+    }
 
     /// Logs a fact as it is, once its numbers are known to fit.
     fn step_fact<L: Log>(&mut self, input: &Record, now_ns: i64, log: &mut L) -> Verdict {
@@ -812,7 +881,7 @@ impl Engine {
 }
 
 /// What a refused cancel or replace is told by.
-struct Change {
+pub(crate) struct Change {
     cl_ord_id: [u8; 36],
     session_id: u16,
     price: i64,
@@ -822,7 +891,7 @@ struct Change {
 }
 
 impl Change {
-    fn of(
+    pub(crate) fn of(
         header: &Header,
         cl_ord_id: &[u8; 36],
         session_id: u16,

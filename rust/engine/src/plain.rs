@@ -3,7 +3,7 @@
 //! is judged by the catalogue in `gate`, which alone refuses. Called by the pipeline before that.
 //!
 //! What is open or closed for all orders of an account in an instrument is looked at once and kept as
-//! a stamp in the risk row; any rare event ends that. What depends on the quote is worked out once a
+//! a stamp in the risk row; any rare event ends that, and so do terms offered by any session. What depends on the quote is worked out once a
 //! quote. What must stay true: a yes here is a yes of every check there (asserted in debug builds).
 
 use crate::dedup::{self, Entry};
@@ -128,6 +128,7 @@ impl Engine {
         let instrument = at(&self.instruments, instrument_id as usize);
         let venue = at(&self.venues, instrument.venue_id as usize);
         let open = self.desk_mode == KillMode::Open as u8
+            && self.offers_count == 0
             && self.recovering == 0
             && (account.defined, account.limited, account.mode) == (1, 1, KillMode::Open as u8)
             && (instrument.defined, instrument.mode) == (2, KillMode::Open as u8)

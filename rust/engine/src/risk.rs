@@ -57,6 +57,9 @@ pub(crate) use check;
 /// The verdict told of several.
 #[inline(always)]
 pub fn first(fails: Fails) -> Verdict {
+    if fails == 0 {
+        return Verdict::Accepted;
+    }
     Verdict::from_code(fails.trailing_zeros() as u16).unwrap_or(Verdict::Accepted)
 }
 
@@ -169,8 +172,15 @@ impl Instrument {
         self.plain_until_ns = reference_until_ns.min(self.rate_stale_ns);
     }
 
+    /// The last price on the tick that is not beyond an edge of the band.
     #[inline]
-    fn band_of(&self, price: i64) -> i64 {
+    pub(crate) fn inward(&self, edge: i64, buy: bool) -> i64 {
+        let tick = self.tick.value.max(1);
+        if buy { edge.div_euclid(tick) * tick } else { -((-edge).div_euclid(tick) * tick) }
+    }
+
+    #[inline]
+    pub(crate) fn band_of(&self, price: i64) -> i64 {
         if self.flags & layout::FLAG_BAND_PPM == 0 {
             return self.band;
         }

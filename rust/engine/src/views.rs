@@ -221,11 +221,17 @@ impl Engine {
             self.live_count,
             self.asked_count,
             self.staged.len() as u64,
+            self.due_count,
+            self.reducing_count,
         ] {
             put(number.as_bytes());
         }
         self.all_orders().for_each(|order| put(order.as_bytes()));
         self.dedup.rows().for_each(|row| put(row.as_bytes()));
+        for terms in self.order_terms.iter().filter(|terms| terms.order_seq != 0) {
+            put(terms.as_bytes());
+        }
+        put(&self.days);
         self.fills.rows().for_each(|row| put(row.as_bytes()));
         self.fills.chains().for_each(|chain| put(chain.as_bytes()));
         put(self.queries.as_bytes());

@@ -500,3 +500,16 @@ fn a_refusal_takes_its_id_and_is_told_again_when_its_cause_is_gone() {
     assert_eq!(desk.submit(&foreign), Verdict::Accepted);
     desk.assert_replay_equals();
 }
+
+#[test]
+fn a_market_order_is_taken_when_the_edge_of_its_band_lies_between_two_ticks() {
+    for side in [Side::Buy, Side::Sell] {
+        let mut desk = TestDesk::open();
+        desk.quote(ES, e9(103) + 3 * e9(1) / 4, e9(104)); // the edges: 93.375 and 114.40
+        let mut order = TestDesk::new_order("a", side, 1, 0);
+        order.ord_type = OrdType::Market as u8;
+        assert_eq!(desk.submit(&order), Verdict::Accepted);
+        let edge = if side == Side::Buy { e9(114) + e9(1) / 4 } else { e9(93) + e9(1) / 2 };
+        assert_eq!(desk.order(desk.newest()).price, edge);
+    }
+}

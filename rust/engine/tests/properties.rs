@@ -57,6 +57,27 @@ enum Op {
     Dropped(u8, u8),
     Wait(i64),
     Quote(i64, i64),
+    Terms {
+        id: u8,
+        side: bool,
+        qty: i64,
+        ord_type: u8,
+        tif: u8,
+        ticks: i64,
+        exec_inst: u8,
+        contingency: u8,
+        group: u8,
+        time: i64,
+    },
+    Restop {
+        id: u8,
+        orig: u8,
+        qty: i64,
+        ticks: i64,
+    },
+    Trade(i64),
+    Day(u16, bool, u8),
+    Restart,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -75,6 +96,12 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (0u8..40, 1u8..4).prop_map(|(o, m)| Op::Dropped(o, m)),
         2 => (0i64..2_000_000_000).prop_map(Op::Wait),
         2 => (-8i64..8, -2i64..4).prop_map(|(bid, spread)| Op::Quote(bid, spread)),
+        8 => (any::<u8>(), any::<bool>(), 0i64..20, 1u8..10, 1u8..8, -12i64..12, prop_oneof![3 => Just(0u8), 1 => 0u8..32], prop_oneof![2 => Just(0u8), 3 => 0u8..6], 0u8..12, 0i64..3)
+            .prop_map(|(id, side, qty, ord_type, tif, ticks, exec_inst, contingency, group, time)| Op::Terms { id, side, qty, ord_type, tif, ticks, exec_inst, contingency, group, time }),
+        2 => (any::<u8>(), any::<u8>(), 0i64..20, -12i64..12).prop_map(|(id, orig, qty, ticks)| Op::Restop { id, orig, qty, ticks }),
+        6 => (-14i64..14).prop_map(Op::Trade),
+        1 => (0u16..4, any::<bool>(), 0u8..3).prop_map(|(day, opened, backed)| Op::Day(day, opened, backed)),
+        1 => Just(Op::Restart),
     ]
 }
 
@@ -169,6 +196,57 @@ fn run(desk: &mut TestDesk, op: &Op) {
             t.header.kind = TimeInput::KIND;
             desk.step(t.as_record());
         }
+        Op::Terms { id, side, qty, ord_type, tif, ticks, exec_inst, contingency, group, time } => {
+            let side = if side { Side::Buy } else { Side::Sell };
+            let px = e9(100) + ticks * tick;
+            let mut o = TestDesk::new_order(&name(id), side, qty, px);
+            (o.ord_type, o.time_in_force) = (ord_type, tif);
+            let mut t = offer();
+            t.exec_inst = exec_inst;
+            (t.contingency, t.group_seq) = (contingency, group as u64);
+            match OrdType::from_code(ord_type) {
+                Some(OrdType::Stop | OrdType::MarketIfTouched) => (t.stop_px, o.price) = (px, 0),
+                Some(OrdType::StopLimit | OrdType::LimitIfTouched) => t.stop_px = px,
+                Some(OrdType::TrailingStop) => {
+                    (t.trail, o.price) =
+                        (if exec_inst & EXEC_TRAIL_PPM != 0 { 9_000 } else { tick * 3 }, 0);
+                }
+                Some(OrdType::Market) => o.price = 0,
+                _ => {}
+            }
+            if tif == TimeInForce::Gtd as u8 {
+                match time {
+                    0 => t.expire_day = 2,
+                    _ => t.expire_time_ns = desk.now_ns + time * 700_000_000,
+                }
+            }
+            let sent = desk.sent.0.len();
+            let before = desk.engine.desk_mode();
+            desk.submit_terms(&t, &o);
+            let news = desk.sent.0[sent..].iter().filter(|r| r.msg_type == MsgType::NewOrder as u8);
+            assert!(news.count() == 0 || before == 0, "I1");
+        }
+        Op::Restop { id, orig, qty, ticks } => {
+            let mut t = offer();
+            t.stop_px = e9(100) + ticks * tick;
+            desk.replace_terms(&name(id), &name(orig), &t, qty, 0);
+        }
+        Op::Trade(ticks) => desk.trade(ES, e9(100) + ticks * tick),
+        Op::Day(day, opened, backed) => {
+            let mut d = DayChange::ZERO;
+            (d.header.kind, d.venue_id, d.trade_day) = (DayChange::KIND, 1, day);
+            (d.opened, d.proved) = (opened.into(), backed);
+            desk.step(d.as_record());
+        }
+        Op::Restart => {
+            // Everything that is no state is gone; what the log says goes on.
+            let mut again = engine::Engine::new(desk.engine.config()).expect("memory");
+            desk.log.records.iter().for_each(|record| again.apply(record));
+            assert_eq!(again.state_hash(), desk.engine.state_hash(), "I18");
+            desk.engine = again;
+            desk.quote(ES, e9(100), e9(100) + tick);
+            desk.quote(FX, e9(100), e9(100) + tick);
+        }
         Op::Quote(bid, spread) => {
             desk.quote(ES, e9(100) + bid * tick, e9(100) + (bid + spread) * tick)
         }
@@ -186,6 +264,18 @@ proptest! {
             desk.assert_sums_are_folds();
         }
         desk.assert_replay_equals();
+        // A message of every order at most once as new: triggers, legs and restarts included.
+        let mut news: Vec<_> = desk
+            .sent
+            .0
+            .iter()
+            .filter(|r| r.msg_type == MsgType::NewOrder as u8)
+            .map(|r| r.header.order_seq)
+            .collect();
+        let sent = news.len();
+        news.sort_unstable();
+        news.dedup();
+        prop_assert_eq!(news.len(), sent);
         for pair in desk.sent.0.windows(2) {
             prop_assert_eq!(pair[1].link_seq, pair[0].link_seq + 1);
         }

@@ -693,7 +693,8 @@ impl Desk {
         // In lock-step nothing enters the log between turns: how often a caller polls there depends
         // on the speed of the machine.
         let in_turn = !self.options.lock_step() || self.links[0].turn.is_some();
-        if in_turn && self.engine.asked_count() != 0 && self.log.ring.room() > REPORT_ROOM {
+        let due = self.engine.work_due(self.clock.now_ns());
+        if in_turn && due && self.log.ring.room() > REPORT_ROOM {
             some |= self.sweep_on();
         }
         self.flush();
@@ -701,13 +702,13 @@ impl Desk {
         Ok(some)
     }
 
-    /// Lets the engine send more of the cancels that a kill or a mass cancel asked for.
+    /// Lets the engine do more of its own work: cancels that were asked for, timers, legs.
     fn sweep_on(&mut self) -> bool {
-        let before = self.engine.asked_count();
+        let before = self.engine.event_seq();
         let mut input = TimeInput::ZERO;
         input.header.kind = TimeInput::KIND;
         self.take(input.as_record());
-        self.engine.asked_count() != before
+        self.engine.event_seq() != before
     }
 
     fn housekeeping(&mut self) -> Result<()> {

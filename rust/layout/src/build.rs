@@ -223,7 +223,11 @@ mod tests {
             side: 2,
             ord_type: 3,
             time_in_force: 4,
-            reserved: [0; 20],
+            exec_inst: 0,
+            reserved0: 0,
+            expire_day: 0,
+            expire_time_ns: 0,
+            max_floor: 0,
         };
         assert_eq!(&slot, plain.as_record());
     }

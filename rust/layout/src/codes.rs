@@ -18,6 +18,50 @@ codes! {
         market_if_touched MarketIfTouched = 5, "J", "market if touched, held here";
         limit_if_touched LimitIfTouched = 6, "K", "limit if touched, held here";
         pegged Pegged = 7, "P", "pegged";
+        trailing_stop TrailingStop = 8, "P", "trailing stop, held here; goes out as market";
+    }
+    /// ContingencyType(1385).
+    Contingency contingency: u8 {
+        none None = 0, "", "stands alone";
+        oco Oco = 1, "1", "one cancels the other: a fill of one leg cancels the others";
+        oto_first OtoFirst = 2, "2", "waits for the first fill of its group's first leg";
+        oto_full OtoFull = 3, "2", "waits until its group's first leg is filled, or ended with fills";
+        bracket Bracket = 4, "", "as oto_full, and one cancels the other among such children";
+    }
+    /// PegPriceType(1094).
+    PegType peg_type: u8 {
+        none None = 0, "", "not pegged";
+        bid Bid = 1, "", "best bid";
+        ask Ask = 2, "", "best offer";
+        mid Mid = 3, "2", "midpoint";
+    }
+    /// What released, armed or refused a held order.
+    TriggerCause trigger_cause: u8 {
+        trade Trade = 1, "", "a trade";
+        quote Quote = 2, "", "best bid or offer";
+        leg Leg = 3, "", "the first leg of its group";
+    }
+    /// What became of a held order whose trigger was met.
+    TriggerOutcome trigger_outcome: u8 {
+        released Released = 1, "", "it goes out in this group";
+        refused Refused = 2, "", "judged again, it may not leave: rejected here";
+        armed Armed = 3, "", "its leg has traded: it waits for its price now";
+    }
+    /// Why the desk itself canceled or closed an order.
+    OwnCause own_cause: u8 {
+        none None = 0, "", "a command, a mass cancel or the kill switch";
+        expiry Expiry = 1, "", "its ExpireTime(126) has come";
+        day_end DayEnd = 2, "", "its trading day is over";
+        group Group = 3, "", "another leg of its group has traded or ended";
+        parent Parent = 4, "", "its parent was canceled";
+        recheck Recheck = 5, "", "the daily re-check of a resting order found it not allowed any more";
+        reduce_only ReduceOnly = 6, "", "it would no longer only reduce the position";
+    }
+    /// Whether a change keeps the order's place in the venue's queue.
+    QueuePriority queue_priority: u8 {
+        untold Untold = 0, "", "not known for this venue";
+        kept Kept = 1, "", "keeps its place";
+        lost Lost = 2, "", "goes to the end of its level";
     }
     /// TimeInForce(59).
     TimeInForce time_in_force: u8 {
@@ -220,7 +264,7 @@ codes! {
         refused Refused = 2, "", "the command was refused";
     }
     /// The gate's answer. The number is the precedence: of several failing checks the lowest is
-    /// told (REQUIREMENTS §1). `doc` is the sentence a trader reads, `fix` is OrdRejReason(103); `{value}` and
+    /// told (REQUIREMENTS §1); those above 63 are about order terms and judged last. `doc` is the sentence a trader reads, `fix` is OrdRejReason(103); `{value}` and
     /// `{bound}` are the numbers of the refusal, `_e9` fixed-point at 1e-9.
     Verdict verdict: u16 {
         accepted Accepted = 0, "", "accepted";
@@ -286,5 +330,19 @@ codes! {
         definition_table_full DefinitionTableFull = 60, "99", "the table of this kind of definition is full: {value} of {bound}";
         definition_invalid DefinitionInvalid = 61, "99", "a definition's field is out of range: {value}, bound {bound}";
         command_malformed CommandMalformed = 62, "99", "a command record of kind {value} is not one the engine takes";
+        terms_missing TermsMissing = 63, "99", "tags and offered terms do not agree: tags are {value}, terms offered {bound}";
+        terms_not_allowed TermsNotAllowed = 64, "99", "ord_type {value} takes no term number {bound} of its kind";
+        stop_px_invalid StopPxInvalid = 65, "99", "stop_px {value_e9} must be above zero and a multiple of the tick {bound_e9}";
+        trail_invalid TrailInvalid = 66, "99", "trail {value} must be above zero and, in ppm, below {bound}";
+        trail_reference_absent TrailReferenceAbsent = 67, "0", "nothing to trail from: the instrument has no trade and no quote yet";
+        expire_invalid ExpireInvalid = 68, "99", "expiry {value} is not after {bound}, or not given for a good-till-date order";
+        phase_not_for_tif PhaseNotForTif = 69, "99", "time_in_force {bound} is not taken in phase {value}";
+        post_only_crosses PostOnlyCrosses = 70, "99", "post-only price {value_e9} would trade against {bound_e9}";
+        reduce_only_exceeds ReduceOnlyExceeds = 71, "99", "a reduce-only order of {value_e9} is above the {bound_e9} of the position that no order closes yet";
+        max_floor_invalid MaxFloorInvalid = 72, "99", "max_floor {value_e9} must be above zero, a multiple of the lot and at most order_qty {bound_e9}";
+        contingency_invalid ContingencyInvalid = 73, "99", "contingency {value} does not fit group {bound}";
+        group_unknown GroupUnknown = 74, "99", "group {value} has no live first leg of this session, account and venue";
+        terms_table_full TermsTableFull = 75, "0", "the table of order terms is full: {bound} rows hold live orders";
+        exec_inst_invalid ExecInstInvalid = 76, "99", "exec_inst bits {value} are not taken here, allowed are {bound}";
     }
 }

@@ -35,7 +35,7 @@ record! {
         108 side: u8, "Side(54)";
         109 ord_type: u8, "OrdType(40)";
         110 time_in_force: u8, "TimeInForce(59)";
-        111 tags: u8, "bits 0-1 capacity, 2-3 origin, 4-5 position effect, 7 parent intent: not routed, worked by children";
+        111 tags: u8, "bits 0-1 capacity, 2-3 origin, 4-5 position effect, 6 terms: `order_terms` was offered before it, 7 parent intent: not routed, worked by children";
         112 reserved: [u8; 16], "zero";
     }
     /// Command: cancel one order, named by `orig_cl_ord_id` or by `header.order_seq`.
@@ -54,7 +54,8 @@ record! {
         104 price: i64, "new Price(44)";
         112 order_qty: i64, "new OrderQty(38), the total, filled part included";
         120 session_id: u16, "client session";
-        122 reserved: [u8; 6], "zero";
+        122 tags: u8, "bit 6: new terms (StopPx) were offered before it as `order_terms`; else 0";
+        123 reserved: [u8; 5], "zero";
     }
     /// Command, and its event: cancel every live order that matches all named scopes.
     MassCancel mass_cancel = 103, 128 {
@@ -372,8 +373,11 @@ record! {
         72 body_hash: u64, "hash of the body";
         80 command_seq: u32, "low bits of the client's command_seq";
         84 cause: u8, "0 asked for, else kill cause";
-        85 closed: u8, "1: the order was a parent and is closed by this event";
-        86 reserved: [u8; 42], "zero";
+        85 closed: u8, "1: a parent or held here, canceled by this event; 2: expired by it; 0: a cancel goes out";
+        86 why: u8, "cause of the desk's own cancel, OwnCause; 0 for none of them";
+        87 reserved0: u8, "zero";
+        88 by_order_seq: u64, "contingent: the leg whose fill or end did it, else 0";
+        96 reserved: [u8; 32], "zero";
     }
     /// A cancel or a replace was refused; a `refusal` follows. kind of the command in `of_kind`.
     ChangeRefused change_refused = 223, 128 {
@@ -403,7 +407,10 @@ record! {
         104 command_seq: u32, "low bits of the client's command_seq";
         108 reference_age_ms: u16, "age of bid and offer, saturating";
         110 limits_version: u16, "low bits of the limits in force";
-        112 reserved: [u8; 16], "zero";
+        112 stop_px: i64, "StopPx(99) from now on, orders held here; else 0";
+        120 held: u8, "1: the order is held here, the new terms hold by this event";
+        121 priority: u8, "QueuePriority: whether the venue keeps its place in the queue";
+        122 reserved: [u8; 6], "zero";
     }
     /// The same id and body again: the answer is the order's present state or its recorded refusal.
     CommandRepeated command_repeated = 225, 128 {
@@ -428,7 +435,7 @@ record! {
         72 verdict: u16, "why";
         74 reserved: [u8; 54], "zero";
     }
-    /// Follows an accepted order that is more than plain.
+    /// Follows an accepted order that is more than plain; as an input, the terms of the session's next new order or replace.
     OrderTerms order_terms = 230, 128 {
         0 header: Header, "header";
         32 parent_order_seq: u64, "parent, 0 for none";
@@ -441,8 +448,13 @@ record! {
         88 leg_ref: u64, "leg of a spread, 0 for none";
         96 peg_type: u8, "PegPriceType";
         97 contingency: u8, "ContingencyType(1385)";
-        98 trigger: u8, "TriggerPriceType(1107)";
-        99 reserved: [u8; 29], "zero";
+        98 trigger: u8, "zero; by trade unless exec_inst says by quote";
+        99 exec_inst: u8, "ExecInst(18): bits EXEC_*";
+        100 session_id: u16, "input: session that offers them";
+        102 expire_day: u16, "ExpireDate(432), the market's date in days since 1970-01-01, 0 for none";
+        104 trail: i64, "distance of a trailing stop: price, or ppm of the best price if exec_inst says so";
+        112 reference_px: i64, "event: price from which a trailing stop starts";
+        120 reserved: [u8; 8], "zero";
     }
     /// Follows an accepted order: bounded annotations, returned on every report.
     Annotation annotation = 231, 128 {
@@ -468,7 +480,11 @@ record! {
         105 side: u8, "Side(54)";
         106 ord_type: u8, "OrdType(40)";
         107 time_in_force: u8, "TimeInForce(59)";
-        108 reserved: [u8; 20], "zero";
+        108 exec_inst: u8, "ExecInst(18): bits EXEC_* that the venue must keep";
+        109 reserved0: u8, "zero";
+        110 expire_day: u16, "ExpireDate(432), days since 1970-01-01, 0 for none";
+        112 expire_time_ns: i64, "ExpireTime(126), 0 for none";
+        120 max_floor: i64, "MaxFloor(111) of an iceberg that the venue itself replenishes, 0 for none";
     }
     /// A routed message was held back by the kill switch and never sent: input and event.
     DroppedUnsent dropped_unsent = 241, 128 {
@@ -487,12 +503,39 @@ record! {
         32 venue_id: u16, "venue";
         34 reserved: [u8; 94], "zero";
     }
-    /// A held order met its trigger.
+    /// A held order met its trigger: it goes out in the same group, is refused here, or is armed.
     Triggered triggered = 250, 128 {
         0 header: Header, "header";
-        32 trigger_px: i64, "price that did it";
+        32 trigger_px: i64, "price that did it, 0 for a leg";
         40 transact_time_ns: i64, "its time";
+        48 stop_px: i64, "StopPx(99) it met; armed: from now on";
+        56 price: i64, "limit price, or the collar at which it reserves from now on";
+        64 order_qty: i64, "OrderQty(38) from now on";
+        72 value: i64, "refused: the value that failed";
+        80 bound: i64, "refused: the bound it failed against";
+        88 by_order_seq: u64, "the leg that did it, 0 for a price";
+        96 mark_px: i64, "trailing: best price it had seen";
+        104 verdict: u16, "refused: why";
+        106 cause: u8, "TriggerCause";
+        107 outcome: u8, "TriggerOutcome";
+        108 ord_type: u8, "OrdType(40) it goes out as";
+        109 reserved: [u8; 19], "zero";
+    }
+    /// The stop of a trailing order has moved; logged at a bounded rate, so a recovery starts from here.
+    TrailMoved trail_moved = 254, 128 {
+        0 header: Header, "header";
+        32 stop_px: i64, "StopPx(99) from now on";
+        40 mark_px: i64, "best price seen";
         48 reserved: [u8; 80], "zero";
+    }
+    /// Two legs of a group that may not both trade have traded: flagged for a person.
+    GroupFlagged group_flagged = 255, 128 {
+        0 header: Header, "header; order_seq of the later leg";
+        32 group_seq: u64, "the group";
+        40 other_order_seq: u64, "the leg that traded first";
+        48 cum_qty: i64, "CumQty(14) of the later leg";
+        56 other_cum_qty: i64, "CumQty(14) of the first";
+        64 reserved: [u8; 64], "zero";
     }
     /// An instrument was halted by a trigger of ours.
     HaltNotice halt_notice = 251, 128 {

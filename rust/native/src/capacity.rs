@@ -28,6 +28,7 @@ pub fn read(options: Option<&Bound<'_, PyDict>>) -> PyResult<EngineConfig> {
         };
         match name.as_str() {
             "orders_max" => config.orders_max = take(64, 1 << 26)?.next_power_of_two(),
+            "terms_max" => config.terms_max = take(16, 1 << 24)?.next_power_of_two(),
             "ids_max" => config.ids_max = take(64, 1 << 27)?.next_power_of_two(),
             "fills_max" => config.fills_max = take(64, 1 << 27)?.next_power_of_two(),
             "accounts_max" => config.accounts_max = take(1, 1 << 16)? + 1,
@@ -47,7 +48,7 @@ pub fn read(options: Option<&Bound<'_, PyDict>>) -> PyResult<EngineConfig> {
             "book_levels_max" => config.book_levels_max = take(16, 1 << 18)?,
             _ => {
                 let text = format!(
-                    "{name} is no capacity of an engine; allowed are orders_max, ids_max, fills_max, \
+                    "{name} is no capacity of an engine; allowed are orders_max, terms_max, ids_max, fills_max, \
                      accounts_max, instruments_max, venues_max, sessions_max, strategies_max, \
                      traders_max, currencies_max, throttle_orders_max, id_ttl_s, log_reserve, \
                      books_max, book_orders_max, book_levels_max"
@@ -63,6 +64,7 @@ pub fn read(options: Option<&Bound<'_, PyDict>>) -> PyResult<EngineConfig> {
 pub fn shown<'py>(py: Python<'py>, config: &EngineConfig) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     dict.set_item("orders_max", config.orders_max)?;
+    dict.set_item("terms_max", config.terms_max)?;
     dict.set_item("ids_max", config.ids_max)?;
     dict.set_item("fills_max", config.fills_max)?;
     dict.set_item("accounts_max", config.accounts_max - 1)?;

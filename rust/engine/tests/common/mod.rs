@@ -34,6 +34,7 @@ pub const START_NS: i64 = 1_000_000_000_000;
 pub fn small_config() -> EngineConfig {
     EngineConfig {
         orders_max: 1 << 10,
+        terms_max: 1 << 7,
         ids_max: 1 << 11,
         fills_max: 1 << 10,
         accounts_max: 4,
@@ -80,7 +81,60 @@ pub fn account_limits(account_id: u32) -> LimitRow {
     l
 }
 
+/// Terms of session 1 that say nothing yet.
+pub fn offer() -> OrderTerms {
+    let mut t = OrderTerms::ZERO;
+    (t.header.kind, t.session_id) = (OrderTerms::KIND, 1);
+    t
+}
+
 impl TestDesk {
+    /// Offers terms and sends the order they belong to.
+    pub fn submit_terms(&mut self, terms: &OrderTerms, order: &NewOrder) -> Verdict {
+        assert_eq!(self.step(terms.as_record()), Verdict::Accepted);
+        let mut order = *order;
+        order.tags |= TAG_TERMS;
+        self.submit(&order)
+    }
+
+    /// Offers terms and sends the replace they belong to.
+    pub fn replace_terms(
+        &mut self,
+        id: &str,
+        orig: &str,
+        terms: &OrderTerms,
+        qty: i64,
+        price: i64,
+    ) -> Verdict {
+        assert_eq!(self.step(terms.as_record()), Verdict::Accepted);
+        let mut r = ReplaceOrder::ZERO;
+        (r.header.kind, r.cl_ord_id, r.orig_cl_ord_id, r.session_id) =
+            (ReplaceOrder::KIND, text(id), text(orig), 1);
+        (r.order_qty, r.price, r.tags) = (e9(qty), price, TAG_TERMS);
+        self.step(r.as_record())
+    }
+
+    /// Number of the order accepted last.
+    pub fn newest(&self) -> u64 {
+        let accepted = |r: &&Record| r.header.kind == OrderAccepted::KIND;
+        self.log.records.iter().rev().find(accepted).expect("an order").header.order_seq
+    }
+
+    /// A trade of the market.
+    pub fn trade(&mut self, instrument_id: u32, price: i64) {
+        let mut u = BookUpdate::ZERO;
+        (u.header.kind, u.instrument_id) = (BookUpdate::KIND, instrument_id);
+        (u.action, u.price, u.qty) = (BookAction::Trade as u8, price, ONE);
+        self.step(u.as_record());
+    }
+
+    /// Time passes to now.
+    pub fn time(&mut self) {
+        let mut t = TimeInput::ZERO;
+        t.header.kind = TimeInput::KIND;
+        self.step(t.as_record());
+    }
+
     /// Open for business: quotes at 100.00 / 100.25 in both instruments, generous limits.
     pub fn open() -> Self {
         Self::with(small_config())

@@ -1,0 +1,266 @@
+//! Groups of orders: one cancels the other (OCO), one triggers the other (OTO), brackets. The first
+//! leg names the group by its number and holds the list of the others. What a fill or an end means to
+//! the other legs is folded with it: a cancel is asked for, a child is due; the pipeline then does the
+//! work in events. So a replayed or doubled report, which folds nothing, cancels and releases nothing
+//! twice, and a crash in between loses none of it. Called by `apply` and by the pipeline.
+//!
+//! A fill of one OCO leg, or its end, cancels the others. When both have traded before the cancel
+//! arrived, both fills stand (they are facts) and the group is flagged by an event.
+
+use crate::held::{Cause, header};
+use crate::order::{CANCEL_ASKED, CANCELING, Order};
+use crate::terms::{ARMED, DUE, FLAGGED, Fault, RACED, Terms, fault};
+use crate::{Engine, Log, Outbox};
+use layout::{
+    Contingency, GroupFlagged, NewOrder, OrdStatus, OrderTerms, OwnCause, TriggerCause, Typed,
+    Verdict,
+};
+
+fn is(terms: &Terms, contingency: Contingency) -> bool {
+    terms.contingency == contingency as u8
+}
+
+impl Engine {
+    /// A later leg names a first one that lives, has not traded, and is of the same owner.
+    pub(crate) fn check_group(
+        &self,
+        c: &NewOrder,
+        t: &OrderTerms,
+        venue_id: u16,
+    ) -> Result<(), Fault> {
+        let Some(contingency) = Contingency::from_code(t.contingency) else {
+            return fault(Verdict::ContingencyInvalid, t.contingency as i64, t.group_seq as i64);
+        };
+        if contingency == Contingency::None {
+            return match t.group_seq {
+                0 => Ok(()),
+                group => fault(Verdict::ContingencyInvalid, 0, group as i64),
+            };
+        }
+        if t.group_seq == 0 {
+            return Ok(());
+        }
+        let group = t.group_seq as i64;
+        let Some(first) = self.order_terms(t.group_seq) else {
+            return fault(Verdict::GroupUnknown, group, 0);
+        };
+        let known = self.order(t.group_seq).is_some_and(|order| {
+            order.live()
+                && order.cum_qty == 0
+                && order.flight & (CANCEL_ASKED | CANCELING) == 0
+                && order.session_id == c.session_id
+                && order.account_id == c.account_id
+                && order.venue_id == venue_id
+        });
+        if !known || first.group_seq != t.group_seq {
+            return fault(Verdict::GroupUnknown, group, 0);
+        }
+        let oco = contingency == Contingency::Oco;
+        if oco != is(first, Contingency::Oco) {
+            return fault(Verdict::ContingencyInvalid, t.contingency as i64, group);
+        }
+        Ok(())
+    }
+
+    /// Folds a leg into its group; the first one founds it.
+    pub(crate) fn join_group(&mut self, row: usize, group_seq: u64) {
+        let order_seq = self.order_terms[row].order_seq;
+        let group_seq = if group_seq == 0 { order_seq } else { group_seq };
+        self.order_terms[row].group_seq = group_seq;
+        let first = self.terms_mut(group_seq).expect("judged before it was logged");
+        first.legs_live += 1;
+        if group_seq != order_seq {
+            let next = std::mem::replace(&mut first.leg_next, order_seq);
+            self.order_terms[row].leg_next = next;
+        }
+    }
+
+    /// What a change of one leg means to the others. The first trade or the end of a leg counts once.
+    pub(crate) fn follow_group(&mut self, slot: usize, was_live: bool, filled: bool) {
+        let order = self.orders[slot];
+        let Some(&terms) = self.order_terms(order.order_seq) else { return };
+        if terms.group_seq == 0 {
+            return;
+        }
+        let ended = was_live && !order.live();
+        if ended {
+            // Gone only if a venue's fact brought this leg back when the whole group had ended.
+            if let Some(first) = self.terms_mut(terms.group_seq) {
+                assert!(first.legs_live > 0);
+                first.legs_live -= 1;
+            }
+        }
+        // An end that the group itself asked for is no news to it: the leg that traded lives on.
+        let ended = ended && terms.why != OwnCause::Group as u8;
+        if !(ended || filled) {
+            return;
+        }
+        let is_first = terms.group_seq == order.order_seq;
+        let Some(first) = self.order_terms(terms.group_seq) else { return };
+        let all_oco = is(first, Contingency::Oco);
+        // Legs, newest first; the first leg itself last. A leg's row outlives it while another lives.
+        let mut leg_seq = first.leg_next;
+        let mut at_first = false;
+        loop {
+            if leg_seq == 0 {
+                if at_first {
+                    break;
+                }
+                (leg_seq, at_first) = (terms.group_seq, true);
+            }
+            let Some(&leg) = self.order_terms(leg_seq) else { break };
+            if leg_seq != order.order_seq {
+                let rivals = all_oco
+                    || (is(&terms, Contingency::Bracket)
+                        && !is_first
+                        && !at_first
+                        && is(&leg, Contingency::Bracket));
+                if rivals {
+                    self.cancel_rival(&order, leg_seq, filled);
+                } else if is_first {
+                    self.follow_first(&order, leg_seq, ended, filled);
+                }
+            }
+            leg_seq = if at_first { 0 } else { leg.leg_next };
+        }
+    }
+
+    /// One leg traded or ended: this other one is not wanted any more.
+    fn cancel_rival(&mut self, order: &Order, rival_seq: u64, filled: bool) {
+        let rival_slot = self.slot(rival_seq);
+        let rival = self.orders[rival_slot];
+        if rival.order_seq != rival_seq {
+            return;
+        }
+        if filled && rival.cum_qty > 0 {
+            let rival_state = self.order_terms(rival_seq).map_or(0, |terms| terms.state);
+            let terms = self.terms_mut(order.order_seq).expect("looked at before");
+            if (terms.state | rival_state) & (RACED | FLAGGED) == 0 {
+                terms.state |= RACED;
+                terms.by_order_seq = rival_seq;
+                self.due_count += 1;
+                self.push_due(order.order_seq);
+            }
+        }
+        self.ask_own(rival_seq, OwnCause::Group);
+    }
+
+    /// The first leg traded or ended: what that means to a child of it.
+    fn follow_first(&mut self, first: &Order, child_seq: u64, ended: bool, filled: bool) {
+        let Some(child) = self.order(child_seq).copied() else { return };
+        if !Self::may_arm(&child) {
+            return;
+        }
+        let Some(terms) = self.terms_mut(child_seq) else { return };
+        if terms.state & (ARMED | DUE) != 0 {
+            return;
+        }
+        let over = ended || first.base == OrdStatus::Filled as u8;
+        let due = if is(terms, Contingency::OtoFirst) {
+            filled && first.cum_qty > 0
+        } else {
+            over && first.cum_qty > 0
+        };
+        if due {
+            terms.state |= DUE;
+            terms.by_order_seq = first.order_seq;
+            self.due_count += 1;
+            self.push_due(child_seq);
+        } else if ended && first.cum_qty == 0 {
+            self.ask_own(child_seq, OwnCause::Group);
+        }
+    }
+
+    /// Asks for a cancel of an order by the desk itself; the sweep sends it.
+    pub(crate) fn ask_own(&mut self, order_seq: u64, why: OwnCause) {
+        let slot = self.slot(order_seq);
+        let order = &mut self.orders[slot];
+        if order.order_seq != order_seq
+            || !order.live()
+            || order.flight & (CANCEL_ASKED | CANCELING) != 0
+        {
+            return;
+        }
+        order.flight |= CANCEL_ASKED;
+        self.asked_count += 1;
+        self.disarm(order_seq);
+        if let Some(terms) = self.terms_mut(order_seq) {
+            terms.why = why as u8;
+        }
+    }
+
+    /// Quantity a released order goes out with: a child of a group is never larger than what its first
+    /// leg has filled, once that leg has ended.
+    pub(crate) fn released_qty(&self, order: &Order, terms: &Terms) -> i64 {
+        let sized = is(terms, Contingency::OtoFull) || is(terms, Contingency::Bracket);
+        match self.order(terms.group_seq) {
+            Some(first) if sized && terms.group_seq != order.order_seq && !first.live() => {
+                order.order_qty.min(first.cum_qty.max(1))
+            }
+            _ => order.order_qty,
+        }
+    }
+
+    fn push_due(&mut self, order_seq: u64) {
+        // What was done since leaves the queue here, so that a fold keeps the same one.
+        if self.due.len() == self.due.capacity() {
+            let mut due = std::mem::take(&mut self.due);
+            due.retain(|&order_seq| self.is_due(order_seq));
+            self.due = due;
+        }
+        assert!(self.due.len() < self.due.capacity());
+        self.due.push_back(order_seq);
+    }
+
+    fn is_due(&self, order_seq: u64) -> bool {
+        self.order_terms(order_seq).is_some_and(|terms| terms.state & (DUE | RACED) != 0)
+    }
+
+    /// Releases or arms the children that are due and tells the races, oldest first.
+    pub(crate) fn work_off_due<L: Log, O: Outbox>(
+        &mut self,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) {
+        if self.recovering != 0 {
+            return; // legs wait, as prices do
+        }
+        while self.due_count != 0 && log.room() > self.config.log_reserve / 2 {
+            let Some(&order_seq) = self.due.front() else { break };
+            let terms = self.order_terms(order_seq).copied();
+            match terms {
+                Some(terms) if terms.state & RACED != 0 => {
+                    let other = self.order(terms.by_order_seq).map_or(0, |o| o.cum_qty);
+                    let mut event = GroupFlagged::ZERO;
+                    event.header = header(GroupFlagged::KIND, order_seq, now_ns);
+                    event.group_seq = terms.group_seq;
+                    event.other_order_seq = terms.by_order_seq;
+                    event.cum_qty = self.order(order_seq).map_or(0, |o| o.cum_qty);
+                    event.other_cum_qty = other;
+                    *GroupFlagged::view_mut(log.slot(0)) = event;
+                    self.counters.flagged += 1;
+                    self.commit(log, 1);
+                }
+                Some(terms) if terms.state & DUE != 0 => {
+                    let cause = Cause {
+                        cause: TriggerCause::Leg,
+                        px: 0,
+                        time_ns: now_ns,
+                        by_order_seq: terms.by_order_seq,
+                    };
+                    self.release(order_seq, cause, now_ns, log, outbox);
+                }
+                _ => {}
+            }
+            self.due.pop_front();
+        }
+    }
+
+    pub(crate) fn apply_group_flagged(&mut self, e: &GroupFlagged) {
+        let terms = self.terms_mut(e.header.order_seq).expect("kept while its race is untold");
+        assert!(terms.state & RACED != 0);
+        terms.state = (terms.state & !RACED) | FLAGGED;
+        self.due_count -= 1;
+    }
+}

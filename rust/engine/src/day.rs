@@ -1,0 +1,209 @@
+//! The trading day of a venue and the desk's own timers. Days, phases and time are inputs; what they
+//! mean here is an event each. A good-till-date order gets a cancel when its time comes: that it has
+//! expired is the venue's word, or that of the closing of the day. What never left (held orders,
+//! parents) expires here. An order at the venue whose day is over expires by the `day_change` that
+//! closes it only if that is proved, by a query or an operator; else it lives on, reserve kept, until
+//! the venue says so. Called by the pipeline; folded by `apply`.
+
+use crate::order::{Action, Order, Trigger};
+use crate::risk::first;
+use crate::{Engine, Log, Outbox, number};
+use layout::{CancelAccepted, DayChange, OrdStatus, OwnCause, TimeInForce, Verdict};
+
+/// A cancel that expiry asked for and that did not end its order is asked for again after this.
+const RETRY_NS: i64 = 1_000_000_000;
+/// Timers looked at in one step.
+const TIMERS_MAX: usize = 4096;
+/// Cancels that one step sends for timers.
+const TIMER_CANCELS: usize = 64;
+
+/// What is known of a venue's day.
+pub(crate) const DAY_OPEN: u8 = 1;
+/// Closed; day orders there may still be expiring.
+pub(crate) const DAY_CLOSED: u8 = 2;
+
+impl Engine {
+    /// Whether the day that has closed at its venue was this order's last.
+    fn day_over(&self, order: &Order) -> bool {
+        let venue = order.venue_id as usize;
+        if self.days[venue] != DAY_CLOSED {
+            return false;
+        }
+        match TimeInForce::from_code(order.time_in_force) {
+            Some(TimeInForce::Gtc) => false,
+            Some(TimeInForce::Gtd) => self.order_terms(order.order_seq).is_some_and(|terms| {
+                terms.expire_day != 0 && terms.expire_day <= self.venues[venue].trade_day
+            }),
+            _ => true,
+        }
+    }
+
+    /// How a cancel of an order ends it without a message, and why: 0 when one must go out.
+    pub(crate) fn closes_here(&self, order: &Order) -> (u8, OwnCause) {
+        let terms = self.order_terms(order.order_seq);
+        let why = terms.and_then(|terms| OwnCause::from_code(terms.why)).unwrap_or(OwnCause::None);
+        let here = order.is_here();
+        if here && self.day_over(order) {
+            return (2, OwnCause::DayEnd);
+        }
+        match (here, why) {
+            (false, why) => (0, why),
+            (true, OwnCause::Expiry) => (2, why),
+            (true, why) => (1, why),
+        }
+    }
+
+    pub(crate) fn fold_day(&mut self, e: &DayChange) {
+        let venue = &mut self.venues[e.venue_id as usize];
+        venue.link_seq_in = venue.link_seq_in.max(e.link_seq);
+        // The close of a day that is not the present one says nothing about today's orders.
+        let today = e.trade_day == 0 || e.trade_day == venue.trade_day;
+        if e.opened != 0 {
+            if venue.opened_day[0] != e.trade_day || venue.opened_ns[0] == 0 {
+                venue.opened_ns.rotate_right(1);
+                venue.opened_day.rotate_right(1);
+                venue.opened_ns[0] = e.header.ingest_time_ns;
+                venue.opened_day[0] = e.trade_day;
+            }
+            venue.trade_day = e.trade_day;
+            self.days[e.venue_id as usize] = DAY_OPEN;
+        } else if today {
+            self.days[e.venue_id as usize] = DAY_CLOSED;
+            self.end_day(e.venue_id, e.proved != 0, e.header.ingest_time_ns);
+        }
+        self.purge_fills(u64::MAX);
+    }
+
+    /// Ends what the closed day was the last of: what is here by an event of its own, which the sweep
+    /// writes; what was at the venue by this event, where it is proved that the venue had it.
+    fn end_day(&mut self, venue_id: u16, proved: bool, time_ns: i64) {
+        for word in 0..self.live.len() {
+            let mut bits = self.live[word];
+            while bits != 0 {
+                let slot = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                let order = self.orders[slot];
+                if order.venue_id != venue_id || !self.day_over(&order) {
+                    continue;
+                }
+                if order.is_here() {
+                    self.ask_own(order.order_seq, OwnCause::DayEnd);
+                } else if proved
+                    && self.action(&order, Trigger::DayClosed, 0) == Some(Action::Expire)
+                {
+                    self.act(slot, time_ns, Action::Expire, 0, None);
+                }
+            }
+        }
+    }
+
+    /// Cancels what a new day no longer allows: orders that rest over days are judged again by the
+    /// instrument and the limits in force, not by prices, which the day has not shown yet.
+    #[cold]
+    pub(crate) fn recheck_resting<L: Log, O: Outbox>(
+        &mut self,
+        venue_id: u16,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) {
+        for slot in 0..self.orders.len() {
+            let order = self.orders[slot];
+            let rests = order.live()
+                && order.venue_id == venue_id
+                && !order.is_parent()
+                && (order.time_in_force == TimeInForce::Gtc as u8
+                    || order.time_in_force == TimeInForce::Gtd as u8);
+            if !rests || log.room() < self.config.log_reserve / 4 {
+                continue;
+            }
+            self.refresh_row(order.account_id, order.instrument_id);
+            if self.check_resting(&order) == Verdict::Accepted || self.check_cancel(&order) != 0 {
+                continue;
+            }
+            let mut event = CancelAccepted::ZERO;
+            event.why = OwnCause::Recheck as u8;
+            self.send_cancel(order.order_seq, event, now_ns, log, outbox);
+        }
+    }
+
+    fn check_resting(&self, order: &Order) -> Verdict {
+        let i = &self.instruments[order.instrument_id as usize];
+        let row = &self.rows[self.pair(order.account_id, order.instrument_id)];
+        let points = number::points(order.price, order.leaves_qty()).saturating_abs();
+        let fail = crate::risk::fail;
+        first(
+            fail(i.defined != 2, Verdict::InstrumentUnknown)
+                | fail(i.flags & layout::FLAG_RESTRICTED != 0, Verdict::InstrumentRestricted)
+                | fail(!i.tick.divides(order.price), Verdict::PriceOffTick)
+                | fail(order.leaves_qty() > row.order_qty_max, Verdict::OrderQtyLimit)
+                | fail(points > row.order_points_max, Verdict::OrderNotionalLimit),
+        )
+    }
+
+    /// Sends cancels for orders whose ExpireTime(126) has come.
+    pub(crate) fn run_timers<L: Log, O: Outbox>(
+        &mut self,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) {
+        let (mut at, mut sent) = (self.timers.first(0), 0);
+        for _ in 0..TIMERS_MAX {
+            let Some(row) = at.filter(|&row| self.timers.key(row) <= now_ns) else { break };
+            at = self.timers.next(row);
+            if sent == TIMER_CANCELS || log.room() < self.config.log_reserve / 4 {
+                break;
+            }
+            let order = self.orders[self.slot(self.timers.order_seq(row))];
+            if self.check_cancel(&order) != 0 {
+                continue;
+            }
+            let mut event = CancelAccepted::ZERO;
+            event.why = OwnCause::Expiry as u8;
+            self.send_cancel(order.order_seq, event, now_ns, log, outbox);
+            sent += 1;
+            at = self.timers.first(0); // the fold moved or removed the row
+        }
+    }
+
+    /// The timer of an order whose cancel has gone out is set again: should the cancel fail, it is
+    /// asked for once more, not at once.
+    pub(crate) fn fold_expiry(&mut self, order_seq: u64, time_ns: i64) {
+        let row = self.terms_row(order_seq);
+        if self.order_terms(order_seq).is_some() && self.timers.remove(row) {
+            self.timers.insert(0, row, time_ns.saturating_add(RETRY_NS), order_seq);
+        }
+    }
+
+    /// Time of the next timer; `i64::MAX` for none.
+    pub fn next_timer_ns(&self) -> i64 {
+        self.timers.first_key(0)
+    }
+
+    /// After a fill: reduce-only orders that would now open a position are canceled, newest first.
+    #[cold]
+    pub(crate) fn follow_reducing(&mut self, account_id: u32, instrument_id: u32) {
+        let net = self.rows[self.pair(account_id, instrument_id)].net_qty;
+        let mut left = [(-net).max(0), net.max(0)]; // what buys, what sells may close
+        let mut at = self.reducing.first(instrument_id as usize);
+        while let Some(row) = at {
+            at = self.reducing.next(row);
+            let order_seq = self.reducing.order_seq(row);
+            let order = self.orders[self.slot(order_seq)];
+            // What is held is judged when it leaves.
+            if order.account_id != account_id
+                || !order.live()
+                || order.base == OrdStatus::Held as u8
+            {
+                continue;
+            }
+            let side = usize::from(!order.is_buy());
+            left[side] = left[side].saturating_sub(order.leaves_qty());
+            if left[side] < 0 {
+                left[side] += order.leaves_qty();
+                self.ask_own(order_seq, OwnCause::ReduceOnly);
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Time in force: good till date with its own timer, dates of the market, at-open and at-close, days
+//! that end with and without proof, and the daily re-check of what rests.
+
+mod common;
+use common::*;
+use layout::*;
+
+const S: i64 = 1_000_000_000;
+
+fn day(desk: &mut TestDesk, trade_day: u16, opened: bool, backed: u8) {
+    let mut d = DayChange::ZERO;
+    (d.header.kind, d.venue_id, d.trade_day) = (DayChange::KIND, 1, trade_day);
+    (d.opened, d.proved) = (opened.into(), backed);
+    desk.fact(d);
+}
+
+fn closing(desk: &TestDesk) {
+    desk.assert_sums_are_folds();
+    desk.assert_replay_equals();
+}
+
+fn gtd(desk: &mut TestDesk, id: &str, stop_px: i64, time_ns: i64, expire_day: u16) -> u64 {
+    let mut t = offer();
+    (t.stop_px, t.expire_time_ns, t.expire_day) = (stop_px, time_ns, expire_day);
+    let mut o = TestDesk::new_order(id, Side::Buy, 5, e9(100));
+    o.time_in_force = TimeInForce::Gtd as u8;
+    if stop_px != 0 {
+        (o.ord_type, o.price) = (OrdType::Stop as u8, 0);
+    }
+    assert_eq!(desk.submit_terms(&t, &o), Verdict::Accepted);
+    desk.newest()
+}
+
+#[test]
+fn a_good_till_date_order_gets_a_cancel_in_time_and_expires_by_the_venues_word() {
+    let mut desk = TestDesk::open();
+    let end = desk.now_ns + 5 * S;
+    let seq = gtd(&mut desk, "a", 0, end, 0);
+    assert_eq!(desk.sent.0.last().unwrap().expire_time_ns, end);
+    desk.tell(seq, 0, ExecType::New);
+    desk.now_ns = end - 1;
+    desk.time();
+    assert_eq!(desk.status(seq), OrdStatus::New);
+    desk.now_ns = end;
+    desk.time();
+    desk.time();
+    assert_eq!(desk.status(seq), OrdStatus::PendingCancel, "not expired: nobody has said so");
+    assert_eq!(desk.sent.0.len(), 2, "one cancel");
+    let event = desk.log.records.iter().find_map(CancelAccepted::from_record).unwrap();
+    assert_eq!(event.why, OwnCause::Expiry as u8);
+    // The cancel failed: it is asked for again, a second later, once.
+    desk.tell(seq, 1, ExecType::CancelRejected);
+    desk.time();
+    assert_eq!(desk.sent.0.len(), 2);
+    desk.now_ns += S;
+    desk.time();
+    desk.time();
+    assert_eq!(desk.sent.0.len(), 3);
+    assert_eq!(desk.tell(seq, 0, ExecType::Expired), Disposition::Applied);
+    assert_eq!(desk.status(seq), OrdStatus::Expired);
+    desk.now_ns += 10 * S;
+    desk.time();
+    assert_eq!(desk.sent.0.len(), 3);
+    assert_eq!(desk.engine.next_timer_ns(), i64::MAX);
+    closing(&desk);
+}
+
+#[test]
+fn corner_27_a_fill_at_the_instant_of_expiry_is_kept_either_way_round() {
+    for fill_first in [true, false] {
+        let mut desk = TestDesk::open();
+        let end = desk.now_ns + S;
+        let seq = gtd(&mut desk, "a", 0, end, 0);
+        desk.tell(seq, 0, ExecType::New);
+        desk.now_ns = end;
+        desk.time();
+        if fill_first {
+            desk.fill(seq, 5, e9(100));
+            assert_eq!(desk.tell(seq, 0, ExecType::Expired), Disposition::Stale);
+        } else {
+            desk.tell(seq, 0, ExecType::Expired);
+            assert_eq!(desk.fill(seq, 5, e9(100)), Disposition::Late);
+        }
+        assert_eq!(desk.status(seq), OrdStatus::Filled);
+        assert_eq!(desk.engine.row(1, ES).net_qty(), e9(5));
+        closing(&desk);
+    }
+}
+
+#[test]
+fn a_held_order_expires_here_and_a_timer_waits_for_a_venue_that_is_down() {
+    let mut desk = TestDesk::open();
+    let end = desk.now_ns + S;
+    let held = gtd(&mut desk, "a", e9(110), end, 0);
+    let live = gtd(&mut desk, "b", 0, end, 0);
+    desk.link(LinkState::Down);
+    desk.now_ns = end;
+    desk.time();
+    assert_eq!(desk.status(held), OrdStatus::Expired, "it never left: its end is ours to say");
+    assert_eq!(desk.status(live), OrdStatus::PendingNew);
+    desk.link(LinkState::Up);
+    desk.time();
+    assert_eq!(desk.status(live), OrdStatus::PendingCancel);
+    closing(&desk);
+}
+
+#[test]
+fn the_close_of_a_day_expires_what_is_here_and_the_rest_only_with_proof() {
+    for backed in [0u8, 1, 2] {
+        let mut desk = TestDesk::open();
+        day(&mut desk, 19_000, true, 0);
+        let live = desk.place("day", Side::Buy, 5, e9(100));
+        desk.tell(live, 0, ExecType::New);
+        let canceling = desk.place("canceling", Side::Buy, 5, e9(100));
+        desk.tell(canceling, 0, ExecType::New);
+        desk.cancel("c", "canceling");
+        let mut o = TestDesk::new_order("gtc", Side::Buy, 5, e9(100));
+        o.time_in_force = TimeInForce::Gtc as u8;
+        assert_eq!(desk.submit(&o), Verdict::Accepted);
+        let gtc = desk.newest();
+        let today = gtd(&mut desk, "today", 0, 0, 19_000);
+        desk.tell(today, 0, ExecType::New);
+        let tomorrow = gtd(&mut desk, "tomorrow", 0, 0, 19_001);
+        let mut t = offer();
+        t.stop_px = e9(120);
+        let mut o = TestDesk::new_order("held", Side::Buy, 5, 0);
+        o.ord_type = OrdType::Stop as u8;
+        assert_eq!(desk.submit_terms(&t, &o), Verdict::Accepted);
+        let held = desk.newest();
+        let mut o = TestDesk::new_order("parent", Side::Buy, 5, e9(100));
+        o.tags = TAG_PARENT;
+        assert_eq!(desk.submit(&o), Verdict::Accepted);
+        let parent = desk.newest();
+        let sent = desk.sent.0.len();
+
+        day(&mut desk, 18_999, false, backed); // yesterday's close, late: says nothing of today
+        assert_eq!(desk.status(held), OrdStatus::Held);
+        day(&mut desk, 19_000, false, backed);
+        assert_eq!(desk.sent.0.len(), sent, "no message");
+        for seq in [held, parent] {
+            assert_eq!(desk.status(seq), OrdStatus::Expired);
+        }
+        for seq in [live, today, canceling] {
+            let expired = desk.status(seq) == OrdStatus::Expired;
+            assert_eq!(expired, backed != 0, "day orders at the venue wait for proof");
+        }
+        for seq in [gtc, tomorrow] {
+            assert!(desk.order(seq).live());
+        }
+        closing(&desk);
+        if backed != 0 {
+            assert_eq!(desk.fill(live, 5, e9(100)), Disposition::Late, "a late fill still counts");
+        }
+        closing(&desk);
+    }
+}
+
+#[test]
+fn at_open_and_at_close_are_taken_in_the_phases_that_they_are_for() {
+    let ok = Verdict::Accepted;
+    let no = Verdict::PhaseNotForTif;
+    for (tif, phase, verdict) in [
+        (TimeInForce::AtOpen, Phase::PreOpen, ok),
+        (TimeInForce::AtOpen, Phase::Auction, ok),
+        (TimeInForce::AtOpen, Phase::Open, no),
+        (TimeInForce::AtClose, Phase::PreOpen, ok),
+        (TimeInForce::AtClose, Phase::Open, ok),
+        (TimeInForce::AtClose, Phase::Auction, ok),
+        (TimeInForce::AtClose, Phase::Closed, Verdict::MarketClosed),
+    ] {
+        let mut desk = TestDesk::open();
+        desk.phase(phase);
+        let mut o = TestDesk::new_order("a", Side::Buy, 5, e9(100));
+        o.time_in_force = tif as u8;
+        assert_eq!(desk.submit_terms(&offer(), &o), verdict, "{tif:?} {phase:?}");
+        if verdict == ok {
+            assert_eq!(desk.sent.0.last().unwrap().time_in_force, tif as u8);
+        }
+        closing(&desk);
+    }
+}
+
+#[test]
+fn what_rests_over_days_is_judged_again_when_a_day_opens() {
+    let mut desk = TestDesk::open();
+    day(&mut desk, 19_000, true, 0);
+    let mut seqs = Vec::new();
+    for (id, qty, instrument_id) in [("a", 5, ES), ("b", 50, ES), ("c", 5, FX)] {
+        let mut o = TestDesk::new_order(id, Side::Buy, qty, e9(100));
+        (o.time_in_force, o.instrument_id) = (TimeInForce::Gtc as u8, instrument_id);
+        assert_eq!(desk.submit(&o), Verdict::Accepted);
+        desk.tell(desk.newest(), 0, ExecType::New);
+        seqs.push(desk.newest());
+    }
+    day(&mut desk, 19_000, false, 1);
+    let mut limits = account_limits(1);
+    limits.order_qty_max = e9(10);
+    desk.limit(limits);
+    let mut restricted = terms(FX, 1);
+    restricted.flags |= FLAG_RESTRICTED;
+    desk.fact(restricted);
+    day(&mut desk, 19_001, true, 0);
+    let statuses: Vec<_> = seqs.iter().map(|&seq| desk.status(seq)).collect();
+    use OrdStatus::{New, PendingCancel};
+    assert_eq!(statuses, [New, PendingCancel, PendingCancel]);
+    let why: Vec<_> =
+        desk.log.records.iter().filter_map(CancelAccepted::from_record).map(|e| e.why).collect();
+    assert_eq!(why, [OwnCause::Recheck as u8; 2]);
+    closing(&desk);
+}

@@ -1,0 +1,204 @@
+//! Contingent orders: one cancels the other, one triggers the other, brackets; races of both legs,
+//! doubled fills, children sized by what their first leg filled, ends of every kind.
+
+mod common;
+use common::*;
+use layout::*;
+
+fn leg(desk: &mut TestDesk, id: &str, kind: Contingency, group_seq: u64, o: NewOrder) -> u64 {
+    let mut t = offer();
+    (t.contingency, t.group_seq) = (kind as u8, group_seq);
+    if o.ord_type == OrdType::Stop as u8 {
+        t.stop_px = e9(95);
+    }
+    assert_eq!(desk.submit_terms(&t, &o), Verdict::Accepted, "{id}");
+    desk.newest()
+}
+
+fn limit(id: &str, side: Side, qty: i64, px: i64) -> NewOrder {
+    TestDesk::new_order(id, side, qty, e9(px))
+}
+
+fn stop(id: &str, qty: i64) -> NewOrder {
+    let mut o = TestDesk::new_order(id, Side::Sell, qty, 0);
+    o.ord_type = OrdType::Stop as u8;
+    o
+}
+
+fn closing(desk: &TestDesk) {
+    desk.assert_sums_are_folds();
+    desk.assert_replay_equals();
+}
+
+fn cancels(desk: &TestDesk) -> usize {
+    desk.sent.0.iter().filter(|r| r.msg_type == MsgType::Cancel as u8).count()
+}
+
+#[test]
+fn a_fill_of_one_leg_cancels_the_others_once_and_a_doubled_fill_again_not() {
+    let mut desk = TestDesk::open();
+    let a = leg(&mut desk, "a", Contingency::Oco, 0, limit("a", Side::Sell, 5, 101));
+    let b = leg(&mut desk, "b", Contingency::Oco, a, limit("b", Side::Sell, 5, 102));
+    let c = leg(&mut desk, "c", Contingency::Oco, a, stop("c", 5));
+    let mut fill = desk.report(b, 0, ExecType::Trade);
+    (fill.exec_id, fill.last_qty, fill.last_px) = (text("X"), e9(2), e9(102));
+    desk.take(&fill);
+    desk.time();
+    assert_eq!(desk.status(a), OrdStatus::PendingCancel);
+    assert_eq!(desk.status(b), OrdStatus::PartiallyFilled);
+    assert_eq!(desk.status(c), OrdStatus::Canceled, "held: canceled here");
+    assert_eq!(desk.take(&fill), Disposition::Duplicate);
+    desk.tell(a, 1, ExecType::CancelRejected);
+    assert_eq!(desk.take(&fill), Disposition::Duplicate);
+    desk.time();
+    assert_eq!(cancels(&desk), 1);
+    let own = desk.log.records.iter().filter_map(CancelAccepted::from_record);
+    assert!(own.clone().count() == 2 && own.clone().all(|e| e.why == OwnCause::Group as u8));
+    closing(&desk);
+}
+
+#[test]
+fn both_legs_filled_is_booked_twice_and_flagged_once() {
+    let mut desk = TestDesk::open();
+    let a = leg(&mut desk, "a", Contingency::Oco, 0, limit("a", Side::Sell, 5, 101));
+    let b = leg(&mut desk, "b", Contingency::Oco, a, limit("b", Side::Sell, 5, 102));
+    desk.fill(a, 5, e9(101));
+    desk.fill(b, 2, e9(102)); // crossed the cancel
+    desk.time();
+    desk.fill(b, 3, e9(102));
+    desk.time();
+    let flags: Vec<_> =
+        desk.log.records.iter().filter_map(GroupFlagged::from_record).copied().collect();
+    assert_eq!(flags.len(), 1);
+    assert_eq!((flags[0].header.order_seq, flags[0].other_order_seq), (b, a));
+    assert_eq!((flags[0].cum_qty, flags[0].other_cum_qty), (e9(2), e9(5)));
+    assert_eq!(desk.engine.row(1, ES).net_qty(), e9(-10));
+    closing(&desk);
+}
+
+#[test]
+fn the_end_of_one_leg_ends_the_other() {
+    for end in [ExecType::Canceled, ExecType::Rejected, ExecType::Expired] {
+        let mut desk = TestDesk::open();
+        let a = leg(&mut desk, "a", Contingency::Oco, 0, limit("a", Side::Sell, 5, 101));
+        let b = leg(&mut desk, "b", Contingency::Oco, a, limit("b", Side::Sell, 5, 102));
+        desk.tell(b, 0, end);
+        desk.time();
+        assert_eq!(desk.status(a), OrdStatus::PendingCancel, "{end:?}");
+        closing(&desk);
+    }
+}
+
+#[test]
+fn a_child_goes_out_on_the_first_or_on_the_full_fill_of_its_first_leg() {
+    for (kind, after) in [(Contingency::OtoFirst, 1), (Contingency::OtoFull, 5)] {
+        let mut desk = TestDesk::open();
+        let first = leg(&mut desk, "a", kind, 0, limit("a", Side::Buy, 5, 100));
+        let child = leg(&mut desk, "b", kind, first, limit("b", Side::Sell, 5, 102));
+        assert_eq!(desk.status(child), OrdStatus::Held);
+        desk.trade(ES, e9(102)); // a price means nothing to it
+        for filled in 1..=5 {
+            desk.fill(first, 1, e9(100));
+            desk.time();
+            let out = desk.status(child) == OrdStatus::PendingNew;
+            assert_eq!(out, filled >= after, "{kind:?} {filled}");
+        }
+        let news = desk.sent.0.iter().filter(|r| r.msg_type == MsgType::NewOrder as u8);
+        assert_eq!(news.count(), 2, "each once");
+        closing(&desk);
+    }
+}
+
+#[test]
+fn a_first_leg_that_ends_with_a_part_sizes_its_children_and_with_nothing_cancels_them() {
+    for part in [0, 2] {
+        let mut desk = TestDesk::open();
+        let first = leg(&mut desk, "a", Contingency::OtoFull, 0, limit("a", Side::Buy, 5, 100));
+        let child =
+            leg(&mut desk, "b", Contingency::OtoFull, first, limit("b", Side::Sell, 5, 102));
+        if part > 0 {
+            desk.fill(first, part, e9(100));
+        }
+        desk.tell(first, 0, ExecType::Canceled);
+        desk.time();
+        if part > 0 {
+            assert_eq!(desk.status(child), OrdStatus::PendingNew);
+            assert_eq!(desk.sent.0.last().unwrap().order_qty, e9(part));
+            assert_eq!(desk.order(child).order_qty, e9(part));
+        } else {
+            assert_eq!(desk.status(child), OrdStatus::Canceled);
+        }
+        closing(&desk);
+    }
+}
+
+#[test]
+fn a_bracket_arms_its_stop_and_sends_its_target_when_filled_and_either_cancels_the_other() {
+    for target_first in [true, false] {
+        let mut desk = TestDesk::open();
+        let entry = leg(&mut desk, "e", Contingency::Bracket, 0, limit("e", Side::Buy, 5, 100));
+        let target =
+            leg(&mut desk, "t", Contingency::Bracket, entry, limit("t", Side::Sell, 5, 105));
+        let loss = leg(&mut desk, "l", Contingency::Bracket, entry, stop("l", 5));
+        desk.trade(ES, e9(94)); // dormant: the entry has not traded
+        assert_eq!(desk.status(loss), OrdStatus::Held);
+        desk.fill(entry, 5, e9(100));
+        desk.time();
+        assert_eq!(desk.status(target), OrdStatus::PendingNew);
+        assert_eq!(desk.status(loss), OrdStatus::Held);
+        desk.tell(target, 0, ExecType::New);
+        if target_first {
+            desk.fill(target, 5, e9(105));
+            desk.time();
+            assert_eq!(desk.status(loss), OrdStatus::Canceled);
+            desk.trade(ES, e9(94));
+            assert_eq!(desk.sent.0.len(), 2);
+        } else {
+            desk.quote(ES, e9(95), e9(96));
+            desk.trade(ES, e9(95));
+            assert_eq!(desk.status(loss), OrdStatus::PendingNew);
+            desk.fill(loss, 5, e9(95));
+            desk.time();
+            assert_eq!(desk.status(target), OrdStatus::PendingCancel);
+            desk.tell(target, 1, ExecType::Canceled);
+        }
+        assert_eq!(desk.engine.row(1, ES).net_qty(), 0);
+        assert_eq!(desk.engine.row(1, ES).open_qty(), (0, 0));
+        closing(&desk);
+    }
+}
+
+#[test]
+fn a_later_leg_must_name_a_first_one_that_is_live_untraded_and_its_own() {
+    let mut desk = TestDesk::open();
+    let first = leg(&mut desk, "a", Contingency::Oco, 0, limit("a", Side::Sell, 5, 101));
+    let mut t = offer();
+    (t.contingency, t.group_seq) = (Contingency::OtoFull as u8, first);
+    let order = |id: &str| limit(id, Side::Sell, 5, 102);
+    assert_eq!(desk.submit_terms(&t, &order("b")), Verdict::ContingencyInvalid);
+    assert_eq!((desk.refusal().value, desk.refusal().bound), (3, first as i64));
+    t.contingency = Contingency::Oco as u8;
+    let mut foreign = order("c");
+    foreign.account_id = 2;
+    assert_eq!(desk.submit_terms(&t, &foreign), Verdict::GroupUnknown);
+    desk.fill(first, 1, e9(101));
+    assert_eq!(desk.submit_terms(&t, &order("d")), Verdict::GroupUnknown, "it has traded");
+    closing(&desk);
+}
+
+#[test]
+fn what_is_due_when_the_desk_dies_is_done_after_the_recovery_and_once() {
+    let mut desk = TestDesk::open();
+    let first = leg(&mut desk, "a", Contingency::OtoFull, 0, limit("a", Side::Buy, 5, 100));
+    let child = leg(&mut desk, "b", Contingency::OtoFull, first, limit("b", Side::Sell, 5, 102));
+    desk.fill(first, 5, e9(100)); // and no step after it
+    let mut again = engine::Engine::new(desk.engine.config()).unwrap();
+    desk.log.records.iter().for_each(|record| again.apply(record));
+    desk.engine = again;
+    desk.quote(ES, e9(100), e9(101));
+    desk.time();
+    desk.time();
+    assert_eq!(desk.status(child), OrdStatus::PendingNew);
+    assert_eq!(desk.sent.0.len(), 2);
+    closing(&desk);
+}
