@@ -51,10 +51,13 @@ def test_every_case_gives_a_line_of_the_interface(case, capsys):
     assert cli.run(["bench", case, "--small", "--json"]) == 0
     line = json.loads(capsys.readouterr().out)
     assert line["case"] == case
-    wanted = "case tier data n p50_ns p99_ns p999_ns max_ns ops_per_s instructions machine"
-    assert set(line) == set(wanted.split())
+    wanted = "case tier data n p50_ns p99_ns p999_ns max_ns ops_per_s instructions counters pacer"
+    assert set(line) == {*wanted.split(), "machine"}
     assert line["n"] > 0
     assert 0 <= line["p50_ns"] <= line["p99_ns"] <= line["p999_ns"] <= line["max_ns"]
+    assert (line["pacer"] is not None) == (case == "decide_paced")
+    counted = case in {*bench.COUNTED, "kill_read"} and "no counters" not in line["machine"]
+    assert (line["counters"] is not None) == counted
 
 
 def test_every_budget_is_of_a_case():

@@ -9,7 +9,6 @@ such, never as met.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -70,7 +69,9 @@ def line(case: str, data: str, samples: list[int], per_sample: int) -> Line:
         "max_ns": int(each.max()),
         "ops_per_s": round(rate),
         "instructions": None,
-        "machine": f"CPython {sys.version.split()[0]}",
+        "counters": None,
+        "pacer": None,
+        "machine": f"CPython {sys.version.split()[0]}; no counters: taken of Rust's paths alone",
     }
 
 
@@ -169,7 +170,7 @@ def run(case: str | None = None, *, small: bool = False, count: bool = False) ->
         yield told
 
 
-# Cases whose operation stands in a function of its own, so that valgrind can count it.
+# Paths of bench/benches/counts.rs.
 COUNTED = (
     "decide_hot",
     "decide_random",
@@ -178,28 +179,36 @@ COUNTED = (
     "cancel",
     "replace",
     "refuse",
+    "append",
 )
 
 
+def uncounted() -> str | None:
+    """Tell what is missing to count instructions; None where they can be counted."""
+    if not BUDGET.exists():
+        return "no checkout: the instruction benches are built from source"
+    for tool in ("cargo", "valgrind", "gungraun-runner"):
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed"
+    return None
+
+
 def instructions(case: str) -> int | None:
-    """Count the instructions of one operation with valgrind; None where there is no valgrind."""
-    valgrind = shutil.which("valgrind")
-    if valgrind is None:
+    """Count instructions of one operation with valgrind; None where :func:`uncounted` says why."""
+    if uncounted() is not None:
         return None
-    program = f"import pyoms_native; print(pyoms_native.bench_run({case!r}, True)[0])"
-    command = [valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-    command += [
-        "--collect-atstart=no",
-        "--toggle-collect=*counted_*",
-        sys.executable,
-        "-c",
-        program,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    counted = re.search(r"Collected : (\d+)", done.stderr)
-    if done.returncode or counted is None or not int(counted[1]):
+    command = ["cargo", "bench", "--locked", "--quiet", "--package", "bench", "--bench", "counts"]
+    command += ["--", "--output-format=json", f"*::{case}::*"]
+    root = BUDGET.parent.parent
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode or not done.stdout.strip():
         raise BenchError(f"{case}: valgrind counted nothing: {done.stderr[-400:]}")
-    return round(int(counted[1]) / int(json.loads(done.stdout)["n"]))
+    told = json.loads(done.stdout)
+    (profile,) = told["profiles"]
+    counted = profile["summaries"]["total"]["summary"]["Callgrind"]["Ir"]["metrics"]
+    # Beside an older run the metrics hold both, the present one first.
+    present = counted["Left"] if "Left" in counted else counted["Both"][0]
+    return round(int(present["Int"]) / int(told["id"].rsplit("_", 1)[1]))
 
 
 def budget() -> dict[str, dict[str, Any]]:
@@ -227,4 +236,18 @@ def table(lines: list[Line]) -> Table:
         told_bound = ", ".join(f"{k} {v:,}" for k, v in bound.items() if k != "path") or "none"
         keys = ("p50_ns", "p99_ns", "p999_ns", "max_ns", "ops_per_s", "instructions")
         out.add_row(told["case"], told["tier"], f"{told['n']:,}", *map(cell, keys), told_bound)
+    out.caption = "\n".join(notes(lines))
     return out
+
+
+def notes(lines: list[Line]) -> Iterator[str]:
+    """Say what has no column: the empty pacer, the processor's counters or why there are none."""
+    for told in lines:
+        if pacer := told["pacer"]:
+            figures = ", ".join(f"{key[:-3]} {value:,} ns" for key, value in pacer.items())
+            yield f"{told['case']}: an empty pacer beside it, {figures}"
+        if counters := told["counters"]:
+            figures = ", ".join(f"{k.replace('_', ' ')} {v:,}" for k, v in counters.items())
+            yield f"{told['case']}: an operation, {figures}"
+    why = {part for told in lines for part in told["machine"].split("; ") if "no counters" in part}
+    yield from sorted(why)

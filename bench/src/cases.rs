@@ -1,58 +1,37 @@
-//! The cases, each one function: set up, timed part, check, line. A case's name says the path, its
-//! `data` what it ran on: sizes, cold or hot, paced or not. The small size runs in every test.
+//! The cases of `pyoms bench`, each a line: set up, timed part, check. Most are a path of `paths`,
+//! timed one operation after the other and in whole batches by turns; what does not fit that stands
+//! here. The small size runs in every test.
 
-use crate::desk::{BID, Desk, Fault, Scratch, Shape, TICK};
-use crate::line::Line;
+use crate::counters::{Counters, EVENTS};
+use crate::desk::{Desk, Fault, Shape};
+use crate::line::{Counted, Line, Pacer};
 use crate::measure::{Pinned, Samples, Timer};
-use engine::{Engine, Log};
-use host::RingLog;
-use journal::{ControlFile, ControlState, DeskDir, NewDesk, Ring};
+use crate::paths::{self, BATCH, HOT_ROUND, Path, Size};
+use engine::Engine;
 use layout::*;
 use std::hint::black_box;
 
-/// Commands generated before each block and timed in it.
-const BLOCK: usize = 64;
-/// Commands whose lines are fetched ahead of the one that is judged.
-const AHEAD: usize = 8;
-/// Orders between two times at which all ids of a hot desk run out.
-const HOT_ROUND: usize = 512;
 /// The tier of every case with a log, in the words of the interface.
 const TIER: &str = "process";
-
-/// How large a case runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
-    /// Seconds in all, not minutes: what tests run.
-    pub small: bool,
-}
-
-impl Size {
-    fn of(self, full: usize, small: usize) -> usize {
-        if self.small { small } else { full }
-    }
-
-    /// The many-instruments desk: ids and live orders.
-    fn random(self) -> (usize, usize) {
-        (self.of(10_000_000, 40_000), self.of(1_000_000, 8_000))
-    }
-}
+/// Batches that the processor's counters are on for.
+const COUNTED_BATCHES: usize = 128;
 
 type Run = fn(Timer, Size) -> Result<Line, Fault>;
 
 /// Every case by name.
 pub const CASES: &[(&str, Run)] = &[
-    ("decide_hot", decide_hot),
+    ("decide_hot", path::<paths::DecideHot>),
     ("decide_paced", decide_paced),
     ("decide_cold", decide_cold),
-    ("decide_random", decide_random),
-    ("report_fill", report_fill),
-    ("report_burst", report_burst),
-    ("cancel", cancel),
-    ("replace", replace),
-    ("refuse", refuse),
-    ("append", append),
+    ("decide_random", path::<paths::DecideRandom>),
+    ("report_fill", path::<paths::ReportFill>),
+    ("report_burst", path::<paths::ReportBurst>),
+    ("cancel", path::<paths::Cancel>),
+    ("replace", path::<paths::Replace>),
+    ("refuse", path::<paths::Refuse>),
+    ("append", path::<paths::Append>),
     ("recover", recover),
-    ("kill_read", kill_read),
+    ("kill_read", path::<paths::KillRead>),
 ];
 
 /// Runs one case, or all. Errors: no case of that name, or a case that cannot be set up.
@@ -78,103 +57,106 @@ pub fn run(case: Option<&str>, small: bool) -> Result<Vec<Line>, Fault> {
     Ok(lines)
 }
 
-/// One input. Not inlined, so that valgrind can count what happens within it and nothing else.
-#[inline(never)]
-fn counted_step(desk: &mut Desk, input: &Record) -> Verdict {
-    desk.step(input)
-}
-
-/// One block of new orders, one by one between stamps, or as a whole with prefetch.
-fn decide_block(desk: &mut Desk, samples: &mut Samples, orders: &mut Vec<NewOrder>, whole: bool) {
-    orders.clear();
-    orders.extend((0..BLOCK).map(|_| desk.order()));
-    let (first, mut accepted) = (desk.outbox.count, 0);
-    if whole {
-        accepted += samples.block(BLOCK as u64, || {
-            for order in &orders[..AHEAD] {
-                desk.engine.prefetch(order);
-            }
-            let mut accepted = 0;
-            for at in 0..BLOCK {
-                if let Some(next) = orders.get(at + AHEAD) {
-                    desk.engine.prefetch(next);
-                }
-                accepted += u64::from(desk.step(orders[at].as_record()) == Verdict::Accepted);
-            }
-            accepted
-        });
-    } else {
-        for order in orders.iter() {
-            let verdict = samples.one(|| counted_step(desk, order.as_record()));
-            accepted += u64::from(verdict == Verdict::Accepted);
-        }
+/// Times a path, then counts some batches more where the machine has counters.
+fn path<P: Path>(timer: Timer, size: Size) -> Result<Line, Fault> {
+    let n = size.of(P::SAMPLES.0, P::SAMPLES.1);
+    let mut path = P::open(size, 2 * n + COUNTED_BATCHES * BATCH)?;
+    let mut samples = Samples::new(timer, n);
+    let mut batch = Vec::with_capacity(BATCH);
+    for turn in 0..2 * n / BATCH {
+        path.draw(&mut batch);
+        let right = if turn % 2 == 1 {
+            samples.block(BATCH as u64, || path.whole(&batch))
+        } else {
+            batch.iter().filter(|input| samples.one(|| path.one(input))).count()
+        };
+        assert!(right == BATCH);
+        path.settle(&batch);
     }
-    assert!(accepted == BLOCK as u64);
-    assert!(desk.outbox.count - first == BLOCK as u64);
-    let last = desk.outbox.newest().header.order_seq;
-    desk.live.extend(last + 1 - BLOCK as u64..=last);
-}
-
-fn decide(desk: &mut Desk, samples: &mut Samples, blocks: usize, whole: bool, live: usize) {
-    let mut orders = Vec::with_capacity(BLOCK);
-    for _ in 0..blocks {
-        decide_block(desk, samples, &mut orders, whole);
-        desk.end(desk.live.len().saturating_sub(live));
-        desk.pump();
+    let mut line = samples.line(P::CASE, P::TIER, path.data());
+    match count(&mut path) {
+        Ok(counted) => line.counters = Some(counted),
+        Err(why) => line.machine += &format!("; no counters: {why}"),
     }
+    Ok(line)
 }
 
-fn decide_hot(timer: Timer, size: Size) -> Result<Line, Fault> {
-    let n = size.of(1 << 20, 1 << 14);
+/// Counters an operation of a path, less what switching them on and off costs. Errors: why there are
+/// none.
+fn count<P: Path>(path: &mut P) -> Result<Counted, String> {
+    let mut empty = Counters::open(&EVENTS)?;
+    for _ in 0..COUNTED_BATCHES {
+        empty.count(|| black_box(()))?;
+    }
+    let empty = empty.finish()?;
+    let mut full = Counters::open(&EVENTS)?;
+    let mut batch = Vec::with_capacity(BATCH);
+    for _ in 0..COUNTED_BATCHES {
+        path.draw(&mut batch);
+        let right = full.count(|| path.whole(&batch))?;
+        assert!(right == BATCH);
+        path.settle(&batch);
+    }
+    let full = full.finish()?;
+    let each = |at: usize| (full[at] - empty[at]).max(0.0) / (COUNTED_BATCHES * BATCH) as f64;
+    Ok(Counted {
+        cycles: each(0),
+        instructions: each(1),
+        cache_misses: each(2),
+        branch_misses: each(3),
+    })
+}
+
+/// Windows of a paced case, and how many of them count: the quietest by their 99th percentile.
+const WINDOWS: (usize, usize) = (20, 5);
+
+/// An order each 10 us, and half-way to the next one nothing, timed alike: what the machine alone does
+/// to a thread that waits.
+fn decide_paced(timer: Timer, size: Size) -> Result<Line, Fault> {
+    let rounds = size.of(8, 1);
     let mut desk = Desk::open(Shape::HOT)?;
-    let mut samples = Samples::new(timer, n);
-    // A round stays within the ids that no round before has left to forget.
-    for round in 0..2 * n / HOT_ROUND {
-        desk.forget(HOT_ROUND, 256);
-        decide(&mut desk, &mut samples, HOT_ROUND / BLOCK, round % 2 == 1, 256);
+    let half_gap_ticks = (5_000.0 / timer.ns(1)) as u64;
+    let mut windows = Vec::with_capacity(WINDOWS.0);
+    for _ in 0..WINDOWS.0 {
+        let mut samples = Samples::new(timer, rounds * HOT_ROUND);
+        let mut pacer = Samples::new(timer, rounds * HOT_ROUND);
+        for _ in 0..rounds {
+            desk.forget(HOT_ROUND, 256);
+            for _ in 0..HOT_ROUND {
+                let order = desk.order();
+                wait(half_gap_ticks);
+                pacer.one(|| black_box(()));
+                wait(half_gap_ticks);
+                assert!(samples.one(|| desk.step(order.as_record())) == Verdict::Accepted);
+                desk.live.push(desk.outbox.newest().header.order_seq);
+                desk.end(1);
+            }
+            desk.pump();
+        }
+        windows.push((samples, pacer));
     }
-    let data = "hot, unpaced: 16 instruments x 4 accounts, 256 live, 1,024 ids, ring 1 MiB";
-    Ok(samples.line("decide_hot", TIER, data.into()))
-}
-
-fn decide_random(timer: Timer, size: Size) -> Result<Line, Fault> {
-    let (ids, live) = size.random();
-    let n = size.of(1 << 20, 1 << 13);
-    let mut desk = Desk::open(Shape::random(ids))?;
-    desk.grow(ids - 2 * n, live);
-    let mut samples = Samples::new(timer, n);
-    for _ in 0..n / 1024 {
-        decide(&mut desk, &mut samples, 1024 / BLOCK, false, live);
-        decide(&mut desk, &mut samples, 1024 / BLOCK, true, live);
+    windows.sort_by_key(|(samples, _)| samples.percentile(0.99));
+    let (mut samples, mut pacer) = (Samples::new(timer, 0), Samples::new(timer, 0));
+    for (quiet, alone) in &windows[..WINDOWS.1] {
+        samples.extend(quiet);
+        pacer.extend(alone);
     }
     let data = format!(
-        "random, unpaced: 1,000 instruments x 100 accounts, {live} live, {ids} ids, ring 8 MiB; \
-         ops_per_s with prefetch {AHEAD} ahead, percentiles without"
+        "hot, paced: one order each 10 us, spinning between; as decide_hot; the {} windows of {} \
+         with the lowest p99, the empty pacer in the same windows beside it",
+        WINDOWS.1, WINDOWS.0
     );
-    Ok(samples.line("decide_random", TIER, data))
+    let pacer = pacer.line("", "", String::new());
+    let mut line = samples.line("decide_paced", TIER, data);
+    line.pacer = Some(Pacer { p50_ns: pacer.p50_ns, p99_ns: pacer.p99_ns, p999_ns: pacer.p999_ns });
+    Ok(line)
 }
 
-fn decide_paced(timer: Timer, size: Size) -> Result<Line, Fault> {
-    let n = size.of(1 << 16, 1 << 11);
-    let mut desk = Desk::open(Shape::HOT)?;
-    let mut samples = Samples::new(timer, n);
-    let gap_ticks = (10_000.0 / timer.ns(1)) as u64;
-    for _ in 0..n / HOT_ROUND {
-        desk.forget(HOT_ROUND, 256);
-        for _ in 0..HOT_ROUND {
-            let order = desk.order();
-            let due = arch::tsc() + gap_ticks;
-            while arch::tsc() < due {
-                std::hint::spin_loop();
-            }
-            assert!(samples.one(|| desk.step(order.as_record())) == Verdict::Accepted);
-            desk.live.push(desk.outbox.newest().header.order_seq);
-            desk.end(1);
-        }
-        desk.pump();
+fn wait(ticks: u64) {
+    let due = arch::tsc() + ticks;
+    while arch::tsc() < due {
+        std::hint::spin_loop();
     }
-    let data = "hot, paced: one order each 10 us, spinning between; as decide_hot";
-    Ok(samples.line("decide_paced", TIER, data.into()))
 }
 
 fn decide_cold(timer: Timer, size: Size) -> Result<Line, Fault> {
@@ -192,195 +174,6 @@ fn decide_cold(timer: Timer, size: Size) -> Result<Line, Fault> {
     }
     let data = format!("cold: {} MiB walked before each order", walked.len() / (1 << 17));
     Ok(samples.line("decide_cold", TIER, data))
-}
-
-/// A desk of the random kind that has room for `more` orders and ids beyond its growth.
-fn random_desk(size: Size, more: usize) -> Result<(Desk, String), Fault> {
-    let (ids, live) = (size.of(2_000_000, 40_000), size.of(1_000_000, 8_000));
-    let mut desk = Desk::open(Shape::random(ids + more))?;
-    desk.grow(ids, live);
-    let data = format!(
-        "random, unpaced: 1,000 instruments x 100 accounts, {live} live, {ids} ids, ring 8 MiB"
-    );
-    Ok((desk, data))
-}
-
-/// Times reports, one by one and in blocks by turns.
-fn reports(desk: &mut Desk, samples: &mut Samples, reports: &[ExecutionReport], whole: bool) {
-    let mut applied = 0;
-    if whole {
-        applied += samples.block(reports.len() as u64, || {
-            reports.iter().filter(|r| desk.report(r) == Disposition::Applied).count()
-        });
-    } else {
-        for report in reports {
-            let disposition = samples.one(|| counted_report(desk, report));
-            applied += usize::from(disposition == Disposition::Applied);
-        }
-    }
-    assert!(applied == reports.len());
-}
-
-#[inline(never)]
-fn counted_report(desk: &mut Desk, report: &ExecutionReport) -> Disposition {
-    desk.report(report)
-}
-
-fn report_fill(timer: Timer, size: Size) -> Result<Line, Fault> {
-    let n = size.of(1 << 19, 1 << 12);
-    let (mut desk, data) = random_desk(size, 2 * n)?;
-    let mut samples = Samples::new(timer, n);
-    let mut words = Vec::with_capacity(BLOCK);
-    for block in 0..2 * n / BLOCK {
-        desk.place(BLOCK);
-        words.clear();
-        for _ in 0..BLOCK {
-            let order_seq = desk.draw_live();
-            words.push(desk.word(order_seq, ExecType::Trade));
-        }
-        reports(&mut desk, &mut samples, &words, block % 2 == 1);
-        desk.pump();
-    }
-    assert!(desk.engine.counters().fills >= 2 * n as u64);
-    Ok(samples.line("report_fill", TIER, data + "; each fill ends its order"))
-}
-
-fn report_burst(timer: Timer, size: Size) -> Result<Line, Fault> {
-    let n = size.of(1 << 19, 1 << 12);
-    let shape = Shape { fills_max: 1 << 21, ..Shape::HOT };
-    let mut desk = Desk::open(shape)?;
-    let mut samples = Samples::new(timer, n);
-    let mut words = Vec::with_capacity(BLOCK);
-    for block in 0..2 * n / BLOCK {
-        if block * 8 % HOT_ROUND == 0 {
-            desk.forget(HOT_ROUND, 0);
-        }
-        words.clear();
-        for _ in 0..8 {
-            let mut order = desk.order();
-            order.order_qty = 8 * ONE;
-            assert!(desk.step(order.as_record()) == Verdict::Accepted);
-            let order_seq = desk.outbox.newest().header.order_seq;
-            for _ in 0..8 {
-                let mut word = desk.word(order_seq, ExecType::Trade);
-                word.last_qty = ONE;
-                words.push(word);
-            }
-        }
-        reports(&mut desk, &mut samples, &words, block % 2 == 1);
-        desk.pump();
-    }
-    let data = "hot, unpaced: 16 instruments x 4 accounts; bursts of 64 partial fills of 8 orders";
-    Ok(samples.line("report_burst", TIER, data.into()))
-}
-
-/// Times changes of random live orders, the venue's answers and new orders between them untimed.
-fn changes(
-    timer: Timer,
-    size: Size,
-    case: &'static str,
-    answer: ExecType,
-    command: fn(&mut Desk, u64) -> Record,
-) -> Result<Line, Fault> {
-    let n = size.of(1 << 18, 1 << 11);
-    let (mut desk, data) = random_desk(size, 4 * n)?;
-    let mut samples = Samples::new(timer, n);
-    let mut targets = Vec::with_capacity(BLOCK);
-    for block in 0..2 * n / BLOCK {
-        targets.clear();
-        for _ in 0..BLOCK {
-            let order_seq = desk.draw_live();
-            let record = command(&mut desk, order_seq);
-            targets.push((order_seq, record));
-        }
-        let mut accepted = 0;
-        if block % 2 == 1 {
-            accepted += samples.block(BLOCK as u64, || {
-                targets.iter().filter(|(_, c)| desk.step(c) == Verdict::Accepted).count()
-            });
-        } else {
-            for (_, command) in &targets {
-                let verdict = samples.one(|| counted_step(&mut desk, command));
-                accepted += usize::from(verdict == Verdict::Accepted);
-            }
-        }
-        assert!(accepted == BLOCK);
-        for &(order_seq, _) in &targets {
-            let word = desk.word(order_seq, answer);
-            assert!(desk.report(&word) == Disposition::Applied);
-            if desk.engine.order(order_seq).is_some_and(|order| order.live()) {
-                desk.live.push(order_seq);
-            } else {
-                desk.place(1);
-            }
-        }
-        desk.pump();
-    }
-    Ok(samples.line(case, TIER, data))
-}
-
-fn cancel(timer: Timer, size: Size) -> Result<Line, Fault> {
-    changes(timer, size, "cancel", ExecType::Canceled, |desk, order_seq| {
-        let mut c = CancelOrder::ZERO;
-        (c.header.kind, c.header.order_seq) = (CancelOrder::KIND, order_seq);
-        (c.cl_ord_id, c.session_id) = (desk.id(), 1);
-        *c.as_record()
-    })
-}
-
-fn replace(timer: Timer, size: Size) -> Result<Line, Fault> {
-    changes(timer, size, "replace", ExecType::Replaced, |desk, order_seq| {
-        let order = *desk.engine.order(order_seq).expect("live");
-        let mut r = ReplaceOrder::ZERO;
-        (r.header.kind, r.header.order_seq) = (ReplaceOrder::KIND, order_seq);
-        (r.cl_ord_id, r.session_id) = (desk.id(), 1);
-        (r.price, r.order_qty) = (order.price, order.order_qty + ONE);
-        *r.as_record()
-    })
-}
-
-fn refuse(timer: Timer, size: Size) -> Result<Line, Fault> {
-    let n = size.of(1 << 18, 1 << 12);
-    let mut desk = Desk::open(Shape::HOT)?;
-    let mut samples = Samples::new(timer, n);
-    let mut refused = 0;
-    for _ in 0..n / HOT_ROUND {
-        desk.forget(HOT_ROUND, 256);
-        for _ in 0..HOT_ROUND {
-            let mut order = desk.order();
-            (order.side, order.price) = (Side::Buy as u8, 2 * BID + TICK);
-            let verdict = samples.one(|| counted_step(&mut desk, order.as_record()));
-            refused += usize::from(verdict == Verdict::PriceAboveBand);
-        }
-        desk.pump();
-    }
-    assert!(refused == n);
-    let data = "hot, unpaced: price above its band; the refusal and its numbers are logged";
-    Ok(samples.line("refuse", TIER, data.into()))
-}
-
-fn append(timer: Timer, size: Size) -> Result<Line, Fault> {
-    let n = size.of(1 << 20, 1 << 14);
-    let mut log = RingLog { ring: Ring::memory(1 << 16, 77, 1)?, bounds: () };
-    let mut samples = Samples::new(timer, n);
-    let mut record = Record::ZERO;
-    let mut write = |log: &mut RingLog| {
-        record.header.order_seq += 1;
-        *log.slot(0) = record;
-        log.publish(1);
-    };
-    for _ in 0..1 << 16 {
-        write(&mut log);
-    }
-    for _ in 0..n / BLOCK {
-        for _ in 0..BLOCK {
-            samples.one(|| write(&mut log));
-        }
-        samples.block(BLOCK as u64, || (0..BLOCK).for_each(|_| write(&mut log)));
-    }
-    assert!(log.last(0).header.order_seq == (1 << 16) + 2 * (n / BLOCK * BLOCK) as u64);
-    let data = "unpaced: one record of 128 bytes with its checksum, ring 8 MiB";
-    Ok(samples.line("append", "memory", data.into()))
 }
 
 fn recover(timer: Timer, size: Size) -> Result<Line, Fault> {
@@ -416,27 +209,6 @@ fn recover(timer: Timer, size: Size) -> Result<Line, Fault> {
     Ok(line)
 }
 
-fn kill_read(timer: Timer, size: Size) -> Result<Line, Fault> {
-    let n = size.of(1 << 18, 1 << 12);
-    let scratch = Scratch::new()?;
-    let desk = DeskDir::create(scratch.path().join("desk"), &NewDesk::default())?;
-    let ControlState::Sound(control): ControlState = ControlFile::open(&desk) else {
-        return Err("the control file of a new desk is not sound".into());
-    };
-    let mut samples = Samples::new(timer, n);
-    let (mut sum, word) = (0u64, control.word());
-    for _ in 0..n {
-        samples.one(|| sum = sum.wrapping_add(black_box(&control).word()));
-        samples.block(BLOCK as u64, || {
-            for _ in 0..BLOCK {
-                sum = sum.wrapping_add(black_box(&control).word());
-            }
-        });
-    }
-    assert!(sum == word.wrapping_mul((n * (BLOCK + 1)) as u64));
-    Ok(samples.line("kill_read", "-", "hot, unpaced: the desk word, mapped".into()))
-}
-
 /// Orders for a counting test: a step of every kind of the path, `rounds` times, on a warm desk.
 /// Returns the number of steps.
 pub fn every_step(desk: &mut Desk, rounds: usize) -> u64 {
@@ -447,15 +219,11 @@ pub fn every_step(desk: &mut Desk, rounds: usize) -> u64 {
         let order_seq = desk.outbox.newest().header.order_seq;
         let word = desk.word(order_seq, ExecType::New);
         assert!(desk.report(&word) == Disposition::Applied);
-        let mut r = ReplaceOrder::ZERO;
-        (r.header.kind, r.header.order_seq) = (ReplaceOrder::KIND, order_seq);
-        (r.cl_ord_id, r.session_id) = (desk.id(), 1);
-        (r.price, r.order_qty) = (order.price, order.order_qty + ONE);
+        let r = desk.replace(order_seq);
         assert!(desk.step(r.as_record()) == Verdict::Accepted);
         let word = desk.word(order_seq, ExecType::Replaced);
         assert!(desk.report(&word) == Disposition::Applied);
-        let mut refused = desk.order();
-        (refused.side, refused.price) = (Side::Buy as u8, 2 * BID + TICK);
+        let refused = desk.order_above_band();
         assert!(desk.step(refused.as_record()) == Verdict::PriceAboveBand);
         let quote = crate::desk::quote(order.instrument_id);
         assert!(desk.step(quote.as_record()) == Verdict::Accepted);
@@ -463,9 +231,7 @@ pub fn every_step(desk: &mut Desk, rounds: usize) -> u64 {
             let word = desk.word(order_seq, ExecType::Trade);
             assert!(desk.report(&word) == Disposition::Applied);
         } else {
-            let mut c = CancelOrder::ZERO;
-            (c.header.kind, c.header.order_seq) = (CancelOrder::KIND, order_seq);
-            (c.cl_ord_id, c.session_id) = (desk.id(), 1);
+            let c = desk.cancel(order_seq);
             assert!(desk.step(c.as_record()) == Verdict::Accepted);
             let word = desk.word(order_seq, ExecType::Canceled);
             assert!(desk.report(&word) == Disposition::Applied);

@@ -400,6 +400,31 @@ impl Desk {
         o
     }
 
+    /// An order as any, but for a buy's price that is twice the market.
+    pub fn order_above_band(&mut self) -> NewOrder {
+        let mut order = self.order();
+        (order.side, order.price) = (Side::Buy as u8, 2 * BID + TICK);
+        order
+    }
+
+    /// A cancel of an order.
+    pub fn cancel(&mut self, order_seq: u64) -> CancelOrder {
+        let mut c = CancelOrder::ZERO;
+        (c.header.kind, c.header.order_seq) = (CancelOrder::KIND, order_seq);
+        (c.cl_ord_id, c.session_id) = (self.id(), 1);
+        c
+    }
+
+    /// A replace of a live order: the same price, one more.
+    pub fn replace(&mut self, order_seq: u64) -> ReplaceOrder {
+        let order = *self.engine.order(order_seq).expect("live");
+        let mut r = ReplaceOrder::ZERO;
+        (r.header.kind, r.header.order_seq) = (ReplaceOrder::KIND, order_seq);
+        (r.cl_ord_id, r.session_id) = (self.id(), 1);
+        (r.price, r.order_qty) = (order.price, order.order_qty + ONE);
+        r
+    }
+
     /// Takes a random live order out of the list.
     pub fn draw_live(&mut self) -> u64 {
         let at = self.seeded.below(self.live.len() as u64) as usize;

@@ -3,6 +3,30 @@
 
 use serde_json::{Value, json};
 
+/// What the processor counted an operation, outside the kernel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Counted {
+    /// Cycles.
+    pub cycles: f64,
+    /// Instructions.
+    pub instructions: f64,
+    /// Misses of the last level of cache.
+    pub cache_misses: f64,
+    /// Branches that went the other way.
+    pub branch_misses: f64,
+}
+
+/// What an empty pacer saw beside a paced case: the machine's own noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pacer {
+    /// Median, ns.
+    pub p50_ns: u64,
+    /// 99th percentile, ns.
+    pub p99_ns: u64,
+    /// 99.9th percentile, ns.
+    pub p999_ns: u64,
+}
+
 /// What a case measured.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line {
@@ -24,20 +48,36 @@ pub struct Line {
     pub max_ns: u64,
     /// Operations a second over whole blocks.
     pub ops_per_s: f64,
-    /// Instructions an operation, where valgrind counted them.
+    /// Instructions an operation, where valgrind counted them: `pyoms bench --count` fills it in.
     pub instructions: Option<u64>,
-    /// The machine, and what memory it gave.
+    /// The processor's counters, where the machine has them; else `machine` says why not.
+    pub counters: Option<Counted>,
+    /// The empty pacer of a paced case.
+    pub pacer: Option<Pacer>,
+    /// The machine, and what it gave.
     pub machine: String,
 }
 
 impl Line {
     /// The line as a JSON object, in the order of the interface.
     pub fn to_json(&self) -> String {
+        let hundredths = |count: f64| (count * 100.0).round() / 100.0;
+        let counters = self.counters.map(|c| {
+            json!({
+                "cycles": hundredths(c.cycles), "instructions": hundredths(c.instructions),
+                "cache_misses": hundredths(c.cache_misses),
+                "branch_misses": hundredths(c.branch_misses),
+            })
+        });
+        let pacer = self
+            .pacer
+            .map(|p| json!({"p50_ns": p.p50_ns, "p99_ns": p.p99_ns, "p999_ns": p.p999_ns}));
         let value: Value = json!({
             "case": self.case, "tier": self.tier, "data": self.data, "n": self.n,
             "p50_ns": self.p50_ns, "p99_ns": self.p99_ns, "p999_ns": self.p999_ns,
             "max_ns": self.max_ns, "ops_per_s": self.ops_per_s.round(),
-            "instructions": self.instructions, "machine": self.machine,
+            "instructions": self.instructions, "counters": counters, "pacer": pacer,
+            "machine": self.machine,
         });
         value.to_string()
     }

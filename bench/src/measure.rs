@@ -75,15 +75,31 @@ impl Samples {
         result
     }
 
-    /// Percentiles of the samples and the rate over the blocks; without blocks, over the samples.
-    pub fn line(&self, case: &'static str, tier: &'static str, data: String) -> Line {
-        let mut histogram: Histogram<u64> = Histogram::new(3).expect("three digits");
+    /// Takes the single samples of another.
+    pub fn extend(&mut self, other: &Self) {
+        self.one.extend(&other.one);
+    }
+
+    /// One percentile of the single samples, ns.
+    pub fn percentile(&self, part: f64) -> u64 {
+        self.histogram().0.value_at_quantile(part)
+    }
+
+    /// Single samples less the timer's own cost, ns, and their sum in ticks.
+    fn histogram(&self) -> (Histogram<u64>, u64) {
+        let mut histogram = Histogram::new(3).expect("three digits");
         let mut sum = 0;
         for &ticks in &self.one {
             let own = ticks.saturating_sub(self.timer.pair_ticks);
             sum += own;
             histogram.record(self.timer.ns(own).round() as u64).expect("it grows");
         }
+        (histogram, sum)
+    }
+
+    /// Percentiles of the samples and the rate over the blocks; without blocks, over the samples.
+    pub fn line(&self, case: &'static str, tier: &'static str, data: String) -> Line {
+        let (histogram, sum) = self.histogram();
         let (ticks, ops) = match self.block_ops {
             0 => (sum, self.one.len() as u64),
             ops => (self.block_ticks, ops),
@@ -100,6 +116,8 @@ impl Samples {
             max_ns: histogram.max(),
             ops_per_s: ops as f64 / seconds,
             instructions: None,
+            counters: None,
+            pacer: None,
             machine: machine(),
         }
     }

@@ -1,0 +1,522 @@
+//! The paths, each written once: the desk it needs, a batch of its inputs, one operation, what the
+//! venue says after it. Driven by `cases` for percentiles, by `benches/means.rs` for means and by
+//! `benches/counts.rs` for instructions. What must stay true: `draw` and `settle` are never timed nor
+//! counted, and every operation is asked whether it did what the path says.
+
+use crate::desk::{Desk, Fault, Scratch, Shape};
+use engine::Log;
+use host::RingLog;
+use journal::{ControlFile, ControlState, DeskDir, NewDesk, Ring};
+use layout::*;
+use std::hint::black_box;
+
+/// Inputs drawn at once and timed after it.
+pub const BATCH: usize = 64;
+/// Commands whose lines are fetched ahead of the one that is judged.
+pub const AHEAD: usize = 8;
+/// Orders between two times at which all ids of a hot desk run out.
+pub(crate) const HOT_ROUND: usize = 512;
+/// Live orders of a hot desk.
+const HOT_LIVE: usize = 256;
+
+/// How large a case runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// Seconds in all, not minutes: what tests run.
+    pub small: bool,
+}
+
+impl Size {
+    pub(crate) fn of(self, full: usize, small: usize) -> usize {
+        if self.small { small } else { full }
+    }
+}
+
+/// One arrow, or a chain of them, of the desk's picture.
+pub trait Path: Sized {
+    /// Name of the case.
+    const CASE: &'static str;
+    /// Durability tier, in the words of the interface; `-` where no log takes part.
+    const TIER: &'static str = "process";
+    /// Operations timed one by one: full and small size. A multiple of `BATCH`.
+    const SAMPLES: (usize, usize);
+    /// What one operation takes.
+    type Input;
+
+    /// The path, warm, with room for `ops` operations.
+    fn open(size: Size, ops: usize) -> Result<Self, Fault>;
+    /// What it runs on: sizes, order of access, cold or hot, paced or not.
+    fn data(&self) -> String;
+    /// Puts the next `BATCH` inputs in place of the last.
+    fn draw(&mut self, batch: &mut Vec<Self::Input>);
+    /// One operation: whether it came out as the path says.
+    fn one(&mut self, input: &Self::Input) -> bool;
+    /// A batch in one go: how many came out as the path says.
+    #[inline(always)]
+    fn whole(&mut self, batch: &[Self::Input]) -> usize {
+        batch.iter().filter(|input| self.one(input)).count()
+    }
+    /// What happens between batches: the venue's answers, segments, room for the next.
+    fn settle(&mut self, batch: &[Self::Input]);
+}
+
+/// A path under way: the batch in hand, and a fresh desk whenever the last one's room is used up. For
+/// drivers that do not know how many operations they will ask for.
+pub struct Drive<P: Path> {
+    path: P,
+    batch: Vec<P::Input>,
+    size: Size,
+    room: usize,
+    left: usize,
+}
+
+impl<P: Path> Drive<P> {
+    /// The path with its first batch drawn. `room`: operations of one desk, at least two batches.
+    pub fn open(size: Size, room: usize) -> Result<Self, Fault> {
+        assert!(room >= 2 * BATCH);
+        let mut path = P::open(size, room)?;
+        let mut batch = Vec::with_capacity(BATCH);
+        path.draw(&mut batch);
+        Ok(Self { path, batch, size, room, left: room - BATCH })
+    }
+
+    /// The batch in hand, one operation after the other.
+    #[inline(always)]
+    pub fn each(&mut self) {
+        let right = self.batch.iter().filter(|input| self.path.one(input)).count();
+        assert!(right == BATCH);
+    }
+
+    /// The batch in hand, in one go.
+    #[inline(always)]
+    pub fn whole(&mut self) {
+        assert!(self.path.whole(&self.batch) == BATCH);
+    }
+
+    /// Puts the next batch in place of the one that was run.
+    pub fn next(&mut self) {
+        self.path.settle(&self.batch);
+        if self.left < BATCH {
+            self.path = P::open(self.size, self.room).expect("as before");
+            self.left = self.room;
+        }
+        self.path.draw(&mut self.batch);
+        self.left -= BATCH;
+    }
+}
+
+/// New orders on a desk that grows to `live` orders and stays there.
+struct Decide {
+    desk: Desk,
+    live: usize,
+    sent: u64,
+}
+
+impl Decide {
+    fn draw(&mut self, batch: &mut Vec<NewOrder>) {
+        batch.clear();
+        batch.extend((0..BATCH).map(|_| self.desk.order()));
+        self.sent = self.desk.outbox.count;
+    }
+
+    #[inline(always)]
+    fn one(&mut self, order: &NewOrder) -> bool {
+        self.desk.step(order.as_record()) == Verdict::Accepted
+    }
+
+    #[inline(always)]
+    fn whole(&mut self, orders: &[NewOrder]) -> usize {
+        for order in &orders[..AHEAD] {
+            self.desk.engine.prefetch(order);
+        }
+        let mut accepted = 0;
+        for (at, order) in orders.iter().enumerate() {
+            if let Some(next) = orders.get(at + AHEAD) {
+                self.desk.engine.prefetch(next);
+            }
+            accepted += usize::from(self.one(order));
+        }
+        accepted
+    }
+
+    fn settle(&mut self) {
+        let desk = &mut self.desk;
+        assert!(desk.outbox.count - self.sent == BATCH as u64);
+        let last = desk.outbox.newest().header.order_seq;
+        desk.live.extend(last + 1 - BATCH as u64..=last);
+        desk.end(desk.live.len().saturating_sub(self.live));
+        desk.pump();
+    }
+}
+
+/// A new order, everything in cache.
+pub struct DecideHot {
+    decide: Decide,
+    drawn: usize,
+}
+
+impl Path for DecideHot {
+    const CASE: &'static str = "decide_hot";
+    const SAMPLES: (usize, usize) = (1 << 20, 1 << 14);
+    type Input = NewOrder;
+
+    fn open(_: Size, _: usize) -> Result<Self, Fault> {
+        let desk = Desk::open(Shape::HOT)?;
+        Ok(Self { decide: Decide { desk, live: HOT_LIVE, sent: 0 }, drawn: 0 })
+    }
+    fn data(&self) -> String {
+        "hot, unpaced: 16 instruments x 4 accounts, 256 live, 1,024 ids, ring 1 MiB".into()
+    }
+    fn draw(&mut self, batch: &mut Vec<NewOrder>) {
+        // A round stays within the ids that no round before has left to forget.
+        if self.drawn % HOT_ROUND == 0 {
+            self.decide.desk.forget(HOT_ROUND, HOT_LIVE);
+        }
+        self.drawn += BATCH;
+        self.decide.draw(batch);
+    }
+    #[inline(always)]
+    fn one(&mut self, order: &NewOrder) -> bool {
+        self.decide.one(order)
+    }
+    #[inline(always)]
+    fn whole(&mut self, orders: &[NewOrder]) -> usize {
+        self.decide.whole(orders)
+    }
+    fn settle(&mut self, _: &[NewOrder]) {
+        self.decide.settle();
+    }
+}
+
+/// A new order among many: every access its own cache miss.
+pub struct DecideRandom {
+    decide: Decide,
+    ids: usize,
+}
+
+impl Path for DecideRandom {
+    const CASE: &'static str = "decide_random";
+    const SAMPLES: (usize, usize) = (1 << 20, 1 << 13);
+    type Input = NewOrder;
+
+    fn open(size: Size, ops: usize) -> Result<Self, Fault> {
+        let live = size.of(1_000_000, 8_000);
+        let ids = size.of(10_000_000, 40_000).max(ops + live);
+        let mut desk = Desk::open(Shape::random(ids))?;
+        desk.grow(ids - ops, live);
+        Ok(Self { decide: Decide { desk, live, sent: 0 }, ids })
+    }
+    fn data(&self) -> String {
+        format!(
+            "random, unpaced: 1,000 instruments x 100 accounts, {} live, {} ids, ring 8 MiB; \
+             ops_per_s with prefetch {AHEAD} ahead, percentiles without",
+            self.decide.live, self.ids
+        )
+    }
+    fn draw(&mut self, batch: &mut Vec<NewOrder>) {
+        self.decide.draw(batch);
+    }
+    #[inline(always)]
+    fn one(&mut self, order: &NewOrder) -> bool {
+        self.decide.one(order)
+    }
+    #[inline(always)]
+    fn whole(&mut self, orders: &[NewOrder]) -> usize {
+        self.decide.whole(orders)
+    }
+    fn settle(&mut self, _: &[NewOrder]) {
+        self.decide.settle();
+    }
+}
+
+/// A desk of the random kind that has room for `more` orders and ids beyond its growth.
+fn random_desk(size: Size, more: usize) -> Result<(Desk, String), Fault> {
+    let (ids, live) = (size.of(2_000_000, 40_000), size.of(1_000_000, 8_000));
+    let mut desk = Desk::open(Shape::random(ids + more))?;
+    desk.grow(ids, live);
+    let data = format!(
+        "random, unpaced: 1,000 instruments x 100 accounts, {live} live, {ids} ids, ring 8 MiB"
+    );
+    Ok((desk, data))
+}
+
+/// A fill that ends a random order.
+pub struct ReportFill {
+    desk: Desk,
+    data: String,
+    fills: u64,
+}
+
+impl Path for ReportFill {
+    const CASE: &'static str = "report_fill";
+    const SAMPLES: (usize, usize) = (1 << 19, 1 << 12);
+    type Input = ExecutionReport;
+
+    fn open(size: Size, ops: usize) -> Result<Self, Fault> {
+        let (desk, data) = random_desk(size, ops)?;
+        Ok(Self { desk, data: data + "; each fill ends its order", fills: 0 })
+    }
+    fn data(&self) -> String {
+        self.data.clone()
+    }
+    fn draw(&mut self, batch: &mut Vec<ExecutionReport>) {
+        self.desk.place(BATCH);
+        batch.clear();
+        for _ in 0..BATCH {
+            let order_seq = self.desk.draw_live();
+            batch.push(self.desk.word(order_seq, ExecType::Trade));
+        }
+    }
+    #[inline(always)]
+    fn one(&mut self, report: &ExecutionReport) -> bool {
+        self.desk.report(report) == Disposition::Applied
+    }
+    fn settle(&mut self, batch: &[ExecutionReport]) {
+        self.fills += batch.len() as u64;
+        assert!(self.desk.engine.counters().fills == self.fills);
+        self.desk.pump();
+    }
+}
+
+/// Partial fills in a burst, everything in cache.
+pub struct ReportBurst {
+    desk: Desk,
+    orders: usize,
+}
+
+impl Path for ReportBurst {
+    const CASE: &'static str = "report_burst";
+    const SAMPLES: (usize, usize) = (1 << 19, 1 << 12);
+    type Input = ExecutionReport;
+
+    fn open(_: Size, _: usize) -> Result<Self, Fault> {
+        let desk = Desk::open(Shape { fills_max: 1 << 21, ..Shape::HOT })?;
+        Ok(Self { desk, orders: 0 })
+    }
+    fn data(&self) -> String {
+        "hot, unpaced: 16 instruments x 4 accounts; bursts of 64 partial fills of 8 orders".into()
+    }
+    fn draw(&mut self, batch: &mut Vec<ExecutionReport>) {
+        if self.orders % HOT_ROUND == 0 {
+            self.desk.forget(HOT_ROUND, 0);
+        }
+        self.orders += BATCH / 8;
+        batch.clear();
+        for _ in 0..BATCH / 8 {
+            let mut order = self.desk.order();
+            order.order_qty = 8 * ONE;
+            assert!(self.desk.step(order.as_record()) == Verdict::Accepted);
+            let order_seq = self.desk.outbox.newest().header.order_seq;
+            for _ in 0..8 {
+                let mut word = self.desk.word(order_seq, ExecType::Trade);
+                word.last_qty = ONE;
+                batch.push(word);
+            }
+        }
+    }
+    #[inline(always)]
+    fn one(&mut self, report: &ExecutionReport) -> bool {
+        self.desk.report(report) == Disposition::Applied
+    }
+    fn settle(&mut self, _: &[ExecutionReport]) {
+        self.desk.pump();
+    }
+}
+
+/// A change of a live order: the order and the command.
+type Change = (u64, Record);
+
+/// Changes of random live orders; the venue's answers and new orders come between batches.
+struct Changes {
+    desk: Desk,
+    data: String,
+}
+
+impl Changes {
+    fn open(size: Size, ops: usize) -> Result<Self, Fault> {
+        let (desk, data) = random_desk(size, 2 * ops)?;
+        Ok(Self { desk, data })
+    }
+
+    fn draw(&mut self, batch: &mut Vec<Change>, command: fn(&mut Desk, u64) -> Record) {
+        batch.clear();
+        for _ in 0..BATCH {
+            let order_seq = self.desk.draw_live();
+            batch.push((order_seq, command(&mut self.desk, order_seq)));
+        }
+    }
+
+    #[inline(always)]
+    fn one(&mut self, change: &Change) -> bool {
+        self.desk.step(&change.1) == Verdict::Accepted
+    }
+
+    fn settle(&mut self, batch: &[Change], answer: ExecType) {
+        for &(order_seq, _) in batch {
+            let word = self.desk.word(order_seq, answer);
+            assert!(self.desk.report(&word) == Disposition::Applied);
+            if self.desk.engine.order(order_seq).is_some_and(|order| order.live()) {
+                self.desk.live.push(order_seq);
+            } else {
+                self.desk.place(1);
+            }
+        }
+        self.desk.pump();
+    }
+}
+
+/// A cancel of a random order.
+pub struct Cancel(Changes);
+
+impl Path for Cancel {
+    const CASE: &'static str = "cancel";
+    const SAMPLES: (usize, usize) = (1 << 18, 1 << 11);
+    type Input = Change;
+
+    fn open(size: Size, ops: usize) -> Result<Self, Fault> {
+        Changes::open(size, ops).map(Self)
+    }
+    fn data(&self) -> String {
+        self.0.data.clone()
+    }
+    fn draw(&mut self, batch: &mut Vec<Change>) {
+        self.0.draw(batch, |desk, order_seq| *desk.cancel(order_seq).as_record());
+    }
+    #[inline(always)]
+    fn one(&mut self, change: &Change) -> bool {
+        self.0.one(change)
+    }
+    fn settle(&mut self, batch: &[Change]) {
+        self.0.settle(batch, ExecType::Canceled);
+    }
+}
+
+/// A replace of a random order: one more.
+pub struct Replace(Changes);
+
+impl Path for Replace {
+    const CASE: &'static str = "replace";
+    const SAMPLES: (usize, usize) = (1 << 18, 1 << 11);
+    type Input = Change;
+
+    fn open(size: Size, ops: usize) -> Result<Self, Fault> {
+        Changes::open(size, ops).map(Self)
+    }
+    fn data(&self) -> String {
+        self.0.data.clone()
+    }
+    fn draw(&mut self, batch: &mut Vec<Change>) {
+        self.0.draw(batch, |desk, order_seq| *desk.replace(order_seq).as_record());
+    }
+    #[inline(always)]
+    fn one(&mut self, change: &Change) -> bool {
+        self.0.one(change)
+    }
+    fn settle(&mut self, batch: &[Change]) {
+        self.0.settle(batch, ExecType::Replaced);
+    }
+}
+
+/// A refusal, late in the order of precedence, with its numbers logged.
+pub struct Refuse {
+    desk: Desk,
+    drawn: usize,
+}
+
+impl Path for Refuse {
+    const CASE: &'static str = "refuse";
+    const SAMPLES: (usize, usize) = (1 << 18, 1 << 12);
+    type Input = NewOrder;
+
+    fn open(_: Size, _: usize) -> Result<Self, Fault> {
+        Ok(Self { desk: Desk::open(Shape::HOT)?, drawn: 0 })
+    }
+    fn data(&self) -> String {
+        "hot, unpaced: price above its band; the refusal and its numbers are logged".into()
+    }
+    fn draw(&mut self, batch: &mut Vec<NewOrder>) {
+        if self.drawn % HOT_ROUND == 0 {
+            self.desk.forget(HOT_ROUND, HOT_LIVE);
+        }
+        self.drawn += BATCH;
+        batch.clear();
+        batch.extend((0..BATCH).map(|_| self.desk.order_above_band()));
+    }
+    #[inline(always)]
+    fn one(&mut self, order: &NewOrder) -> bool {
+        self.desk.step(order.as_record()) == Verdict::PriceAboveBand
+    }
+    fn settle(&mut self, _: &[NewOrder]) {
+        self.desk.pump();
+    }
+}
+
+/// One record into the ring, with its checksum.
+pub struct Append {
+    log: RingLog,
+    record: Record,
+}
+
+impl Path for Append {
+    const CASE: &'static str = "append";
+    const TIER: &'static str = "memory";
+    const SAMPLES: (usize, usize) = (1 << 20, 1 << 14);
+    type Input = ();
+
+    fn open(_: Size, _: usize) -> Result<Self, Fault> {
+        let log = RingLog { ring: Ring::memory(1 << 16, 77, 1)?, bounds: () };
+        let mut append = Self { log, record: Record::ZERO };
+        (0..1 << 16).for_each(|_| assert!(append.one(&())));
+        Ok(append)
+    }
+    fn data(&self) -> String {
+        "unpaced: one record of 128 bytes with its checksum, ring 8 MiB".into()
+    }
+    fn draw(&mut self, batch: &mut Vec<()>) {
+        batch.resize(BATCH, ());
+    }
+    #[inline(always)]
+    fn one(&mut self, (): &()) -> bool {
+        self.record.header.order_seq += 1;
+        *self.log.slot(0) = self.record;
+        self.log.publish(1);
+        true
+    }
+    fn settle(&mut self, _: &[()]) {
+        assert!(self.log.last(0).header.order_seq == self.record.header.order_seq);
+    }
+}
+
+/// A read of the kill switch's desk word.
+pub struct KillRead {
+    control: ControlFile,
+    word: u64,
+    _scratch: Scratch,
+}
+
+impl Path for KillRead {
+    const CASE: &'static str = "kill_read";
+    const TIER: &'static str = "-";
+    const SAMPLES: (usize, usize) = (1 << 18, 1 << 12);
+    type Input = ();
+
+    fn open(_: Size, _: usize) -> Result<Self, Fault> {
+        let scratch = Scratch::new()?;
+        let desk = DeskDir::create(scratch.path().join("desk"), &NewDesk::default())?;
+        let ControlState::Sound(control) = ControlFile::open(&desk) else {
+            return Err("the control file of a new desk is not sound".into());
+        };
+        Ok(Self { word: control.word(), control, _scratch: scratch })
+    }
+    fn data(&self) -> String {
+        "hot, unpaced: the desk word, mapped".into()
+    }
+    fn draw(&mut self, batch: &mut Vec<()>) {
+        batch.resize(BATCH, ());
+    }
+    #[inline(always)]
+    fn one(&mut self, (): &()) -> bool {
+        black_box(&self.control).word() == self.word
+    }
+    fn settle(&mut self, _: &[()]) {}
+}
