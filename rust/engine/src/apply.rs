@@ -279,7 +279,8 @@ impl Engine {
         let venue = &mut self.venues[e.venue_id as usize];
         assert!(e.link_seq == venue.link_seq_out + 1);
         venue.link_seq_out = e.link_seq;
-        if e.header.order_seq != 0 && e.revision != 0 {
+        // A new order's own message is revision 0 and asks nothing.
+        if e.header.order_seq != 0 && e.msg_type != MsgType::NewOrder as u8 {
             let slot = self.slot(e.header.order_seq);
             self.orders[slot].revision_last = self.orders[slot].revision_last.max(e.revision);
             if e.msg_type == MsgType::OrderStatus as u8 {
