@@ -17,11 +17,33 @@ from collections.abc import Sequence
 def main(argv: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
-    if args[:1] == ["kill"]:
-        from pyoms import kill
+    if sys.stdout is None:  # closed by our caller: what is told has nowhere to go
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  for the life of the process
+    sys.exit(told(args))
 
-        sys.exit(kill.main(args[1:]))
-    sys.exit(run(args or ["--help"]))
+
+def told(args: list[str]) -> int:
+    """Run one command; an output that takes nothing more is told on stderr, at most."""
+    try:
+        if args[:1] == ["kill"]:
+            from pyoms import kill
+
+            code = kill.main(args[1:])
+        else:
+            code = run(args or ["--help"])
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of our pipe has seen enough
+        silence()
+        return 0
+    except OSError as error:
+        silence()
+        return fail("os", f"{error.strerror or error}", as_json=False, exit_code=2)
+    return code
+
+
+def silence() -> None:
+    """Send what is still buffered nowhere, so that the end of the process does not fail on it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(args: list[str]) -> int:
@@ -34,16 +56,16 @@ def run(args: list[str]) -> int:
     as_json = "--json" in args
     try:
         code = app(args=args, prog_name="pyoms", standalone_mode=False)
-        sys.stdout.flush()
     except (typer.Abort, KeyboardInterrupt):
         return fail("aborted", "stopped before the end", as_json=as_json, exit_code=1)
     except typer.TyperException as error:
         return fail("usage", error.format_message(), as_json=as_json, exit_code=2)
     except OmsError as error:
         return fail(error.code, str(error), as_json=as_json, exit_code=error.exit_code)
-    except BrokenPipeError:  # the reader of our pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        raise
+    except SystemExit:  # typer's answer to a broken pipe, and to nothing else in this mode
+        raise BrokenPipeError from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         message = f"{where}{error.strerror or error}"

@@ -29,11 +29,18 @@ venue_app = typer.Typer(help="Venues in the box.")  # pyoms venue ...
 app.add_typer(venue_app, name="venue")
 
 
-def desk_of(text: str) -> Path:
-    """Read ``--desk``; an empty one is a mistake and not the directory we stand in."""
+def path_of(text: str) -> Path:
+    """Read a path; an empty one is a mistake and not the directory we stand in."""
     if not text:
-        raise typer.BadParameter("it is empty, name a directory")
+        raise typer.BadParameter("it is empty, name a path")
     return Path(text)
+
+
+def word_of(text: str) -> str:
+    """Read a word; an empty one is a mistake, and not the option left out."""
+    if not text:
+        raise typer.BadParameter("it is empty; leave the option out instead")
+    return text
 
 
 # Options that every verb, and every verb on a desk, takes.
@@ -42,10 +49,14 @@ DESK = Annotated[  # `kill.desk_dir` turns it into a path
     Path | None,
     typer.Option(
         "--desk",
-        parser=desk_of,
+        parser=path_of,
         metavar="PATH",
         help="Desk directory; else $PYOMS_DESK, else ~/.local/state/pyoms/default.",
     ),
+]
+
+CONFIG = Annotated[  # a configuration in TOML
+    Path, typer.Argument(parser=path_of, metavar="FILE", help="Configuration, TOML.")
 ]
 
 # A number of an event or an order fits the log's own.
@@ -73,7 +84,7 @@ def kill() -> None:
 
 
 @config_app.command("check")
-def config_check(file: Path, as_json: JSON = False) -> None:
+def config_check(file: CONFIG, as_json: JSON = False) -> None:
     """Check a configuration file; tells file, line, key, value and what is allowed."""
     from pyoms.config import load
 
@@ -141,18 +152,35 @@ def bench(
 
 @venue_app.command("sim")
 def venue_sim(
-    socket: Annotated[Path, typer.Option(help="Unix socket to listen on.")],
-    data: Annotated[Path | None, typer.Option(help="Recording, market by order (DBN).")] = None,
+    socket: Annotated[
+        Path, typer.Option(parser=path_of, metavar="PATH", help="Unix socket to listen on.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(parser=path_of, metavar="PATH", help="Recording, market by order (DBN)."),
+    ] = None,
     synthetic: Annotated[bool, typer.Option(help="A made day instead of a recording.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of latencies, rejects and a made day.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, max=NUMBER_MAX, help="Of latencies, rejects and a made day.")
+    ] = 1,
     sample: Annotated[
-        int, typer.Option(min=0, help="Take orders of so many commands out of the day.")
+        int,
+        typer.Option(min=0, max=NUMBER_MAX, help="Take orders of so many commands out of the day."),
     ] = 0,
     lock_step: Annotated[bool, typer.Option(help="Virtual time, turn by turn.")] = False,
-    speed: Annotated[int, typer.Option(min=1, help="Virtual seconds a real one.")] = 1,
-    options: Annotated[Path | None, typer.Option(help="JSON of more options.")] = None,
+    speed: Annotated[
+        int, typer.Option(min=1, max=2**32 - 1, help="Virtual seconds a real one.")
+    ] = 1,
+    options: Annotated[
+        Path | None, typer.Option(parser=path_of, metavar="PATH", help="JSON of more options.")
+    ] = None,
     witness: Annotated[
-        Path | None, typer.Option(help="The venue's own record, at the end and on SIGUSR1.")
+        Path | None,
+        typer.Option(
+            parser=path_of,
+            metavar="PATH",
+            help="The venue's own record, at the end and on SIGUSR1.",
+        ),
     ] = None,
     stay: Annotated[bool, typer.Option(help="Go on listening when the day is over.")] = False,
     as_json: JSON = False,  # noqa: ARG001  it tells JSON lines in any case
@@ -221,18 +249,26 @@ def release(
 
 @app.command()
 def demo(
-    data: Annotated[Path | None, typer.Option(help="Recording, market by order (DBN).")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(parser=path_of, metavar="PATH", help="Recording, market by order (DBN)."),
+    ] = None,
     synthetic: Annotated[
         bool, typer.Option(help="A made day, even if a recording is there.")
     ] = False,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="One seed is one run.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=NUMBER_MAX, help="One seed is one run.")] = 1,
     commands: Annotated[
         int, typer.Option(min=100, max=1_000_000, help="Sampled commands, at least.")
     ] = 25_000,
-    minutes: Annotated[int, typer.Option(min=0, help="Of trading; 0 is the whole day.")] = 0,
+    minutes: Annotated[
+        int, typer.Option(min=0, max=1_440, help="Of trading; 0 is the whole day.")
+    ] = 0,
     live: Annotated[bool, typer.Option(help="In real time, to watch.")] = False,
     speed: Annotated[int, typer.Option(min=1, max=3_600, help="Of --live: seconds a second.")] = 60,
-    html: Annotated[Path | None, typer.Option(help="Where the report goes as HTML.")] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(parser=path_of, metavar="PATH", help="Where the report goes as HTML."),
+    ] = None,
     desk: DESK = None,
     as_json: JSON = False,
 ) -> None:
@@ -280,8 +316,12 @@ def status(desk: DESK = None, as_json: JSON = False) -> None:
 @app.command()
 def orders(
     every: Annotated[bool, typer.Option("--all", help="Closed orders too.")] = False,
-    symbol: Annotated[str, typer.Option(help="This instrument alone.")] = "",
-    account: Annotated[str, typer.Option(help="This account alone.")] = "",
+    symbol: Annotated[
+        str | None, typer.Option(parser=word_of, metavar="TEXT", help="This instrument alone.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option(parser=word_of, metavar="TEXT", help="This account alone.")
+    ] = None,
     desk: DESK = None,
     as_json: JSON = False,
 ) -> None:
@@ -290,8 +330,9 @@ def orders(
     from pyoms.kill import desk_dir
 
     replay = look.fold(desk_dir(desk))
-    look.known(replay, instrument=symbol, account=account)
-    rows = look.order_rows(replay, live=not every, symbol=symbol, account=account)
+    wanted = {"symbol": symbol or "", "account": account or ""}
+    look.known(replay, instrument=wanted["symbol"], account=wanted["account"])
+    rows = look.order_rows(replay, live=not every, **wanted)
     if as_json:
         show({"event_seq": replay.last_seq, "orders": rows})
     else:
@@ -320,7 +361,9 @@ def events(
         int, typer.Option(min=0, max=NUMBER_MAX, help="The last so many; 0 is all.")
     ] = 20,
     order: Annotated[int, typer.Option(min=0, max=NUMBER_MAX, help="Of this order alone.")] = 0,
-    kind: Annotated[str, typer.Option(help="Of this kind alone.")] = "",
+    kind: Annotated[
+        str | None, typer.Option(parser=word_of, metavar="TEXT", help="Of this kind alone.")
+    ] = None,
     desk: DESK = None,
     as_json: JSON = False,
 ) -> None:
@@ -328,7 +371,8 @@ def events(
     from pyoms import look
     from pyoms.kill import desk_dir
 
-    for row in look.event_rows(desk_dir(desk), first=first, last=last, order=order, kind=kind):
+    rows = look.event_rows(desk_dir(desk), first=first, last=last, order=order, kind=kind or "")
+    for row in rows:
         if as_json:
             show(row)
         else:
@@ -337,8 +381,12 @@ def events(
 
 @app.command()
 def replay(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Desk directory.")],
-    at: Annotated[str, typer.Option(help="Event number, or UTC time.")] = "",
+    directory: Annotated[
+        Path, typer.Argument(parser=path_of, metavar="DIR", help="Desk directory.")
+    ],
+    at: Annotated[
+        str | None, typer.Option(parser=word_of, metavar="TEXT", help="Event number, or UTC time.")
+    ] = None,
     order: Annotated[int, typer.Option(min=0, max=NUMBER_MAX, help="The story of this order.")] = 0,
     verify: Annotated[bool, typer.Option(help="Check every record first.")] = False,
     as_json: JSON = False,
@@ -390,7 +438,7 @@ def replay(
 
 @app.command()
 def run(
-    config: Path,
+    config: CONFIG,
     desk: DESK = None,
     as_json: JSON = False,
 ) -> None:

@@ -256,15 +256,23 @@ class Config:
         return int.from_bytes(hashlib.sha256(whole.encode()).digest()[:8], "little")
 
 
+FILE_BYTES_MAX = 16 << 20
+"""Largest configuration that is read: a device would never end."""
+
+
 def load(path: str | Path) -> Config:
     """Read and check a configuration file; ConfigError for anything wrong with it."""
     file = str(path)
     try:
-        text = Path(path).read_bytes().decode("utf-8")
+        with Path(path).open("rb") as source:
+            data = source.read(FILE_BYTES_MAX + 1)
+        text = data.decode("utf-8") if len(data) <= FILE_BYTES_MAX else ""
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=file) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"is not UTF-8: byte {error.start}", file=file) from None
+    if len(data) > FILE_BYTES_MAX:
+        raise ConfigError(f"has more than {FILE_BYTES_MAX} bytes, the most allowed", file=file)
     return parse(text, file)
 
 

@@ -163,7 +163,8 @@ class ControlFile:
 
     def __init__(self, path: Path, *, write: bool) -> None:
         self.path = path
-        flags = os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_RDWR if write else os.O_RDONLY)
+        flags = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a fifo in its place holds nobody up
+        flags |= os.O_RDWR if write else os.O_RDONLY
         try:
             self.handle = os.open(path, flags)
         except OSError as error:
@@ -594,6 +595,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json = "--json" in args
     try:
         given = _parser().parse_args(args)
+        if given.desk == "":
+            raise KillError("--desk is empty, name a directory; nothing was engaged")
         desk = desk_dir(given.desk)
         if given.show:
             return _tell_switch(read(desk), as_json)

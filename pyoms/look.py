@@ -325,4 +325,7 @@ def parse_point(text: str, desk: Path) -> dict[str, int]:
             f"--at {text!r} is neither an event number nor a time such as 23:10:00 or "
             "2023-12-25T23:10:00"
         ) from None
-    return {"at_time_ns": int(at.timestamp()) * 1_000_000_000 + at.microsecond * 1_000}
+    at_time_ns = int(at.timestamp()) * 1_000_000_000 + at.microsecond * 1_000
+    if not 0 <= at_time_ns <= SEQ_MAX:
+        raise RequestError(f"--at {text} is not within 1970-01-01 to 2262-04-11")
+    return {"at_time_ns": at_time_ns}

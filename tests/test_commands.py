@@ -93,6 +93,30 @@ TABLE = (
     (("events", "--last", "9" * 30, "--desk", "{tmp}/none"), 2, "usage"),
     (("events", "--order", "9" * 30, "--desk", "{tmp}/none"), 2, "usage"),
     (("replay", "{tmp}/none", "--order", "9" * 30), 2, "usage"),
+    (("replay", ""), 2, "usage"),
+    (("replay", "{tmp}/none", "--at", ""), 2, "usage"),
+    (("events", "--kind", ""), 2, "usage"),
+    (("orders", "--symbol", ""), 2, "usage"),
+    (("orders", "--account", ""), 2, "usage"),
+    (("config", "check", ""), 2, "usage"),
+    (("config", "check", "/dev/zero"), 2, "config"),
+    (("run", ""), 2, "usage"),
+    (("demo", "--data", ""), 2, "usage"),
+    (("demo", "--html", ""), 2, "usage"),
+    (("kill", "--desk", ""), 2, "kill"),
+    (("kill", "--desk", "{tmp}/bad.toml"), 3, "desk_not_reachable"),
+    (("venue", "sim", "--socket", ""), 2, "usage"),
+    (("venue", "sim", "--socket", "{tmp}/s", "--data", "{tmp}"), 2, "data"),
+    (("venue", "sim", "--socket", "{tmp}/s", "--synthetic", "--witness", ""), 2, "usage"),
+    (
+        ("venue", "sim", "--socket", "{tmp}/s", "--synthetic", "--witness", "{tmp}"),
+        2,
+        "venue_options",
+    ),
+    (("venue", "sim", "--socket", "{tmp}/s", "--synthetic", "--seed", "9" * 20), 2, "usage"),
+    (("venue", "sim", "--socket", "{tmp}/s", "--synthetic", "--seed", "-1"), 2, "usage"),
+    (("venue", "sim", "--socket", "{tmp}/s", "--synthetic", "--sample", "9" * 20), 2, "usage"),
+    (("venue", "sim", "--socket", "{tmp}/s", "--synthetic", "--speed", "9" * 20), 2, "usage"),
 )
 
 
@@ -175,6 +199,9 @@ ON_A_DESK = (
     (("release", "--as", "a", "--account", "#²", "--desk", "{desk}"), "kill", "is not a number"),
     (("orders", "--symbol", "ZZZ", "--desk", "{desk}"), "request", "instrument 'ZZZ' is not"),
     (("orders", "--account", "ZZZ", "--desk", "{desk}"), "request", "account 'ZZZ' is not"),
+    (("replay", "{desk}", "--at", "0001-01-01T00:00:00"), "request", "1970-01-01 to 2262-04-11"),
+    (("replay", "{desk}", "--at", "9999-12-31T23:59:59"), "request", "1970-01-01 to 2262-04-11"),
+    (("venue", "sim", "--socket", "s", "--data", "{desk}"), "data", "is no regular file"),
     (("bench", "nosuch"), "bench", "python_batch"),
     (("release", "--as", "a", "--account", "?", "--desk", "{desk}"), "kill", "is not defined"),
 )
@@ -197,6 +224,45 @@ def test_damaged_names_refuse_a_release_in_a_sentence(names, tmp_path):
     assert ran.returncode == 2
     assert ran.stderr.startswith("error: ")
     assert "Traceback" not in ran.stderr
+
+
+# what stands in place of stdout        exit  words on stderr
+OUTPUTS = (("/dev/full", 2, "No space left"), ("pipe", 0, ""), ("closed", 0, ""))
+TELLING = (("status",), ("status", "--json"), ("kill", "--show"), ("events", "--last", "0"))
+
+
+@pytest.mark.parametrize("verb", TELLING, ids=" ".join)
+@pytest.mark.parametrize(("output", "code", "words"), OUTPUTS)
+def test_output_that_takes_nothing_ends_without_a_traceback(verb, output, code, words, stopped):
+    command = [sys.executable, "-m", "pyoms.cli", *verb, "--desk", str(stopped)]
+    if output == "closed":
+        command = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+    reader, writer = os.pipe()
+    os.close(reader)  # a reader that has seen enough, as `head -1` does
+    with open(output if output.startswith("/") else os.devnull, "w") as other:  # noqa: PTH123
+        ran = subprocess.run(
+            command,
+            stdout=writer if output == "pipe" else other,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+    os.close(writer)
+    assert ran.returncode == code, ran.stderr
+    assert words in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert "Exception ignored" not in ran.stderr
+
+
+def test_a_fifo_in_place_of_the_control_file_is_told_and_holds_nobody_up(stopped, tmp_path):
+    desk = tmp_path / "fifo"
+    shutil.copytree(stopped, desk)
+    (desk / "control").unlink()
+    os.mkfifo(desk / "control")
+    told = json.loads(pyoms("kill", "--show", "--desk", desk, "--json").stdout)
+    assert told["mode"] == "halt"
+    assert "is no regular file" in told["problem"]
 
 
 def test_events_tell_the_name_of_a_definition(stopped):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyoms.demo.plan import CLIENTS, NEW, REPLACE, Plan
-from pyoms.numbers import Fixed
+from pyoms.numbers import Fixed, to_fixed
 from pyoms.strategy import Strategy
 from pyoms.venues.sim import SYMBOL
 from pyoms_core.layout import NAMES, NO_PRICE, ONE
@@ -207,12 +207,13 @@ class Maker(Book):
         """Take ``clip``, lots of an order, and ``edge_ticks``, how far behind the touch it lies."""
         if unknown := sorted(set(params) - {"clip", "edge_ticks"}):
             raise ValueError(f"{', '.join(unknown)} is not one of clip, edge_ticks")
-        clip, edge = int(params.get("clip", self.clip_qty // ONE)), params.get("edge_ticks", 0)
-        if clip < 1:
-            raise ValueError(f"clip {clip} is below 1")
+        clip, edge = params.get("clip", self.clip_qty // ONE), params.get("edge_ticks", 0)
+        clip_qty = to_fixed(clip, "clip")
+        if clip_qty < ONE or clip_qty % ONE:
+            raise ValueError(f"clip {clip} is no whole number from 1 on")
         if type(edge) is not int or edge < 0:
             raise ValueError(f"edge_ticks {edge!r} is no number from 0 on")
-        self.clip_qty, self.edge_ticks = clip * ONE, edge
+        self.clip_qty, self.edge_ticks = clip_qty, edge
 
     def on_quote(
         self,

@@ -168,7 +168,7 @@ def load_day(day: VenueDay) -> tuple[Any, str]:
     if found is None:
         return native.synthetic(day.seed, 1, INSTRUMENT_ID), ""
     if not found.is_file():
-        raise DataError(f"{found}: no such file")
+        raise DataError(f"{found}: {'is no regular file' if found.exists() else 'no such file'}")
     tape = native.load_tape(found, [(SYMBOL, INSTRUMENT_ID)])
     if len(tape) == 0:
         raise DataError(f"{found}: holds no market-by-order records of {SYMBOL}")
@@ -233,6 +233,10 @@ def listen(path: Path) -> socket.socket:
 
 def serve(venue: Any, serving: Serving) -> None:
     """Serve until the day is over, or until SIGTERM or SIGINT; then write the witness."""
+    if serving.witness is not None and not serving.witness.parent.is_dir():
+        raise VenueOptionsError(f"witness {serving.witness}: there is no such directory")
+    if serving.witness is not None and serving.witness.is_dir():
+        raise VenueOptionsError(f"witness {serving.witness}: is a directory, a file is needed")
     listener = listen(serving.socket_path)
     waker, wake = socket.socketpair()
     waker.setblocking(False)
