@@ -727,6 +727,13 @@ impl Engine {
                 }
             }
             Action::Cancel => order.base = OrdStatus::Canceled as u8,
+            // Once acknowledged or filled it was an order: its end is a cancel, the fills are kept.
+            Action::Reject
+                if order.base != OrdStatus::PendingNew as u8
+                    && order.base != OrdStatus::Held as u8 =>
+            {
+                order.base = OrdStatus::Canceled as u8;
+            }
             Action::Reject => order.base = OrdStatus::Rejected as u8,
             // Only done for the day outlives its last fill: the end is that fill's then.
             Action::Expire if order.cum_qty >= order.order_qty && set_aside(order.base) => {
@@ -1123,9 +1130,10 @@ fn filled_or(base: u8) -> u8 {
     if base == OrdStatus::Calculated as u8 { base } else { OrdStatus::Filled as u8 }
 }
 
-/// The pending terms hold; below or equal to what is filled means filled (FIX 4.4 vol. 4, D10-D12).
+/// The pending terms hold; below or equal to what is filled means filled, and a quantity below is
+/// amended to it (FIX 4.4 vol. 4, C.3.a-c).
 fn replace(order: &mut Order) {
-    (order.price, order.order_qty) = (order.pending_price, order.pending_qty);
+    (order.price, order.order_qty) = (order.pending_price, order.pending_qty.max(order.cum_qty));
     (order.revision, order.id_row) = (order.replace_revision, order.replace_id_row);
     order.flight &= !REPLACING;
     order.base = by_fills(order);

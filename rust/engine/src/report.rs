@@ -2,7 +2,7 @@
 //! on them; whatever fits no row is flagged in its disposition and changes nothing. Called by the
 //! pipeline before the report becomes an event, and by `apply` for the same answer's action.
 
-use crate::order::{Action, CANCELING, REPLACING, Trigger, closed, set_aside, transition};
+use crate::order::{Action, CANCELING, REPLACING, Trigger, UNSURE, closed, set_aside, transition};
 use crate::{Engine, Order, fills, number, street};
 use layout::{
     Disposition, ExecRef, ExecType, ExecutionReport, FLAG_NEGATIVE_PRICES, OrdStatus,
@@ -277,6 +277,9 @@ impl Engine {
             Trigger::NotFound => order.base == OrdStatus::PendingNew as u8,
             // Acked means the new order itself: the ack of a later message is a late copy.
             Trigger::Acked => order.base == OrdStatus::PendingNew as u8,
+            Trigger::FoundLive if order.flight & UNSURE == 0 => {
+                order.base == OrdStatus::PendingNew as u8
+            }
             _ => true,
         };
         if answers {

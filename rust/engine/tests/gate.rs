@@ -364,6 +364,17 @@ fn a_market_order_reserves_at_the_far_edge_of_the_band() {
 }
 
 #[test]
+fn a_market_sell_is_taken_where_the_band_ends_between_two_ticks() {
+    let mut desk = TestDesk::open();
+    desk.quote(ES, e9(99) + 3 * TICK, e9(100));
+    let mut order = TestDesk::new_order("m", Side::Sell, 2, 0);
+    order.ord_type = OrdType::Market as u8;
+    assert_eq!(desk.submit(&order), Verdict::Accepted);
+    // 99.75 - 10 % = 89.775, the last tick within: 90.00
+    assert_eq!(desk.engine.row(1, ES).open_points().1, e9(90) as i128 * e9(2) as i128);
+}
+
+#[test]
 fn children_never_take_more_than_their_parent_has_left() {
     let mut desk = TestDesk::open();
     let mut parent = TestDesk::new_order("p", Side::Buy, 10, e9(100));

@@ -149,6 +149,18 @@ fn corner_15_and_16_replace_with_fills_in_flight_reserves_the_larger_and_ends_by
 }
 
 #[test]
+fn corner_16_a_replace_to_less_than_is_filled_amends_the_quantity_to_what_is_filled() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    desk.tell(a, 0, ExecType::New);
+    desk.replace("r", "a", 2, e9(100));
+    desk.fill(a, 3, e9(100));
+    assert_eq!(desk.tell(a, 1, ExecType::Replaced), Disposition::Applied);
+    assert_eq!((desk.status(a), desk.order(a).order_qty), (OrdStatus::Filled, e9(3)));
+    closing(&desk);
+}
+
+#[test]
 fn corner_17_a_chain_of_replaces_names_the_last_accepted_id() {
     let mut desk = TestDesk::open();
     let a = desk.place("a", Side::Buy, 5, e9(100));
@@ -215,6 +227,27 @@ fn corner_21_a_reject_after_a_fill_ends_the_order_and_keeps_the_fill() {
 }
 
 #[test]
+fn corner_21_a_reject_of_an_acknowledged_order_ends_it_as_canceled_whatever_is_in_flight() {
+    for pending in ["cancel", "replace", "lost"] {
+        let mut desk = TestDesk::open();
+        let a = desk.place("a", Side::Buy, 5, e9(100));
+        desk.fill(a, 2, e9(100));
+        match pending {
+            "replace" => desk.replace("r", "a", 8, e9(100)),
+            _ => desk.cancel("c", "a"),
+        };
+        if pending == "lost" {
+            let mut u = OutcomeUnknown::ZERO;
+            (u.header.kind, u.header.order_seq, u.venue_id) = (OutcomeUnknown::KIND, a, 1);
+            desk.fact(u);
+        }
+        assert_eq!(desk.tell(a, 0, ExecType::Rejected), Disposition::Applied);
+        assert_eq!((desk.status(a), desk.order(a).cum_qty), (OrdStatus::Canceled, e9(2)));
+        closing(&desk);
+    }
+}
+
+#[test]
 fn corner_23_a_lost_outcome_keeps_its_reserve_until_the_venue_answers() {
     let lost = |desk: &mut TestDesk, seq: u64| {
         let mut u = OutcomeUnknown::ZERO;
@@ -249,6 +282,21 @@ fn corner_23_a_lost_outcome_keeps_its_reserve_until_the_venue_answers() {
     (r.ord_status, r.flags) = (OrdStatus::New as u8, REPORT_QUERIED);
     desk.take(&r);
     assert_eq!((desk.status(a), open_qty(&desk).0), (OrdStatus::New, e9(7)));
+    closing(&desk);
+}
+
+#[test]
+fn corner_11_a_query_answer_that_crosses_our_cancel_is_the_ack() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    desk.cancel("c", "a");
+    let mut r = desk.report(a, 0, ExecType::OrderStatus);
+    (r.ord_status, r.flags) = (OrdStatus::New as u8, REPORT_QUERIED);
+    assert_eq!(desk.take(&r), Disposition::Applied);
+    assert_eq!(desk.status(a), OrdStatus::PendingCancel);
+    assert_eq!(desk.take(&r), Disposition::Stale);
+    desk.tell(a, 1, ExecType::CancelRejected);
+    assert_eq!(desk.status(a), OrdStatus::New, "it was acknowledged");
     closing(&desk);
 }
 
