@@ -19,6 +19,7 @@ _HOMES = {
     "Desk": "oms",
     "Client": "oms",
     "open_desk": "oms",
+    "connect": "oms",
     "Log": "tape",
     "Tape": "tape",
     "open_log": "tape",

@@ -217,21 +217,29 @@ class VenueConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionConfig:
-    """``[[session]]``: a client session; `account` empty means it may trade all accounts."""
+    """``[[session]]``: a client session; `account` empty means it may trade all accounts.
+
+    With `cancel_on_disconnect` its orders are canceled when its client closes, dies or hangs.
+    """
 
     name: str
     account: str
+    cancel_on_disconnect: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyConfig:
-    """``[[strategy]]``: its class as ``module:Class``, where it trades, and its own parameters."""
+    """``[[strategy]]``: its class as ``module:Class``, where it trades, and its own parameters.
+
+    One that gives no sign of life for `silence_ms_max` counts as hung; 0 never does.
+    """
 
     name: str
     entry: str
     account: str
     session: str
     params: Mapping[str, Any]
+    silence_ms_max: int = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -715,7 +723,9 @@ class _Reader:
     @staticmethod
     def session(table: _Table, accounts: list[str]) -> SessionConfig:
         return SessionConfig(
-            name=table.text("name"), account=table.name_of("account", "account", accounts, "")
+            name=table.text("name"),
+            account=table.name_of("account", "account", accounts, ""),
+            cancel_on_disconnect=table.flag("cancel_on_disconnect", True),
         )
 
     def limits(
@@ -780,6 +790,7 @@ class _Reader:
             account=table.name_of("account", "account", accounts),
             session=table.name_of("session", "session", sessions),
             params=types.MappingProxyType(params),
+            silence_ms_max=table.integer("silence_ms_max", 0, 3_600_000, 5_000),
         )
 
 

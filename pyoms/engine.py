@@ -94,6 +94,20 @@ class Oms(Verbs):
         self._ids: dict[tuple[str, str], int] = {}
         self._gates: dict[tuple[int, ...], Gate] = {}
 
+    @property
+    def life(self) -> str:
+        """What no other run of this desk has: ids made up from it are new."""
+        return str(self.core.counters()["epoch"])
+
+    @property
+    def event_seq(self) -> int:
+        """Sequence of the last event."""
+        return self.core.event_seq
+
+    def top(self, instrument_id: int) -> tuple[int, int, int, int, int]:
+        """Best bid, its size, best offer, its size, their time; fixed-point, NO_PRICE for none."""
+        return self.core.quote(instrument_id)
+
     # Names -----------------------------------------------------------------------------------
 
     def id_of(self, entity: str, name: str | int) -> int:
@@ -308,16 +322,7 @@ class Oms(Verbs):
 
     def quote_of(self, instrument: str | int) -> dict[str, int | None]:
         """Best bid and offer as the gate sees them, fixed-point; None for none."""
-        bid_px, bid_qty, ask_px, ask_qty, time_ns = self.core.quote(
-            self.id_of("instrument", instrument)
-        )
-        return {
-            "bid_px": None if bid_px == NO_PRICE else bid_px,
-            "bid_qty": bid_qty,
-            "ask_px": None if ask_px == NO_PRICE else ask_px,
-            "ask_qty": ask_qty,
-            "time_ns": time_ns,
-        }
+        return shown_quote(self.top(self.id_of("instrument", instrument)))
 
     def book(
         self, instrument: str | int, depth: int = 10
@@ -346,6 +351,18 @@ class Oms(Verbs):
     def counters(self) -> dict[str, int]:
         """Counters and what the engine says of itself."""
         return self.core.counters()
+
+
+def shown_quote(top: tuple[int, int, int, int, int]) -> dict[str, int | None]:
+    """Name the numbers of a best bid and offer; None for a side without one."""
+    bid_px, bid_qty, ask_px, ask_qty, time_ns = top
+    return {
+        "bid_px": None if bid_px == NO_PRICE else bid_px,
+        "bid_qty": bid_qty,
+        "ask_px": None if ask_px == NO_PRICE else ask_px,
+        "ask_qty": ask_qty,
+        "time_ns": time_ns,
+    }
 
 
 def valued(row: dict[str, Any]) -> dict[str, str | None]:

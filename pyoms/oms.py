@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +19,11 @@ from typing import Any
 
 import pyoms_native
 from pyoms.config import Config, load
-from pyoms.engine import Oms, record
+from pyoms.engine import Oms, order_number, record, shown_quote, valued
 from pyoms.errors import ClientError, DeskError
-from pyoms.strategy import Port, Terms
+from pyoms.strategy import Dispatcher, Port, Strategy, Terms
+from pyoms.tape import Tape, follow
+from pyoms_core.dispatch import Event
 from pyoms_core.gate import code_of
 from pyoms_core.layout import CODES, ONE, TAG_PARENT
 
@@ -74,6 +78,7 @@ def options(
         "capacities": capacities(config),
         "venues": venues,
         "people": [(p.name, "risk" in p.roles) for p in config.people],
+        "sessions": [(s.name, s.cancel_on_disconnect) for s in config.sessions],
         "config_hash": config.config_hash,
         "spin": config.engine.spin,
         "cpu": config.engine.cpu,
@@ -279,6 +284,11 @@ class Desk(Oms):
         """Approve a release; the epoch."""
         return self.core.approve_release(change_hash, person)
 
+    def start(self) -> pyoms_native.Running:
+        """Hand the desk over to an engine thread of its own; this object is closed from then on."""
+        self._closed = True
+        return self.core.start()
+
     def close(self) -> None:
         """Stop in order: what is committed goes out, the log is written to its end."""
         if not self._closed:
@@ -325,22 +335,43 @@ def open_desk(
 class Client:
     """A client of a running desk, in this process or another: commands by a ring of its own.
 
-    Verdicts are events that carry the command_seq. It is a :class:`pyoms.strategy.Sender`.
+    Verdicts are events that carry the command_seq. It is what a :class:`pyoms.strategy.Dispatcher`
+    takes as its desk and as its sender; :func:`connect` is the way in for people.
 
     Parameters
     ----------
     desk : path
         Desk directory.
     session : str
-        Session that the ring is bound to; its entitlements hold.
+        Session that the ring is bound to; its entitlements hold. One client a session.
+    name : str
+        What it is called in the desk's status, one word.
+    slots : int
+        Commands that its ring holds, a power of two.
+    silence_ms : int
+        It promises to :meth:`wait` this often, from its first time on; 0 promises nothing.
     """
 
-    def __init__(self, desk: str | os.PathLike[str], session: str, *, slots: int = 4096) -> None:
-        self.path = Path(desk)
-        self._client = pyoms_native.Client(self.path, session, slots)
+    def __init__(
+        self,
+        desk: str | os.PathLike[str],
+        session: str,
+        *,
+        name: str = "",
+        slots: int = 4096,
+        silence_ms: int = 0,
+    ) -> None:
+        self.path, self.session = Path(desk), session
+        self._client = pyoms_native.Client(
+            self.path, session, name=name, slots=slots, silence_ms=silence_ms
+        )
+        self._names: dict[str, dict[str, int]] = {}
+        self._read_names()
+
+    def _read_names(self) -> None:
         names = self.path / "names.json"
         try:
-            self._names: dict[str, dict[str, int]] = json.loads(names.read_text())
+            self._names = json.loads(names.read_text())
         except (OSError, ValueError) as error:
             raise ClientError(f"{names}: cannot be read: {error}") from None
 
@@ -349,32 +380,90 @@ class Client:
         """Number of the session."""
         return self._client.session_id
 
+    @property
+    def life(self) -> str:
+        """What no other client of this desk has: ids made up from it are new."""
+        return ".".join(map(str, self._client.life))
+
+    @property
+    def event_seq(self) -> int:
+        """Sequence of the last event that it may read."""
+        return self._client.committed_seq
+
+    @property
+    def version(self) -> int:
+        """Counts changes of quotes and of whether the desk is open."""
+        return self._client.version
+
+    @property
+    def now_ns(self) -> int:
+        """The present time, UTC ns."""
+        return time.time_ns()
+
+    def is_open(self) -> bool:
+        """Whether the desk takes new orders."""
+        return self._client.is_open()
+
+    def wait(self, seen_seq: int, seen_version: int, timeout_s: float) -> None:
+        """Give a sign of life and sleep until there is more than was seen, or for a while.
+
+        ClientError when the desk has cut this client off or is gone.
+        """
+        self._client.wait(seen_seq, seen_version, timeout_s)
+
+    def detach(self) -> None:
+        """Take leave in order: the orders are canceled as ever, but nobody is named as lost."""
+        self._client.detach()
+
     def id_of(self, entity: str, name: str | int) -> int:
         """Give the number of a name; ClientError if the desk has none."""
         if isinstance(name, int):
             return name
         found = self._names.get(entity, {}).get(name)
         if found is None:
+            self._read_names()  # it may have been defined since
+            found = self._names.get(entity, {}).get(name)
+        if found is None:
             raise ClientError(f"{entity} {name!r} is not defined on the desk at {self.path}")
         return found
+
+    def names(self, entity: str) -> dict[int, str]:
+        """Give number -> name of all definitions of an entity."""
+        return {number: name for name, number in self._names.get(entity, {}).items()}
+
+    def top(self, instrument_id: int) -> tuple[int, int, int, int, int]:
+        """Best bid, its size, best offer, its size, their time; fixed-point, NO_PRICE for none."""
+        return self._client.quote(instrument_id)
+
+    def quote_of(self, instrument: str | int) -> dict[str, int | None]:
+        """Best bid and offer as the gate sees them, fixed-point; None for none."""
+        return shown_quote(self.top(self.id_of("instrument", instrument)))
+
+    def order(self, order_seq: int) -> dict[str, Any] | None:
+        """Look at one order, as the engine has it: a question to its control socket."""
+        found: dict[str, Any] | None = self._ask(f"order seq={order_number(order_seq)}")["order"]
+        return found
+
+    def position(self, account: str | int, instrument: str | int) -> dict[str, Any]:
+        """Look at one position, as the engine has it: a question to its control socket."""
+        ids = self.id_of("account", account), self.id_of("instrument", instrument)
+        answer = self._ask("position account={} instrument={}".format(*ids))
+        row: dict[str, Any] = answer["position"]
+        return row | valued(row)
+
+    def _ask(self, request: str) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(pyoms_native.ask(self.path, request))
+        if not answer["ok"]:
+            raise ClientError(f"{request}: {answer['error']}")
+        return answer
+
+    def events(self, from_seq: int = 1) -> Tape:
+        """Read the desk's ring from `from_seq` on; older events are in its segments."""
+        return follow(self.path, from_seq)
 
     def push(self, row: bytes) -> int:
         """Hand over one command of 128 bytes; its command_seq, ClientError on a full ring."""
         return self._client.push(row)
-
-    def submit(self, instrument: str | int, side: str, qty: int, price: int, **fields: Any) -> int:
-        """Hand over a new order, numbers fixed-point; `fields` as the layout names them."""
-        given = {"ord_type": code_of("ord_type", "limit"), "time_in_force": 1, **fields}
-        row = record(
-            "new_order",
-            instrument_id=self.id_of("instrument", instrument),
-            side=code_of("side", side),
-            order_qty=qty,
-            price=price,
-            session_id=self.session_id,
-            **given,
-        )
-        return self.push(row)
 
     def new_order(
         self, port: Port, instrument: str | int, side: int, qty: int, price: int, terms: Terms
@@ -428,3 +517,112 @@ class Client:
                 order_qty=qty,
             )
         )
+
+
+class _Mine(Strategy):
+    """Collects the events of one client's orders."""
+
+    def __init__(self, name: str, *, account: str, session: str) -> None:
+        super().__init__(name, account=account, session=session)
+        self.found: deque[Event] = deque()
+
+    def on_event(self, e: Event) -> None:
+        """Keep it, unless it is old."""
+        if not self.replaying:
+            self.found.append(e)
+
+
+class Connection:
+    """A person's or a program's way to a running desk: commands out, events in.
+
+    Every command returns its command_seq at once; its verdict is the event that carries it. When
+    the connection ends, however it ends, the session's orders are canceled unless the
+    configuration says otherwise.
+    """
+
+    def __init__(
+        self, desk: str | os.PathLike[str], session: str, *, account: str = "", strategy: str = ""
+    ) -> None:
+        self._client: Client | None = Client(desk, session, name=strategy or "connection")
+        self._mine = _Mine(strategy, account=account, session=session)
+        self._dispatcher = Dispatcher(self._client, [self._mine], sender=self._client)
+        self._dispatcher.replay()  # whose order is whose
+        port = self._mine.oms
+        self.submit, self.cancel, self.replace = port.submit, port.cancel, port.replace
+        self.quote, self.order, self.position = port.quote, port.order, port.position
+        self.id_of = port.id_of
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the desk takes new orders."""
+        return self._live().is_open()
+
+    def _live(self) -> Client:
+        if self._client is None:
+            raise ClientError("the connection is closed")
+        return self._client
+
+    def events(self, timeout_s: float = 0.0) -> Iterator[Event]:
+        """Yield the events of this session's orders, until none came for `timeout_s`."""
+        while (event := self._next(timeout_s)) is not None:
+            yield event
+
+    def _next(self, timeout_s: float) -> Event | None:
+        until = time.monotonic() + timeout_s
+        while True:
+            client = self._live()
+            version = client.version
+            self._dispatcher.run_once()
+            if self._mine.found:
+                return self._mine.found.popleft()
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                return None
+            client.wait(self._dispatcher.router.next_seq - 1, version, left_s)
+
+    def answer(self, command_seq: int, timeout_s: float = 5.0) -> Event:
+        """Wait for the verdict of a command; later events stay to be read by :meth:`events`.
+
+        ClientError when none came in time.
+        """
+        until = time.monotonic() + timeout_s
+        passed: list[Event] = []
+        try:
+            while True:
+                event = self._next(max(until - time.monotonic(), 0.0))
+                if event is None:
+                    raise ClientError(f"command {command_seq} was not answered in {timeout_s} s")
+                passed.append(event)
+                if getattr(event, "command_seq", 0) == command_seq:
+                    return passed.pop()
+        finally:
+            self._mine.found.extendleft(reversed(passed))
+
+    def close(self) -> None:
+        """Let go of the session."""
+        if self._client is not None:
+            self._client.detach()
+            self._client = None
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def connect(
+    desk: str | os.PathLike[str], session: str, *, account: str = "", strategy: str = ""
+) -> Connection:
+    """Attach to a running desk from any process of its user.
+
+    Parameters
+    ----------
+    desk : path
+        Desk directory, as given to ``pyoms run --desk``.
+    session : str
+        Session of the configuration that no other client is bound to.
+    account, strategy : str
+        Whom the orders are for, as defined.
+    """
+    return Connection(desk, session, account=account, strategy=strategy)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from pyoms.engine import Oms
-from pyoms.errors import EngineError
+from pyoms.errors import EngineError, LappedError
 from pyoms.numbers import Number, fixed
 from pyoms.tape import Tape, open_log
 from pyoms_core.dispatch import Event, Router
@@ -103,6 +103,55 @@ class Strategy:
         """Learn that trading opened, paused or closed; instrument 0 is the whole venue."""
 
 
+class Looks(Protocol):
+    """What strategies see of a desk: one in this process, or one that a client is attached to."""
+
+    session: str
+
+    @property
+    def now_ns(self) -> int:
+        """The present time, UTC ns."""
+        ...
+
+    @property
+    def life(self) -> str:
+        """What no other run has: ids made up from it are new."""
+        ...
+
+    @property
+    def event_seq(self) -> int:
+        """Sequence of the last event."""
+        ...
+
+    def id_of(self, entity: str, name: str | int) -> int:
+        """Give the number of a name."""
+        ...
+
+    def names(self, entity: str) -> dict[int, str]:
+        """Give number -> name of all definitions of an entity."""
+        ...
+
+    def top(self, instrument_id: int) -> tuple[int, int, int, int, int]:
+        """Best bid, its size, best offer, its size, their time."""
+        ...
+
+    def quote_of(self, instrument: str | int) -> dict[str, int | None]:
+        """Best bid and offer as the gate sees them, fixed-point; None for none."""
+        ...
+
+    def order(self, order_seq: int) -> dict[str, Any] | None:
+        """Look at one order."""
+        ...
+
+    def position(self, account: str | int, instrument: str | int) -> dict[str, Any]:
+        """Look at one position."""
+        ...
+
+    def events(self, from_seq: int = 1) -> Tape:
+        """Read the log in memory from `from_seq` on."""
+        ...
+
+
 class Sender(Protocol):
     """What a port hands its commands to: an engine or desk in this process, or a client's ring."""
 
@@ -185,13 +234,13 @@ class Port:
     Quantities and prices are decimal text, whole units as int, or :class:`pyoms.numbers.Fixed`.
     """
 
-    def __init__(self, oms: Oms, sender: Sender, strategy: Strategy) -> None:
+    def __init__(self, oms: Looks, sender: Sender, strategy: Strategy) -> None:
         self._oms, self._sender, self._strategy = oms, sender, strategy
         self.account_id = oms.id_of("account", strategy.account) if strategy.account else 0
         self.session_id = oms.id_of("session", strategy.session or oms.session)
         self.strategy_id = oms.id_of("strategy", strategy.name) if strategy.name else 0
         self.wake_ns: int | None = None
-        self._epoch = oms.counters()["epoch"]
+        self._life = oms.life
         self._count = itertools.count(1)
 
     def _id(self, letter: str, given: str | None) -> str:
@@ -200,8 +249,8 @@ class Port:
             raise EngineError(f"strategy {name!r} is being replayed the log: nothing is sent")
         if given is not None:
             return given
-        # Unique over restarts: the epoch rises with each.
-        return f"{letter}.{self._epoch}.{self.strategy_id}.{next(self._count)}"
+        # Unique over restarts: each has a life of its own.
+        return f"{letter}.{self._life}.{self.strategy_id}.{next(self._count)}"
 
     def submit(
         self,
@@ -245,7 +294,7 @@ class Port:
     @property
     def now_ns(self) -> int:
         """The desk's present time: virtual in lock-step."""
-        return self._oms.core.now_ns()
+        return self._oms.now_ns
 
     def wake_at(self, time_ns: int) -> None:
         """Ask for ``on_timer`` at a time; the earliest of several holds."""
@@ -278,23 +327,27 @@ class Dispatcher:
 
     Parameters
     ----------
-    oms : Oms
-        An engine or a desk of this process.
+    oms : Oms or Client
+        An engine or a desk of this process, or a client of a running one.
     strategies : iterable of Strategy
         Each trades under a (session, strategy) of its own.
     sender : Sender, optional
-        Where their commands go; the engine itself by default.
+        Where their commands go; an engine or desk of this process takes them itself.
     """
 
     def __init__(
-        self, oms: Oms, strategies: Iterable[Strategy], *, sender: Sender | None = None
+        self, oms: Looks, strategies: Iterable[Strategy], *, sender: Sender | None = None
     ) -> None:
         self.oms = oms
         self.strategies = list(strategies)
-        way: Sender = Inline(oms) if sender is None else sender
+        if sender is None:
+            if not isinstance(oms, Oms):
+                kind = type(oms).__name__
+                raise EngineError(f"a {kind} takes no commands by itself: give a sender")
+            sender = Inline(oms)
         targets = []
         for strategy in self.strategies:
-            strategy.oms = Port(oms, way, strategy)
+            strategy.oms = Port(oms, sender, strategy)
             callbacks = {
                 name: getattr(strategy, name)
                 for name in CALLBACKS
@@ -318,7 +371,7 @@ class Dispatcher:
 
         Of a desk on disk the segments and the ring are read; of an engine in memory its ring.
         """
-        last = self.oms.core.event_seq if until_seq is None else until_seq
+        last = self.oms.event_seq if until_seq is None else until_seq
         for strategy in self.strategies:
             strategy.replaying = True
         fed = 0
@@ -353,7 +406,7 @@ class Dispatcher:
         """
         if not self._started:
             self._start()
-        now = self.oms.core.now_ns() if now_ns is None else now_ns
+        now = self.oms.now_ns if now_ns is None else now_ns
         read = self._events()
         self._market(now)
         for strategy in self.strategies:
@@ -384,13 +437,25 @@ class Dispatcher:
     def _events(self) -> int:
         read = 0
         tape = self.tape
-        while (batch := tape.poll()) is not None:
-            read += self.router.dispatch(batch)
+        while True:
+            try:
+                while (batch := tape.poll()) is not None:
+                    read += self.router.dispatch(batch)
+                return read
+            except LappedError:
+                read += self._catch_up(tape)
+
+    def _catch_up(self, tape: Tape) -> int:
+        """Read from the segments what the ring has lost; an engine in memory has none."""
+        if getattr(self.oms, "path", None) is None:
+            raise LappedError(self.router.next_seq, tape.oldest_seq)
+        read = sum(self.router.dispatch(batch) for batch in self._history())
+        tape.seek(self.router.next_seq)
         return read
 
     def _market(self, now_ns: int) -> None:
         for number, strategies in self._wants.items():
-            *top, _ = self.oms.core.quote(number)
+            *top, _ = self.oms.top(number)
             quote = (top[0], top[1], top[2], top[3])
             if self._quotes.get(number) != quote:
                 self._quotes[number] = quote

@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
-    #define PYOMS_LAYOUT_HASH 0x21fae31af8680219ULL
+    #define PYOMS_LAYOUT_HASH 0xb7184862845e3201ULL
     """
     const uint64_t LAYOUT_HASH "PYOMS_LAYOUT_HASH"
 
@@ -990,4 +990,17 @@ cdef struct command_ring_header_t:  # Header of a command ring in shared memory:
     uint8_t reserved1[56]
     uint64_t tail
     uint32_t parked
-    uint8_t reserved2[116]
+    uint8_t reserved2[52]
+    uint64_t beats
+    uint32_t asleep
+    uint8_t reserved3[52]
+
+cdef struct board_header_t:  # Header of the board in shared memory: the best bid and offer of each instrument for clients. A `quote` for each id follows at byte 4,096; its `event_seq` counts writes and is odd while one is under way.
+    uint64_t magic
+    uint64_t layout_hash
+    uint64_t log_id
+    uint64_t slots
+    uint8_t reserved0[32]
+    uint64_t version
+    uint64_t is_open
+    uint8_t reserved[48]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-LAYOUT_HASH: Final = 0x21fae31af8680219
+LAYOUT_HASH: Final = 0xb7184862845e3201
 RECORD_SIZE: Final = 128  # bytes of a record
 ONE: Final = 1000000000  # fixed-point one, 1e-9
 NO_PRICE: Final = -9223372036854775808  # no price in a quote or a refusal
@@ -41,6 +41,7 @@ RING_MAGIC: Final = 5138134742609123664  # ring header magic
 SEGMENT_MAGIC: Final = 5135602567330355536  # segment header magic
 CONTROL_MAGIC: Final = 5500095069984610640  # control file magic
 COMMAND_RING_MAGIC: Final = 4921663992844212560  # command ring magic
+BOARD_MAGIC: Final = 4923070268216138064  # board header magic
 FILE_HEADER_SIZE: Final = 4096  # bytes before the first slot, record or word
 CONTROL_EPOCH_BITS: Final = 56  # low bits of a control word that hold the epoch
 CONTROL_DESK_WORD: Final = 4096  # control file: byte of the desk word
@@ -1519,7 +1520,23 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("reserved1", ("u1", (56,)), 72),
             ("tail", "<u8", 128),
             ("parked", "<u4", 136),
-            ("reserved2", ("u1", (116,)), 140),
+            ("reserved2", ("u1", (52,)), 140),
+            ("beats", "<u8", 192),
+            ("asleep", "<u4", 200),
+            ("reserved3", ("u1", (52,)), 204),
+        ],
+    ),
+    "board_header": (
+        128,
+        [
+            ("magic", "<u8", 0),
+            ("layout_hash", "<u8", 8),
+            ("log_id", "<u8", 16),
+            ("slots", "<u8", 24),
+            ("reserved0", ("u1", (32,)), 32),
+            ("version", "<u8", 64),
+            ("is_open", "<u8", 72),
+            ("reserved", ("u1", (48,)), 80),
         ],
     ),
 }

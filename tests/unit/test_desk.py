@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import struct
-import time
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,12 @@ import pytest
 
 import pyoms_native
 from pyoms import config
+from pyoms.demo.session import forget_ring
 from pyoms.errors import ClientError, DeskError, EngineError, JournalError, TapeError, VenueError
-from pyoms.oms import Client, capacities, open_desk, options
+from pyoms.oms import capacities, connect, open_desk
 from pyoms.tape import open_log
 from pyoms_core.control import Control
-from pyoms_core.layout import CODES, ONE, dtype
+from pyoms_core.layout import CODES, dtype
 
 EXAMPLE = Path(__file__).parents[2] / "examples/desk.toml"
 
@@ -150,28 +150,30 @@ def test_unwritable_shared_memory_is_told(settings, tmp_path):
         open_desk(settings, tmp_path / "desk", shm_root=tmp_path / "nowhere")
 
 
-def test_client_of_a_running_desk_gets_its_verdict_as_an_event(settings, tmp_path, shm):
-    given = options(settings, tmp_path / "desk", shm_root=shm)
-    with open_desk(settings, tmp_path / "desk", shm_root=shm):
-        pass
-    running = pyoms_native.Running(given, [])
+def test_client_of_a_running_desk_gets_its_verdict_as_an_event(settings, tmp_path):
+    path = tmp_path / "desk"
+    desk = open_desk(settings, path)
+    running = desk.start()
     try:
-        client = Client(tmp_path / "desk", "S1")
-        seq = client.submit("ESH4", "buy", ONE, 4800 * ONE, cl_ord_id=b"c1", account_id=2)
-        assert seq == 1
-        until = time.monotonic() + 10
-        found = np.zeros(0, dtype=dtype("order_refused"))
-        while not len(found) and time.monotonic() < until:
-            for batch in open_log(tmp_path / "desk").batches():
-                found = batch.of("order_refused")
-        assert found["command_seq"].tolist() == [seq]
-        assert found["session_id"].tolist() == [client.session_id]
-        status = json.loads(pyoms_native.ask(tmp_path / "desk", "status"))
+        with pytest.raises(EngineError, match="the desk was closed"):
+            desk.orders()
+        with connect(path, "S1", account="SLICER") as connection:
+            seq = connection.submit("ESH4", "buy", 1, "4800")
+            refused = connection.answer(seq)
+            assert (refused.command_seq, refused.kind_name) == (seq, "order_refused")
+            assert refused.verdict_name == "recovering"
+            assert connection.quote("ESH4")["bid_px"] is None
+            assert connection.order(1) is None
+            assert {"net_qty", "average_px", "pnl"} <= set(connection.position("ESH4"))
+            with pytest.raises(ClientError, match="not answered"):
+                connection.answer(99, timeout_s=0.01)
+        status = json.loads(pyoms_native.ask(path, "status"))
         assert status["ok"]
     finally:
         running.stop()
+        forget_ring(path)
     with pytest.raises(ClientError):
-        Client(tmp_path / "desk", "S1")
+        connect(path, "S1")
 
 
 def test_foreign_and_truncated_recordings_are_told(tmp_path):

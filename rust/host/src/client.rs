@@ -4,8 +4,9 @@
 
 use crate::door::reachable;
 use crate::options::{Doing, Result, refused};
-use journal::{DeskDir, Producer};
-use layout::Record;
+use journal::{BoardView, DeskDir, Follow, Producer, Reader};
+use layout::{Quote, Record};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use std::io::{BufRead, BufReader, IoSliceMut, Write};
 use std::mem::MaybeUninit;
@@ -22,9 +23,37 @@ const ANSWER: Duration = Duration::from_secs(10);
 pub struct Client {
     producer: Producer,
     bell: OwnedFd,
+    /// Rung when there is news and we said that we sleep.
+    own_bell: OwnedFd,
     session_id: u16,
+    client_id: u32,
+    epoch: u64,
+    log: Reader,
+    board: BoardView,
     /// Open as long as the client lives: the desk drops the ring when it closes.
-    _stream: UnixStream,
+    stream: UnixStream,
+    path: PathBuf,
+    has_left: bool,
+}
+
+/// What a client asks for when it attaches.
+#[derive(Clone, Copy, Debug)]
+pub struct Attach<'a> {
+    /// Session that its ring is bound to.
+    pub session: &'a str,
+    /// What it is called in the desk's status, one word of up to 64 bytes.
+    pub name: &'a str,
+    /// Slots of its command ring, a power of two.
+    pub slots: u64,
+    /// It promises a sign of life this often; 0: its connection alone says that it lives.
+    pub silence_ms: u32,
+}
+
+impl<'a> Attach<'a> {
+    /// For `session`, without a promise.
+    pub fn to(session: &'a str) -> Self {
+        Self { session, name: "", slots: 4096, silence_ms: 0 }
+    }
 }
 
 fn connect(desk_path: &Path) -> Result<(UnixStream, PathBuf)> {
@@ -49,13 +78,16 @@ pub fn ask(desk_path: impl AsRef<Path>, request: &str) -> Result<String> {
 }
 
 impl Client {
-    /// Attaches to a running desk as `session`, with a ring of `slots` commands.
-    pub fn attach(desk_path: impl AsRef<Path>, session: &str, slots: u64) -> Result<Self> {
+    /// Attaches to a running desk.
+    pub fn attach(desk_path: impl AsRef<Path>, wanted: Attach<'_>) -> Result<Self> {
+        let desk = DeskDir::open(desk_path.as_ref())?;
         let (mut stream, path) = connect(desk_path.as_ref())?;
-        let request = format!("attach session={session} slots={slots}\n");
+        let Attach { session, name, slots, silence_ms } = wanted;
+        let request =
+            format!("attach session={session} slots={slots} name={name} silence_ms={silence_ms}\n");
         stream.write_all(request.as_bytes()).doing(&path, "write to it")?;
         let mut bytes = [0; 1024];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut parts = [IoSliceMut::new(&mut bytes)];
         let got = rustix::net::recvmsg(&stream, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)
@@ -67,16 +99,102 @@ impl Client {
             }
         }
         let answer = String::from_utf8_lossy(&bytes[..got.bytes]).trim_end().to_string();
-        let id = answer
-            .split_once("\"session_id\":")
-            .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok());
+        let told = |key: &str| -> Option<u64> {
+            let (_, rest) = answer.split_once(&format!("\"{key}\":"))?;
+            rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+        };
+        let ids = (told("session_id"), told("client_id"), told("epoch"));
         let mut fds = fds.into_iter();
-        match (id, fds.next(), fds.next()) {
-            (Some(session_id), Some(ring), Some(bell)) => {
-                let producer = Producer::from_fd(ring)?;
-                Ok(Self { producer, bell, session_id, _stream: stream })
-            }
+        match (ids, fds.next(), fds.next(), fds.next()) {
+            (
+                (Some(session), Some(client), Some(epoch)),
+                Some(ring),
+                Some(bell),
+                Some(own_bell),
+            ) => Ok(Self {
+                producer: Producer::from_fd(ring)?,
+                bell,
+                own_bell,
+                session_id: session as u16,
+                client_id: client as u32,
+                epoch,
+                log: Reader::open(desk.ring_path(), Follow::Committed)?,
+                board: BoardView::open(&desk)?,
+                stream,
+                path,
+                has_left: false,
+            }),
             _ => refused(format!("attach to {}: {answer}", path.display())),
+        }
+    }
+
+    /// Number of this client in the desk's run, and the epoch of that run: together never again.
+    pub fn life(&self) -> (u64, u32) {
+        (self.epoch, self.client_id)
+    }
+
+    /// Last event that it may read.
+    pub fn committed_seq(&self) -> u64 {
+        self.log.end_seq()
+    }
+
+    /// Best bid and offer of an instrument as the gate sees them.
+    pub fn quote(&self, instrument_id: u32) -> Option<Quote> {
+        self.board.quote(instrument_id)
+    }
+
+    /// Counts changes of quotes and of whether the desk is open.
+    pub fn version(&self) -> u64 {
+        self.board.version()
+    }
+
+    /// Whether the desk takes new orders.
+    pub fn is_open(&self) -> bool {
+        self.board.is_open()
+    }
+
+    /// Gives a sign of life.
+    pub fn beat(&mut self) {
+        self.producer.beat();
+    }
+
+    /// Sleeps until there is an event past `seen_seq` or a board past `seen_version`, or for `max`.
+    /// Takes leave in order: its orders are canceled as ever, but it is not named as lost.
+    /// Nothing is pushed afterwards.
+    pub fn detach(&mut self) {
+        self.has_left = true;
+        let _ = self.stream.write_all(b"detach\n"); // a desk that is gone needs no leave
+    }
+
+    /// An error when the desk has cut the client off or is gone.
+    pub fn wait(&mut self, seen_seq: u64, seen_version: u64, max: Duration) -> Result<()> {
+        self.producer.beat();
+        self.producer.sleep();
+        if self.log.end_seq() <= seen_seq && self.board.version() == seen_version {
+            let mut fds = [
+                PollFd::new(&self.own_bell, PollFlags::IN),
+                PollFd::new(&self.stream, PollFlags::IN),
+            ];
+            let timeout =
+                Timespec { tv_sec: max.as_secs() as i64, tv_nsec: i64::from(max.subsec_nanos()) };
+            // An interruption is a waking like any other.
+            let _ = rustix::event::poll(&mut fds, Some(&timeout));
+        }
+        self.producer.awake();
+        let mut rung = [0; 8];
+        let _ = rustix::io::read(&self.own_bell, &mut rung); // empty is the usual answer
+        self.check()
+    }
+
+    /// An error when the desk has cut the client off or is gone: nothing it pushes is taken any more.
+    pub fn check(&self) -> Result<()> {
+        let mut byte = [0; 1];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        match rustix::net::recv(&self.stream, &mut byte, flags) {
+            Ok((0, _)) | Err(rustix::io::Errno::CONNRESET) => {
+                refused(format!("{}: the desk closed the connection", self.path.display()))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -88,6 +206,9 @@ impl Client {
     /// Hands a command over; its verdict is the event that carries the number returned.
     #[inline]
     pub fn push(&mut self, record: &Record) -> Result<u64> {
+        if self.has_left {
+            return refused("the client took leave of the desk: nothing is sent any more");
+        }
         let pushed = self.producer.push(record)?;
         if pushed.wake {
             self.ring();

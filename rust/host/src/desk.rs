@@ -6,7 +6,7 @@
 use crate::DeskOptions;
 use crate::clock::{Anomaly, DeskClock};
 use crate::door::Door;
-use crate::journaling::Journaling;
+use crate::journaling::{Journaling, News};
 use crate::kill::Kill;
 use crate::link::{Incoming, Link, Stage};
 use crate::options::{Doing, HostError, Result, refused};
@@ -14,11 +14,12 @@ use crate::outbox::{DeskBounds, Outbox, RingLog, creates};
 use crate::status::durations;
 use engine::{Engine, EngineConfig, Log};
 use hdrhistogram::Histogram;
-use journal::{DeskDir, DeskLock, NewDesk, Recovered, Ring, RingOptions, RingView};
+use journal::{Board, DeskDir, DeskLock, NewDesk, Recovered, Ring, RingOptions, RingView};
 use layout::*;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wire::pylink::{DeskEvent, LinkPhase};
 
@@ -69,6 +70,12 @@ pub struct Desk {
     pub(crate) recovered_events: u64,
     pub(crate) foreign_commands: u64,
     pub(crate) scratch: Vec<Routed>,
+    pub(crate) news: Arc<News>,
+    board: Option<Board>,
+    /// Instruments whose quote changed since the board was last written, and which they are.
+    changed: Vec<u32>,
+    is_changed: Vec<bool>,
+    told_open: bool,
     seqs: Vec<u64>,
     buffer: Vec<u8>,
     held: bool,
@@ -175,6 +182,13 @@ impl Desk {
         let venues_max = options.engine.venues_max;
         let outbox = Outbox::new(links.len(), venues_max, capacity, options.crash_at_seq);
         let segment_room = journal.segment_room();
+        let instruments_max = options.engine.instruments_max;
+        // In lock-step strategies act within a turn, on this thread: nobody reads a board.
+        let board = match &dir {
+            Some(dir) if !options.lock_step() => Some(Board::create(dir, instruments_max as u64)?),
+            _ => None,
+        };
+        let news = News::new(ring.view(), board.as_ref().map(Board::view));
         let recovered_events = engine.event_seq();
         let mut desk = Self {
             log: RingLog {
@@ -182,6 +196,11 @@ impl Desk {
                 bounds: DeskBounds { outbox_room: capacity as u64, waiting: 0, segment_room },
             },
             scratch: Vec::with_capacity(capacity),
+            news,
+            board,
+            changed: Vec::with_capacity(instruments_max),
+            is_changed: vec![false; instruments_max],
+            told_open: false,
             seqs: Vec::with_capacity(options.engine.orders_max),
             buffer: vec![0; READ_SIZE],
             decide: durations(),
@@ -254,7 +273,7 @@ impl Desk {
             }
         }
         self.journal.flush()?;
-        self.journal.start(self.options.journal)?;
+        self.journal.start(self.options.journal, Arc::clone(&self.news))?;
         if let Some(dir) = &self.dir {
             self.door = Some(Door::open(&dir.socket_path())?);
         }
@@ -441,9 +460,11 @@ impl Desk {
         match event {
             DeskEvent::Book(update) => {
                 self.take(update.as_record());
+                self.mark(update.instrument_id);
             }
             DeskEvent::Quote(quote) => {
                 self.take(quote.as_record());
+                self.mark(quote.instrument_id);
             }
             DeskEvent::Report(report, text) => {
                 let now_ns = self.clock.now_ns();
@@ -475,6 +496,37 @@ impl Desk {
                 self.ask_more(at);
             }
         }
+    }
+
+    #[inline]
+    fn mark(&mut self, instrument_id: u32) {
+        if let Some(is_changed) = self.is_changed.get_mut(instrument_id as usize) {
+            if !*is_changed {
+                *is_changed = true;
+                self.changed.push(instrument_id); // room for each id once
+            }
+        }
+    }
+
+    /// Writes the quotes that changed in this round to the board, and whether the desk is open.
+    fn write_board(&mut self) {
+        let is_open = self.is_open();
+        let Some(board) = &mut self.board else {
+            self.changed.clear();
+            return;
+        };
+        if self.changed.is_empty() && is_open == self.told_open {
+            return;
+        }
+        for instrument_id in self.changed.drain(..) {
+            self.is_changed[instrument_id as usize] = false;
+            let mut quote = self.engine.instrument(instrument_id).quote();
+            quote.instrument_id = instrument_id;
+            board.put(&quote);
+        }
+        self.told_open = is_open;
+        board.set_open(is_open);
+        board.publish();
     }
 
     /// Asks the venue for what we may not know: its fills, its open orders, each order in doubt.
@@ -698,6 +750,7 @@ impl Desk {
             some |= self.sweep_on();
         }
         self.flush();
+        self.write_board();
         self.housekeeping()?;
         Ok(some)
     }
@@ -717,9 +770,7 @@ impl Desk {
             self.killed_by_journal = true;
             self.kill_desk(KillCause::Automatic);
         }
-        if self.names_changed {
-            self.write_names()?;
-        }
+        self.tell_names()?;
         let mono_ns = self.clock.mono_ns();
         if mono_ns >= self.check_at_ns {
             self.check_at_ns = mono_ns + 1_000_000_000;
@@ -934,11 +985,14 @@ impl Desk {
     /// Stops in order: hands over what is committed, writes the log to its end.
     pub fn close(mut self) -> Result<()> {
         self.flush();
-        if self.names_changed {
-            self.write_names()?;
-        }
+        self.tell_names()?;
         self.door = None;
         self.journal.close()
+    }
+
+    /// Writes the map of names if it has changed.
+    pub(crate) fn tell_names(&mut self) -> Result<()> {
+        if self.names_changed { self.write_names() } else { Ok(()) }
     }
 
     /// Writes the map of names beside the log, whole or not at all.

@@ -1,13 +1,15 @@
 //! `control.sock`: where clients attach and people ask. One request is one line of words, the answer
-//! one line of JSON; `attach` also hands over the command ring and the bell. Owned by the engine
+//! one line of JSON; `attach` also hands over the command ring and two bells. Owned by the engine
 //! thread, which looks here about once a millisecond. What must stay true: only processes of our own
-//! user come in; a ring is bound to one session, whatever the client writes into its records.
+//! user come in; a ring is bound to one session, whatever the client writes into its records; a client
+//! that is gone or silent is cut off, named, and its orders are canceled unless configured otherwise.
 
 use crate::Desk;
-use crate::options::{Doing, HostError, Result, refused};
-use crate::status::quoted;
-use journal::Consumer;
-use layout::{CancelOrder, Entity, MassCancel, NewOrder, Record, ReplaceOrder, Scope, Typed};
+use crate::options::{Doing, Result, refused};
+use crate::rows::{json, order_row, position_row};
+use crate::status::{LostClient, quoted};
+use journal::{Consumer, Waker};
+use layout::{CancelOrder, Entity, MassCancel, NewOrder, Record, ReplaceOrder, Scope, Typed, text};
 use rustix::event::{EventfdFlags, PollFlags};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use std::io::{ErrorKind, IoSlice, Read, Write};
@@ -25,13 +27,31 @@ const UNREAD_MAX: usize = 1 << 20;
 /// How often the sockets are looked at, and commands of one client in one round.
 const LOOK_NS: i64 = 1_000_000;
 const COMMANDS: usize = 64;
+/// What may be asked.
+const ALLOWED: &str = "allowed are status, attach, detach, release, order, position";
+/// Bytes of the name that a client gives itself.
+const NAME_MAX: usize = 64;
 
 struct Conn {
     stream: UnixStream,
     inbox: Vec<u8>,
     outbox: Vec<u8>,
-    ring: Option<Consumer>,
+    client: Option<Attached>,
     gone: bool,
+}
+
+/// A client with its ring.
+struct Attached {
+    ring: Consumer,
+    session: String,
+    name: String,
+    /// How long it may be silent before it counts as hung; 0: its connection alone says it lives.
+    silence_ns: i64,
+    beats: u64,
+    heard_ns: i64,
+    /// Why it is cut off, when that is not its connection.
+    fault: Option<String>,
+    took_leave: bool,
 }
 
 pub(crate) struct Door {
@@ -41,6 +61,11 @@ pub(crate) struct Door {
     conns: Vec<Conn>,
     clients: u32,
     look_at_ns: i64,
+    /// Sessions whose mass cancel waits for room in the log, with the client that was lost.
+    owed: Vec<(u16, u32)>,
+    /// The last loss of each session, until a client binds the session again.
+    pub(crate) lost: Vec<LostClient>,
+    pub(crate) losses: u64,
 }
 
 /// A path that fits a socket address: long ones go by way of an open directory, which the second
@@ -69,11 +94,27 @@ impl Door {
         let bell = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .doing(path, "make the bell")?;
         let conns = Vec::with_capacity(CONNS_MAX);
-        Ok(Self { listener, path: path.into(), bell, conns, clients: 0, look_at_ns: 0 })
+        Ok(Self {
+            listener,
+            path: path.into(),
+            bell,
+            conns,
+            clients: 0,
+            look_at_ns: 0,
+            owed: Vec::new(),
+            lost: Vec::new(),
+            losses: 0,
+        })
     }
 
     pub(crate) fn clients(&self) -> usize {
-        self.conns.iter().filter(|conn| conn.ring.is_some()).count()
+        self.conns.iter().filter(|conn| conn.client.is_some()).count()
+    }
+
+    /// Session, name and process of each client.
+    pub(crate) fn attached(&self) -> Vec<(String, String, u32)> {
+        let clients = self.conns.iter().filter_map(|conn| conn.client.as_ref());
+        clients.map(|c| (c.session.clone(), c.name.clone(), c.ring.client_pid())).collect()
     }
 
     /// What a sleeping engine is woken by.
@@ -95,7 +136,7 @@ impl Door {
                 continue; // closed by being dropped
             }
             let (inbox, outbox) = (Vec::with_capacity(LINE_MAX), Vec::new());
-            self.conns.push(Conn { stream, inbox, outbox, ring: None, gone: false });
+            self.conns.push(Conn { stream, inbox, outbox, client: None, gone: false });
         }
     }
 }
@@ -125,6 +166,22 @@ impl Conn {
         Some(line)
     }
 
+    /// Cuts off a client that promised signs of life and gave none for too long.
+    fn listen(&mut self, mono_ns: i64) {
+        let Some(client) = self.client.as_mut().filter(|client| client.silence_ns != 0) else {
+            return;
+        };
+        let beats = client.ring.beats();
+        // The promise holds from the first beat on: before it a client reads the log, however long.
+        if beats == 0 || beats != client.beats {
+            (client.beats, client.heard_ns) = (beats, mono_ns);
+        } else if mono_ns - client.heard_ns > client.silence_ns {
+            let silence_ms = client.silence_ns / 1_000_000;
+            client.fault = Some(format!("it was silent for more than {silence_ms} ms"));
+            self.gone = true;
+        }
+    }
+
     fn answer(&mut self, json: &str) {
         if self.outbox.len() + json.len() > UNREAD_MAX {
             self.gone = true;
@@ -149,10 +206,9 @@ impl Conn {
         }
     }
 
-    fn hand_over(&mut self, json: &str, ring: OwnedFd, bell: &OwnedFd) {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    fn hand_over(&mut self, json: &str, fds: [BorrowedFd<'_>; 3]) {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        let fds = [ring.as_fd(), bell.as_fd()];
         let pushed = control.push(SendAncillaryMessage::ScmRights(&fds));
         let line = format!("{json}\n");
         let bytes = [IoSlice::new(line.as_bytes())];
@@ -194,6 +250,9 @@ impl Desk {
         for conn in &mut door.conns {
             some |= self.serve_ring(conn);
         }
+        if !door.owed.is_empty() {
+            self.cancel_owed(&mut door);
+        }
         let mono_ns = self.clock.mono_ns();
         if mono_ns >= door.look_at_ns {
             door.look_at_ns = mono_ns + LOOK_NS;
@@ -204,15 +263,23 @@ impl Desk {
                     self.request(&mut door, at, &line);
                 }
                 door.conns[at].write();
+                door.conns[at].listen(mono_ns);
             }
-            door.conns.retain(|conn| !conn.gone);
+            while let Some(at) = door.conns.iter().position(|conn| conn.gone) {
+                let conn = door.conns.swap_remove(at);
+                if let Some(client) = conn.client {
+                    some = true;
+                    self.lose_client(&mut door, &client);
+                }
+            }
         }
         self.door = Some(door);
         some
     }
 
     fn serve_ring(&mut self, conn: &mut Conn) -> bool {
-        let Some(ring) = &mut conn.ring else { return false };
+        let Some(client) = conn.client.as_mut().filter(|_| !conn.gone) else { return false };
+        let ring = &mut client.ring;
         for count in 0..COMMANDS {
             if self.log.ring.room() <= 2 * journal::GROUP_MAX as u64 {
                 return count > 0; // commands wait in their ring until the log has room
@@ -226,8 +293,9 @@ impl Desk {
                     self.submit(&record);
                 }
                 Ok(None) => return count > 0,
-                Err(_) => {
-                    conn.gone = true; // it broke the ring's rules: cut off
+                Err(error) => {
+                    client.fault = Some(error.to_string()); // it broke the ring's rules: cut off
+                    conn.gone = true;
                     return true;
                 }
             }
@@ -240,28 +308,56 @@ impl Desk {
         let answer = match words.first().copied() {
             Some("status") => Ok(self.status_of(Some(door)).to_json()),
             Some("attach") => match self.attach(door, &words) {
-                Ok((ring, fd)) => {
+                Ok((client, ring, bell)) => {
                     let json = format!(
-                        "{{\"ok\":true,\"session_id\":{},\"client_id\":{}}}",
-                        ring.session_id(),
-                        ring.client_id()
+                        "{{\"ok\":true,\"session_id\":{},\"client_id\":{},\"epoch\":{}}}",
+                        client.ring.session_id(),
+                        client.ring.client_id(),
+                        self.engine.epoch()
                     );
-                    door.conns[at].hand_over(&json, fd, &door.bell);
-                    door.conns[at].ring = Some(ring);
+                    let conn = &mut door.conns[at];
+                    conn.hand_over(&json, [ring.as_fd(), door.bell.as_fd(), bell.as_fd()]);
+                    door.lost.retain(|lost| lost.session != client.session);
+                    conn.client = Some(client);
                     return;
                 }
                 Err(error) => Err(error),
             },
-            Some("release") => self.release(&words, line),
-            Some(other) => {
-                refused(format!("{other:?} is unknown, allowed are status, attach, release"))
+            Some("detach") => {
+                let conn = &mut door.conns[at];
+                conn.gone = true;
+                if let Some(client) = &mut conn.client {
+                    client.took_leave = true;
+                }
+                return;
             }
-            None => refused("an empty request; allowed are status, attach, release"),
+            Some("release") => self.release(&words, line),
+            Some("order") => self.tell_order(&words),
+            Some("position") => self.tell_position(&words),
+            Some(other) => refused(format!("{other:?} is unknown, {ALLOWED}")),
+            None => refused(format!("an empty request; {ALLOWED}")),
         };
         let json = answer.unwrap_or_else(|error| {
             format!("{{\"ok\":false,\"error\":{}}}", quoted(&error.to_string()))
         });
         door.conns[at].answer(&json);
+    }
+
+    fn tell_order(&self, words: &[&str]) -> Result<String> {
+        let order = self.engine.order(number(words, "seq")?);
+        let row = order.map(|order| json(&order_row(&self.engine, order)));
+        Ok(format!("{{\"ok\":true,\"order\":{}}}", row.as_deref().unwrap_or("null")))
+    }
+
+    fn tell_position(&self, words: &[&str]) -> Result<String> {
+        let (account, instrument) = (number(words, "account")?, number(words, "instrument")?);
+        let config = self.engine.config();
+        if account >= config.accounts_max as u64 || instrument >= config.instruments_max as u64 {
+            return refused(format!("account {account}, instrument {instrument}: no such row"));
+        }
+        let position = self.engine.position(account as u32, instrument as u32);
+        let row = json(&position_row(&self.engine, &position));
+        Ok(format!("{{\"ok\":true,\"position\":{row}}}"))
     }
 
     fn release(&mut self, words: &[&str], line: &str) -> Result<String> {
@@ -277,20 +373,96 @@ impl Desk {
         Ok(format!("{{\"ok\":true,\"change_hash\":\"{hash:#018x}\"}}"))
     }
 
-    fn attach(&mut self, door: &mut Door, words: &[&str]) -> Result<(Consumer, OwnedFd)> {
+    fn attach(&mut self, door: &mut Door, words: &[&str]) -> Result<(Attached, OwnedFd, OwnedFd)> {
         let name = value(words, "session")?;
         let slots = number(words, "slots")?;
         let Some(session_id) = self.engine.id_of(Entity::Session, name) else {
             return refused(format!("session {name:?} is not defined on this desk"));
         };
-        let taken = |conn: &Conn| {
-            !conn.gone && conn.ring.as_ref().is_some_and(|ring| ring.session_id() == session_id)
+        let silence_ms = match value(words, "silence_ms") {
+            Ok(_) => number(words, "silence_ms")?.min(u64::from(u32::MAX)),
+            Err(_) => 0,
         };
-        if door.conns.iter().any(taken) {
-            return refused(format!("session {name:?} has a client already"));
+        let said = value(words, "name").unwrap_or("");
+        if said.len() > NAME_MAX {
+            return refused(format!(
+                "a client's name of {} bytes, allowed are {NAME_MAX}",
+                said.len()
+            ));
         }
+        let of_session = |conn: &&Conn| {
+            let client = conn.client.as_ref();
+            client.is_some_and(|client| client.ring.session_id() == session_id)
+        };
+        if let Some(taken) = door.conns.iter().find(of_session) {
+            let pid = taken.client.as_ref().map_or(0, |client| client.ring.client_pid());
+            return refused(format!("session {name:?} has a client already, process {pid}"));
+        }
+        self.tell_names()?; // it reads them next
         door.clients += 1;
-        Consumer::memfd(slots, session_id, door.clients).map_err(HostError::from)
+        let (ring, fd) = Consumer::memfd(slots, session_id, door.clients)?;
+        let bell = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .doing(&door.path, "make the client's bell")?;
+        let own = bell.try_clone().doing(&door.path, "make the client's bell")?;
+        self.news.add(door.clients, Waker::new(&fd, own)?);
+        let client = Attached {
+            ring,
+            session: name.into(),
+            name: said.into(),
+            silence_ns: silence_ms as i64 * 1_000_000,
+            beats: 0,
+            heard_ns: self.clock.mono_ns(),
+            fault: None,
+            took_leave: false,
+        };
+        Ok((client, fd, bell))
+    }
+
+    /// A client is gone: what waits in its ring is never taken, and its orders are canceled unless
+    /// its session is configured otherwise. It is named in the status until the session is bound again.
+    #[cold]
+    fn lose_client(&mut self, door: &mut Door, client: &Attached) {
+        let (session_id, client_id) = (client.ring.session_id() as u16, client.ring.client_id());
+        self.news.remove(client_id);
+        let policy = self.options.sessions.iter().find(|policy| policy.name == client.session);
+        let cancels = policy.is_none_or(|policy| policy.cancel_on_disconnect);
+        if !client.took_leave {
+            door.losses += 1;
+            door.lost.push(LostClient {
+                session: client.session.clone(),
+                name: client.name.clone(),
+                client_id,
+                pid: client.ring.client_pid(),
+                why: client.fault.clone().unwrap_or_else(|| "its connection closed".into()),
+                cancels: if cancels { "owed" } else { "left by configuration" },
+            });
+        }
+        if cancels {
+            door.owed.push((session_id, client_id));
+        }
+    }
+
+    /// Mass cancels of the sessions that lost their client, as far as the log has room.
+    #[cold]
+    fn cancel_owed(&mut self, door: &mut Door) {
+        let least = (2 * journal::GROUP_MAX as u64).max(self.options.engine.log_reserve);
+        while self.log.ring.room() > least {
+            let Some((session_id, client_id)) = door.owed.pop() else { return };
+            let mut cancel = MassCancel::ZERO;
+            cancel.header.kind = MassCancel::KIND;
+            (cancel.session_id, cancel.of_session_id) = (session_id, session_id);
+            // Unique in the log: the epoch rises with each start, the client's number within it.
+            cancel.cl_ord_id = text(&format!("lost.{}.{client_id}", self.engine.epoch()));
+            let verdict = self.submit(cancel.as_record());
+            if let Some(lost) = door.lost.iter_mut().find(|lost| lost.client_id == client_id) {
+                lost.cancels = verdict.name();
+            }
+        }
+    }
+
+    /// Clients lost since the start.
+    pub(crate) fn clients_lost(&self) -> u64 {
+        self.door.as_ref().map_or(0, |door| door.losses)
     }
 
     /// Before sleeping; `false`: commands wait.
@@ -298,8 +470,9 @@ impl Desk {
         let Some(door) = &mut self.door else { return true };
         door.look_at_ns = 0;
         let mut asleep = true;
-        for ring in door.conns.iter_mut().filter_map(|conn| conn.ring.as_mut()) {
-            asleep &= ring.park();
+        asleep &= door.owed.is_empty();
+        for client in door.conns.iter_mut().filter_map(|conn| conn.client.as_mut()) {
+            asleep &= client.ring.park();
         }
         if !asleep {
             self.unpark_clients();
@@ -309,8 +482,8 @@ impl Desk {
 
     pub(crate) fn unpark_clients(&mut self) {
         let Some(door) = &mut self.door else { return };
-        for ring in door.conns.iter_mut().filter_map(|conn| conn.ring.as_mut()) {
-            ring.unpark();
+        for client in door.conns.iter_mut().filter_map(|conn| conn.client.as_mut()) {
+            client.ring.unpark();
         }
         let mut rung = [0; 8];
         let _ = rustix::io::read(&door.bell, &mut rung); // empty is the usual answer

@@ -1,10 +1,11 @@
 //! The journal's place in the desk: a thread of its own, or work done by whoever owns the desk. Tells
-//! the desk of a failure and of segments that run short. What must stay true: a failed disk is never
+//! the desk of a failure and of segments that run short, and wakes sleeping clients when there is
+//! news, so that the engine never does. What must stay true: a failed disk is never
 //! tried again (F8); a dropped desk stops the thread without a flush, as a killed process would.
 
 use crate::{JournalMode, Result};
-use journal::SegmentWriter;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use journal::{BoardView, RingView, SegmentWriter, Waker};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -29,6 +30,44 @@ impl Shared {
     }
 }
 
+/// The clients that sleep until something is committed or the board changes.
+pub(crate) struct News {
+    ring: RingView,
+    board: Option<BoardView>,
+    wakers: Mutex<Vec<(u32, Waker)>>,
+    told: Mutex<(u64, u64)>,
+}
+
+impl News {
+    pub(crate) fn new(ring: RingView, board: Option<BoardView>) -> Arc<Self> {
+        let (wakers, told) = (Mutex::default(), Mutex::default());
+        Arc::new(Self { ring, board, wakers, told })
+    }
+
+    pub(crate) fn add(&self, client_id: u32, waker: Waker) {
+        self.wakers.lock().expect("no holder panics").push((client_id, waker));
+    }
+
+    pub(crate) fn remove(&self, client_id: u32) {
+        self.wakers.lock().expect("no holder panics").retain(|(id, _)| *id != client_id);
+    }
+
+    /// Wakes who sleeps, if there is something new since the last time.
+    fn tell(&self) {
+        let version = self.board.as_ref().map_or(0, BoardView::version);
+        let now = (self.ring.committed_seq(), version);
+        let mut told = self.told.lock().expect("no holder panics");
+        if *told == now {
+            return;
+        }
+        *told = now;
+        fence(Ordering::SeqCst); // pairs with the fence of `Producer::sleep`
+        for (_, waker) in self.wakers.lock().expect("no holder panics").iter() {
+            waker.wake();
+        }
+    }
+}
+
 enum Work {
     None,
     Inline(Box<SegmentWriter>),
@@ -38,6 +77,7 @@ enum Work {
 /// The segment writer at work.
 pub(crate) struct Journaling {
     work: Work,
+    news: Option<Arc<News>>,
     shared: Arc<Shared>,
     segment_room: Arc<AtomicU64>,
 }
@@ -58,7 +98,7 @@ impl Journaling {
             why: Mutex::new(None),
         };
         let segment_room = Arc::new(AtomicU64::new(u64::MAX));
-        Self { work, shared: Arc::new(shared), segment_room }
+        Self { work, news: None, shared: Arc::new(shared), segment_room }
     }
 
     pub(crate) fn inline(writer: SegmentWriter) -> Self {
@@ -66,7 +106,8 @@ impl Journaling {
     }
 
     /// Hands the writer to a thread, if so configured: after the first events are on disk.
-    pub(crate) fn start(&mut self, mode: JournalMode) -> Result<()> {
+    pub(crate) fn start(&mut self, mode: JournalMode, news: Arc<News>) -> Result<()> {
+        self.news = Some(Arc::clone(&news));
         if mode == JournalMode::Inline || !matches!(self.work, Work::Inline(_)) {
             return Ok(());
         }
@@ -76,7 +117,7 @@ impl Journaling {
         let (shared, room) = (Arc::clone(&self.shared), Arc::clone(&self.segment_room));
         let thread = std::thread::Builder::new()
             .name("pyoms-journal".into())
-            .spawn(move || run(*writer, &shared, &room))
+            .spawn(move || run(*writer, &shared, &room, &news))
             .map_err(|source| crate::HostError::Io {
                 path: "journal thread".into(),
                 doing: "start it",
@@ -93,6 +134,9 @@ impl Journaling {
     /// A round of work when it is inline; nothing otherwise.
     pub(crate) fn pump(&mut self) {
         let Work::Inline(writer) = &mut self.work else { return };
+        if let Some(news) = &self.news {
+            news.tell();
+        }
         if self.shared.failed.load(Ordering::Acquire) || writer.is_idle() {
             return;
         }
@@ -158,7 +202,7 @@ impl Drop for Journaling {
     }
 }
 
-fn run(mut writer: SegmentWriter, shared: &Shared, room: &AtomicU64) {
+fn run(mut writer: SegmentWriter, shared: &Shared, room: &AtomicU64, news: &News) {
     let mut idle = 0;
     loop {
         match shared.order.load(Ordering::Acquire) {
@@ -171,6 +215,7 @@ fn run(mut writer: SegmentWriter, shared: &Shared, room: &AtomicU64) {
             }
             _ => {}
         }
+        news.tell();
         let is_idle = writer.is_idle();
         if !is_idle {
             idle = 0;

@@ -5,13 +5,14 @@
 //! (I5); what log and file hold, the stricter wins (I3).
 
 use crate::Desk;
+use crate::link::Stage;
 use crate::options::{Result, refused};
 use crate::outbox::creates;
 use engine::order::{CANCEL_ASKED, CANCELING, UNSURE};
 use journal::{ControlFile, ControlState, Sender, Switch, Words};
 use layout::{
-    Approval, Control, DroppedUnsent, KillCause, KillMode, Routed, Scope, Typed, control_epoch,
-    text,
+    Approval, Control, DroppedUnsent, KillCause, KillMode, Routed, Scope, TimeInForce, Typed,
+    control_epoch, text,
 };
 
 /// How often the file is looked at for being replaced or cut.
@@ -179,6 +180,9 @@ impl Desk {
             if tighter {
                 self.sweep_outbox();
             }
+            if self.kill.changes.iter().any(|switch| switch.mode == KillMode::Halt) {
+                self.drop_halted();
+            }
             self.publish_seen(epoch);
         }
     }
@@ -203,6 +207,51 @@ impl Desk {
             }
         }
         self.retract();
+    }
+
+    /// A halt lets no cancel pass: where it holds a whole link and orders are live there, the link
+    /// drops, so that the venue's cancel-on-disconnect acts. Once for each halt: the link comes up again
+    /// to ask what became of them, and `not_covered` names what it spared.
+    #[cold]
+    fn drop_halted(&mut self) {
+        let halt = KillMode::Halt.code();
+        for at in 0..self.links.len() {
+            let (venue_id, link) = (self.links[at].venue_id, &self.links[at]);
+            let halted = self.engine.desk_mode() == halt
+                || (venue_id != 0 && self.engine.mode_in(Scope::Venue, venue_id.into()) == halt);
+            if !halted || link.stream.is_none() || !link.config.cancel_on_disconnect {
+                continue;
+            }
+            let ours = |o: &&engine::Order| o.venue_id == venue_id && !o.is_parent();
+            let live = self.engine.live_orders().filter(ours).count();
+            if live > 0 {
+                let why = format!("dropped by the halt: {live} orders are not confirmed canceled");
+                self.lose(at, why);
+            }
+        }
+    }
+
+    /// Live orders under a halt that no cancel-on-disconnect ends: their link has none, spares such
+    /// orders (good till canceled or till a date), or came up again and they still lived.
+    pub(crate) fn not_covered(&self) -> Vec<u64> {
+        let halt = KillMode::Halt.code();
+        if self.engine.live_count() == 0 {
+            return Vec::new();
+        }
+        let spared = |o: &&engine::Order| {
+            let link = self.links.iter().find(|link| link.venue_id == o.venue_id);
+            let lasting = [TimeInForce::Gtc.code(), TimeInForce::Gtd.code()];
+            link.is_none_or(|link| {
+                !link.config.cancel_on_disconnect
+                    || link.stage == Stage::Up
+                    || lasting.contains(&o.time_in_force)
+            })
+        };
+        let halted = |o: &&engine::Order| !o.is_parent() && self.engine.mode_of(o) == halt;
+        let mut seqs: Vec<u64> =
+            self.engine.live_orders().filter(halted).filter(spared).map(|o| o.order_seq).collect();
+        seqs.sort_unstable();
+        seqs
     }
 
     fn drop_where(&mut self, link: usize, stopped: impl Fn(&engine::Engine, &Routed) -> bool) {
@@ -340,6 +389,9 @@ impl Desk {
             let epoch = self.engine.control_epoch() + 1;
             self.take(control(scope, id, mode, epoch, KillCause::Operator).as_record());
             self.sweep_outbox();
+            if mode == KillMode::Halt {
+                self.drop_halted();
+            }
             return Ok(epoch);
         };
         let epoch = file.engage(scope, id, mode)?;

@@ -14,12 +14,14 @@ mod kill;
 mod link;
 mod options;
 mod outbox;
+mod rows;
 mod running;
 mod status;
 
-pub use client::{Client, ask};
+pub use client::{Attach, Client, ask};
 pub use desk::{Desk, TurnInfo, replay};
-pub use options::{DeskOptions, HostError, JournalMode, Person, Result, VenueLink};
+pub use options::{DeskOptions, HostError, JournalMode, Person, Result, SessionPolicy, VenueLink};
 pub use outbox::{Bounds, RingLog};
+pub use rows::{Row, Value, order_row, position_row};
 pub use running::Running;
-pub use status::{Decide, LinkStatus, Status};
+pub use status::{Decide, LinkStatus, LostClient, Status};

@@ -32,6 +32,16 @@ pub struct VenueLink {
     pub heartbeat_ms: u32,
 }
 
+/// What becomes of a session's orders when its client is gone; a session that is not named here has
+/// them canceled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionPolicy {
+    /// Name as defined.
+    pub name: String,
+    /// Cancel the session's live orders when its client closes, dies or falls silent.
+    pub cancel_on_disconnect: bool,
+}
+
 /// One of the people of the desk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person {
@@ -64,6 +74,8 @@ pub struct DeskOptions {
     pub venues: Vec<VenueLink>,
     /// People.
     pub people: Vec<Person>,
+    /// Sessions whose orders may outlive their client.
+    pub sessions: Vec<SessionPolicy>,
     /// Hash of the configuration, for the log.
     pub config_hash: u64,
     /// The engine thread spins instead of sleeping.
@@ -93,6 +105,7 @@ impl Default for DeskOptions {
             engine: engine::EngineConfig::default(),
             venues: Vec::new(),
             people: Vec::new(),
+            sessions: Vec::new(),
             config_hash: 0,
             spin: false,
             cpu: None,

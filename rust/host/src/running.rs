@@ -6,65 +6,60 @@ use crate::options::{HostError, Result, refused};
 use crate::{Desk, DeskOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How long an idle engine sleeps at most; stopping takes as long at worst.
 const SLEEP: Duration = Duration::from_millis(20);
 
+/// What the engine thread and the handle tell one another.
+#[derive(Debug, Default)]
+struct Told {
+    stop: AtomicBool,
+    is_open: AtomicBool,
+    clients_lost: AtomicU64,
+}
+
 /// A desk that runs on its own thread.
 #[derive(Debug)]
 pub struct Running {
-    stop: Arc<AtomicBool>,
+    told: Arc<Told>,
     thread: Option<JoinHandle<Result<()>>>,
     path: PathBuf,
 }
 
 impl Desk {
-    /// Opens a desk on a new thread and runs it there; `setup` defines what is configured before the
-    /// first round. Returns when the desk is open, or why it is not.
+    /// Opens a desk, lets `setup` define what is configured, and runs it on a thread of its own.
     pub fn spawn(
         options: DeskOptions,
-        setup: impl FnOnce(&mut Desk) -> Result<()> + Send + 'static,
+        setup: impl FnOnce(&mut Desk) -> Result<()>,
     ) -> Result<Running> {
-        if options.lock_step() {
+        let mut desk = Self::open(options)?;
+        setup(&mut desk)?;
+        desk.start()
+    }
+
+    /// Runs the desk on a thread of its own from here on.
+    pub fn start(self) -> Result<Running> {
+        if self.options.lock_step() {
             return refused("a desk in lock-step runs inline: its strategies act within a turn");
         }
-        let path = options.path.clone();
-        let stop = Arc::new(AtomicBool::new(false));
-        let (told, hears) = sync_channel::<Result<()>>(1);
-        let asked = Arc::clone(&stop);
+        let path = self.options.path.clone();
+        let told = Arc::new(Told::default());
+        let asked = Arc::clone(&told);
         let thread = std::thread::Builder::new()
             .name("pyoms-engine".into())
             .spawn(move || {
-                pin(options.cpu);
-                let opened = Desk::open(options).and_then(|mut desk| {
-                    setup(&mut desk)?;
-                    Ok(desk)
-                });
-                match opened {
-                    Ok(desk) => {
-                        let _ = told.send(Ok(()));
-                        run(desk, &asked)
-                    }
-                    Err(error) => {
-                        let _ = told.send(Err(error));
-                        Ok(())
-                    }
-                }
+                pin(self.options.cpu);
+                run(self, &asked)
             })
             .map_err(|source| HostError::Io {
                 path: "engine thread".into(),
                 doing: "start it",
                 source,
             })?;
-        match hears.recv() {
-            Ok(Ok(())) => Ok(Running { stop, thread: Some(thread), path }),
-            Ok(Err(error)) => Err(error),
-            Err(_) => refused("the engine thread ended before the desk was open"),
-        }
+        Ok(Running { told, thread: Some(thread), path })
     }
 }
 
@@ -76,10 +71,12 @@ fn pin(cpu: Option<usize>) {
     let _ = rustix::thread::sched_setaffinity(None, &set);
 }
 
-fn run(mut desk: Desk, stop: &AtomicBool) -> Result<()> {
+fn run(mut desk: Desk, told: &Told) -> Result<()> {
     let spin = desk.options.spin;
-    while !stop.load(Ordering::Acquire) {
+    while !told.stop.load(Ordering::Acquire) {
         let some = desk.poll()?;
+        told.is_open.store(desk.is_open(), Ordering::Relaxed);
+        told.clients_lost.store(desk.clients_lost(), Ordering::Relaxed);
         match (some, spin) {
             (false, false) => desk.wait(SLEEP),
             (false, true) => std::hint::spin_loop(),
@@ -100,13 +97,23 @@ impl Running {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
+    /// Whether the desk takes new orders, a moment ago.
+    pub fn is_open(&self) -> bool {
+        self.told.is_open.load(Ordering::Relaxed)
+    }
+
+    /// Clients lost since the start, a moment ago; the status names them.
+    pub fn clients_lost(&self) -> u64 {
+        self.told.clients_lost.load(Ordering::Relaxed)
+    }
+
     /// Stops in order and tells how it ended.
     pub fn stop(mut self) -> Result<()> {
         self.end()
     }
 
     fn end(&mut self) -> Result<()> {
-        self.stop.store(true, Ordering::Release); // Release; pairs with the Acquire of `run`
+        self.told.stop.store(true, Ordering::Release); // Release; pairs with the Acquire of `run`
         match self.thread.take().map(JoinHandle::join) {
             Some(Ok(ended)) => ended,
             Some(Err(_)) => refused("the engine thread panicked: an invariant did not hold"),

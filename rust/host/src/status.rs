@@ -55,6 +55,23 @@ pub struct LinkStatus {
     pub error: Option<String>,
 }
 
+/// A client that closed, died or fell silent, and what became of its orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LostClient {
+    /// Session that it was bound to.
+    pub session: String,
+    /// What it called itself: the strategies it ran.
+    pub name: String,
+    /// Its number in this run.
+    pub client_id: u32,
+    /// Its process.
+    pub pid: u32,
+    /// How it was lost.
+    pub why: String,
+    /// What the mass cancel of its orders was answered, or why there was none.
+    pub cancels: &'static str,
+}
+
 /// A desk at one moment.
 #[derive(Clone, Debug)]
 pub struct Status {
@@ -90,6 +107,12 @@ pub struct Status {
     pub unlinked: u64,
     /// Attached clients.
     pub clients: usize,
+    /// Live orders under a halt that no cancel-on-disconnect ends.
+    pub not_covered: Vec<u64>,
+    /// Clients that are attached: session, name and process.
+    pub attached: Vec<(String, String, u32)>,
+    /// Clients lost, the last of each session that has none since.
+    pub clients_lost: Vec<LostClient>,
     /// Records of clients that were no commands.
     pub foreign_commands: u64,
     /// The engine's counters.
@@ -150,6 +173,14 @@ impl Status {
         put("waiting", self.waiting.to_string());
         put("unlinked", self.unlinked.to_string());
         put("clients", self.clients.to_string());
+        put("not_covered", format!("{:?}", self.not_covered).replace(' ', ""));
+        let attached = self.attached.iter().map(|(session, name, pid)| {
+            let (session, name) = (quoted(session), quoted(name));
+            format!("{{\"session\":{session},\"name\":{name},\"pid\":{pid}}}")
+        });
+        put("attached", format!("[{}]", attached.collect::<Vec<_>>().join(",")));
+        let lost: Vec<String> = self.clients_lost.iter().map(LostClient::to_json).collect();
+        put("clients_lost", format!("[{}]", lost.join(",")));
         put("foreign_commands", self.foreign_commands.to_string());
         put("commands", c.commands.to_string());
         put("accepted", c.accepted.to_string());
@@ -172,6 +203,19 @@ impl Status {
         put("pid", self.pid.to_string());
         out.push('}');
         out
+    }
+}
+
+impl LostClient {
+    fn to_json(&self) -> String {
+        format!(
+            "{{\"session\":{},\"name\":{},\"pid\":{},\"why\":{},\"cancels\":{}}}",
+            quoted(&self.session),
+            quoted(&self.name),
+            self.pid,
+            quoted(&self.why),
+            quoted(self.cancels)
+        )
     }
 }
 
@@ -236,6 +280,9 @@ impl Desk {
             waiting: self.outbox.waiting(),
             unlinked: self.outbox.unlinked,
             clients: door.map_or(0, Door::clients),
+            not_covered: self.not_covered(),
+            attached: door.map_or_else(Vec::new, Door::attached),
+            clients_lost: door.map_or_else(Vec::new, |door| door.lost.clone()),
             foreign_commands: self.foreign_commands,
             counters: *self.engine.counters(),
             decide: self.decide_latency(),

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use host::{Client, Desk, Running};
+use host::{Attach, Client, Desk, Running};
 use journal::{ControlFile, ControlState, DeskDir, Follow, Reader};
 use layout::*;
 use std::time::{Duration, Instant};
@@ -37,7 +37,8 @@ fn follow<T>(dir: &Dir, mut found: impl FnMut(&Record) -> Option<T>) -> T {
 fn a_client_gets_its_verdict_as_an_event_with_its_number_and_its_own_session() {
     let dir = Dir::new("client");
     let running = spawn(options(&dir));
-    let mut client = Client::attach(dir.desk(), "S2", 64).expect("attached");
+    let mut client =
+        Client::attach(dir.desk(), Attach { slots: 64, ..Attach::to("S2") }).expect("attached");
     assert_eq!(client.session_id(), 2);
     let mut order = new_order("MINE", Side::Buy, 1, MID);
     order.session_id = 1; // a lie: the ring is bound to S2, which may trade A2 alone
@@ -56,13 +57,17 @@ fn a_client_gets_its_verdict_as_an_event_with_its_number_and_its_own_session() {
         status.contains("\"clients\":1") && status.contains("\"tier\":\"process\""),
         "{status}"
     );
-    let twice = Client::attach(dir.desk(), "S2", 64).expect_err("one client a session");
+    let twice = Client::attach(dir.desk(), Attach { slots: 64, ..Attach::to("S2") })
+        .expect_err("one client a session");
     assert!(twice.to_string().contains("S2"), "{twice}");
-    let unknown = Client::attach(dir.desk(), "S9", 64).expect_err("not defined").to_string();
+    let unknown = Client::attach(dir.desk(), Attach { slots: 64, ..Attach::to("S9") })
+        .expect_err("not defined")
+        .to_string();
     assert!(unknown.contains("S9"), "{unknown}");
     drop(client);
     wait_status(&dir, "\"clients\":0");
-    Client::attach(dir.desk(), "S2", 64).expect("the place is free again");
+    Client::attach(dir.desk(), Attach { slots: 64, ..Attach::to("S2") })
+        .expect("the place is free again");
     running.stop().expect("an orderly end");
 }
 
@@ -123,7 +128,8 @@ fn a_killer_against_a_desk_under_load_sees_nothing_new_after_the_acknowledgement
     let venue = live_venue(&dir);
     let running = spawn(host::DeskOptions { journal: host::JournalMode::Thread, ..live(&dir) });
     wait_status(&dir, "\"open\":true");
-    let mut client = Client::attach(dir.desk(), "S1", 1024).expect("attached");
+    let mut client =
+        Client::attach(dir.desk(), Attach { slots: 1024, ..Attach::to("S1") }).expect("attached");
     let file = control_file(&dir);
     let (mut number, mut after_ack) = (0u64, 0);
     for round in 0..10 {
@@ -174,7 +180,8 @@ fn the_disk_tier_sends_only_what_is_on_disk_and_stops_in_order() {
     let options = host::DeskOptions { tier: Tier::Disk, journal, ..live(&dir) };
     let running = spawn(options);
     wait_status(&dir, "\"open\":true");
-    let mut client = Client::attach(dir.desk(), "S1", 1024).expect("attached");
+    let mut client =
+        Client::attach(dir.desk(), Attach { slots: 1024, ..Attach::to("S1") }).expect("attached");
     for number in 0..200 {
         let order = new_order(&format!("D{number}"), Side::Buy, 1, MID - 20 * TICK);
         client.push(order.as_record()).expect("room");
@@ -188,4 +195,150 @@ fn the_disk_tier_sends_only_what_is_on_disk_and_stops_in_order() {
     assert_eq!(venue.server().witness().counters.new_orders, 200);
     let engine = host::replay(dir.desk(), &engine_config(), None).expect("a whole log");
     assert_eq!(engine.live_count(), 200);
+}
+
+/// A desk with an open venue and one resting order of a client on S1.
+fn resting(name: &str, attach: Attach<'_>, policy: bool) -> (Dir, Venue, Running, Client) {
+    let dir = Dir::new(name);
+    let venue = live_venue(&dir);
+    let sessions = vec![host::SessionPolicy { name: "S1".into(), cancel_on_disconnect: policy }];
+    let running = spawn(host::DeskOptions { sessions, ..live(&dir) });
+    wait_status(&dir, "\"open\":true");
+    let mut client = Client::attach(dir.desk(), attach).expect("attached");
+    client.push(new_order("R1", Side::Buy, 1, MID - 20 * TICK).as_record()).expect("room");
+    wait_status(&dir, "\"live_orders\":1,");
+    (dir, venue, running, client)
+}
+
+#[test]
+fn a_client_that_is_gone_is_named_and_its_orders_are_canceled() {
+    let maker = Attach { name: "maker", ..Attach::to("S1") };
+    let (dir, venue, running, mut client) = resting("gone", maker, true);
+    // A command in the ring that the desk has not looked at may or may not be taken; one pushed
+    // after the connection closed never is.
+    client.push(new_order("R2", Side::Buy, 1, MID - 20 * TICK).as_record()).expect("room");
+    drop(client);
+    let status = wait_status(&dir, "\"live_orders\":0,");
+    for wanted in ["\"session\":\"S1\"", "\"name\":\"maker\"", "\"cancels\":\"accepted\""] {
+        assert!(status.contains(wanted), "{wanted}: {status}");
+    }
+    assert!(venue.server().witness().counters.cancels >= 1);
+    let _again = Client::attach(dir.desk(), Attach::to("S1")).expect("the session is free");
+    assert!(wait_status(&dir, "\"clients\":1").contains("\"clients_lost\":[]"));
+    running.stop().expect("an orderly end");
+}
+
+#[test]
+fn a_client_that_falls_silent_is_cut_off_and_nothing_it_sends_later_is_taken() {
+    let watched = Attach { silence_ms: 50, ..Attach::to("S1") };
+    let (dir, _venue, running, mut client) = resting("silent", watched, true);
+    client.beat();
+    let status = wait_status(&dir, "silent for more than 50 ms");
+    assert!(status.contains("\"clients\":0"), "{status}");
+    wait_status(&dir, "\"live_orders\":0,");
+    client.push(new_order("R9", Side::Buy, 1, MID - 20 * TICK).as_record()).expect("room");
+    let cut = client.check().expect_err("the desk has let go").to_string();
+    assert!(cut.contains("closed"), "{cut}");
+    let status = wait_status(&dir, "\"live_orders\":0,");
+    assert!(status.contains("\"commands\":2,"), "one order and the mass cancel: {status}");
+    running.stop().expect("an orderly end");
+}
+
+#[test]
+fn orders_outlive_their_client_where_the_session_says_so() {
+    let (dir, _venue, running, client) = resting("leave", Attach::to("S1"), false);
+    drop(client);
+    let status = wait_status(&dir, "left by configuration");
+    assert!(status.contains("\"live_orders\":1,"), "{status}");
+    running.stop().expect("an orderly end");
+}
+
+#[test]
+fn a_sleeping_client_is_woken_by_events_by_quotes_and_by_the_end_of_the_desk() {
+    let dir = Dir::new("sleeps");
+    let running = spawn(live(&dir));
+    let mut client = Client::attach(dir.desk(), Attach::to("S1")).expect("attached");
+    let long = PATIENCE * 10;
+    let began = Instant::now();
+    assert_eq!(client.quote(1).expect("on the board").bid_px, NO_PRICE);
+    let _venue = live_venue(&dir);
+    // By the board alone: events are said to be seen already.
+    loop {
+        let version = client.version();
+        let quote = client.quote(1).expect("on the board");
+        if client.is_open() && quote.bid_px != NO_PRICE {
+            assert!(quote.bid_px < quote.ask_px && quote.instrument_id == 1);
+            break;
+        }
+        client.wait(u64::MAX, version, long).expect("the desk lives");
+    }
+    assert!(client.quote(1 << 20).is_none());
+    let seen = client.committed_seq();
+    client.push(new_order("R2", Side::Buy, 1, MID - 20 * TICK).as_record()).expect("room");
+    while client.committed_seq() == seen {
+        client.wait(seen, client.version(), long).expect("the desk lives");
+    }
+    let stopper = std::thread::spawn(move || running.stop());
+    while client.wait(client.committed_seq(), client.version(), long).is_ok() {}
+    assert!(began.elapsed() < PATIENCE, "it was woken, it did not time out");
+    stopper.join().expect("stopped").expect("an orderly end");
+    drop(dir);
+}
+
+#[test]
+fn a_client_that_reads_nothing_and_fills_its_ring_holds_up_nobody() {
+    let stuck = Attach { slots: 2, ..Attach::to("S2") };
+    let (dir, _venue, running, mut client) = resting("unread", Attach::to("S1"), true);
+    let mut idle = Client::attach(dir.desk(), stuck).expect("attached");
+    let mut sent = 0;
+    for number in 0..20_000 {
+        let order = new_order(&format!("U{number}"), Side::Buy, 1, MID);
+        sent += u32::from(idle.push(order.as_record()).is_ok());
+        if number % 100 == 0 {
+            let own = new_order(&format!("O{number}"), Side::Buy, 1, MID - 20 * TICK);
+            while client.push(own.as_record()).is_err() {
+                std::thread::yield_now();
+            }
+        }
+    }
+    assert!(sent >= 2);
+    wait_status(&dir, "\"live_orders\":201,");
+    running.stop().expect("an orderly end");
+}
+
+#[test]
+fn a_halt_drops_the_session_so_that_the_venue_cancels_and_names_what_is_not_covered() {
+    for covered in [true, false] {
+        let dir = Dir::new("halt");
+        let venue = live_venue(&dir);
+        let mut options = live(&dir);
+        options.venues[0].cancel_on_disconnect = covered;
+        let running = spawn(options);
+        wait_status(&dir, "\"open\":true");
+        let mut client = Client::attach(dir.desk(), Attach::to("S1")).expect("attached");
+        client.push(new_order("H1", Side::Buy, 1, MID - 20 * TICK).as_record()).expect("room");
+        follow(&dir, |record| {
+            let report = ExecutionReport::from_record(record)?;
+            (report.exec_type == ExecType::New.code()).then_some(())
+        });
+        let file = control_file(&dir);
+        let epoch = file.engage(Scope::Desk, 0, KillMode::Halt).expect("engaged");
+        assert!(file.wait_acknowledged(epoch, Duration::from_secs(10)).is_whole());
+        match covered {
+            true => {
+                let status = wait_status(&dir, "\"live_orders\":0,");
+                assert!(status.contains("\"not_covered\":[]"), "{status}");
+            }
+            false => {
+                let status = wait_status(&dir, "\"not_covered\":[1]");
+                assert!(status.contains("\"live_orders\":1,"), "{status}");
+            }
+        }
+        let server = venue.server();
+        let (cancels, open) = (server.witness().counters.cancels, server.witness().orders);
+        drop(server);
+        assert_eq!(cancels, 0, "a halt lets no cancel pass");
+        assert_eq!(open.iter().any(|order| order.leaves_qty != 0), !covered);
+        running.stop().expect("an orderly end");
+    }
 }

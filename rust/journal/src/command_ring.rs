@@ -19,13 +19,15 @@ use std::fs::File;
 use std::mem::offset_of;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use zerocopy::IntoBytes;
 
 const FIRST_SLOT: usize = size_of::<CommandRingHeader>();
 const HEAD: usize = offset_of!(CommandRingHeader, head);
 const TAIL: usize = offset_of!(CommandRingHeader, tail);
 const PARKED: usize = offset_of!(CommandRingHeader, parked);
+const BEATS: usize = offset_of!(CommandRingHeader, beats);
+const ASLEEP: usize = offset_of!(CommandRingHeader, asleep);
 const WORDS: usize = RECORD_SIZE / 8;
 
 fn size_of_ring(slots: u64) -> usize {
@@ -133,6 +135,14 @@ impl Consumer {
     pub fn client_id(&self) -> u32 {
         self.client_id
     }
+    /// Process of the client, as it says.
+    pub fn client_pid(&self) -> u32 {
+        self.ring.mapping.u32_at(offset_of!(CommandRingHeader, client_pid)).load(Ordering::Relaxed)
+    }
+    /// Signs of life of the client so far, as it counts them.
+    pub fn beats(&self) -> u64 {
+        self.ring.mapping.u64_at(BEATS).load(Ordering::Relaxed)
+    }
     /// Last command taken.
     pub fn command_seq(&self) -> u64 {
         self.tail
@@ -203,6 +213,34 @@ impl Consumer {
     /// Says that the engine is awake.
     pub fn unpark(&mut self) {
         self.ring.mapping.u32_at(PARKED).store(0, Ordering::SeqCst);
+    }
+}
+
+/// Wakes one client that sleeps until there is news; used by whoever publishes or commits it, off the
+/// engine thread. Costs a load while the client is awake.
+#[derive(Debug)]
+pub struct Waker {
+    header: Mapping,
+    bell: OwnedFd,
+}
+
+impl Waker {
+    /// For the client of the ring behind `ring`, whose own bell is `bell`.
+    pub fn new(ring: &OwnedFd, bell: OwnedFd) -> Result<Self> {
+        let path = Path::new("command ring");
+        let file = File::from(ring.try_clone().doing(path, "open it for its waker")?);
+        Ok(Self { header: Mapping::shared(&file, path, FIRST_SLOT, true)?, bell })
+    }
+
+    /// Rings the bell if the client has said that it sleeps. The caller has seen the news before, and
+    /// put a SeqCst fence between.
+    pub fn wake(&self) {
+        let asleep = self.header.u32_at(ASLEEP);
+        // SeqCst; pairs with `Producer::sleep`: it sees the news, or we see that it sleeps.
+        if asleep.load(Ordering::SeqCst) != 0 {
+            asleep.store(0, Ordering::SeqCst);
+            let _ = rustix::io::write(&self.bell, &1u64.to_ne_bytes()); // full: it was rung already
+        }
     }
 }
 
@@ -322,5 +360,23 @@ impl Producer {
     /// Last command handed over.
     pub fn command_seq(&self) -> u64 {
         self.head
+    }
+
+    /// Gives a sign of life.
+    #[inline]
+    pub fn beat(&mut self) {
+        let beats = self.ring.mapping.u64_at(BEATS);
+        beats.store(beats.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Says that the client is about to sleep; it looks for news once more before it does.
+    pub fn sleep(&self) {
+        self.ring.mapping.u32_at(ASLEEP).store(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst); // pairs with the fence before `Waker::wake`
+    }
+
+    /// Says that the client is awake.
+    pub fn awake(&self) {
+        self.ring.mapping.u32_at(ASLEEP).store(0, Ordering::SeqCst);
     }
 }

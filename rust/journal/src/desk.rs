@@ -208,6 +208,10 @@ impl DeskDir {
     pub fn ring_path(&self) -> PathBuf {
         self.shm_path().join("ring")
     }
+    /// The board of best bids and offers in shared memory.
+    pub fn board_path(&self) -> PathBuf {
+        self.shm_path().join("board")
+    }
 
     /// Takes the desk's lock for an engine.
     pub fn lock(&self) -> Result<DeskLock> {

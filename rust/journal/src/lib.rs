@@ -5,6 +5,7 @@
 //! what was published is recovered as far as its tier promises, in order, whole groups, each record
 //! checked; and a kill is seen by every sender before it counts as acknowledged.
 
+mod board;
 mod command_ring;
 mod control;
 mod desk;
@@ -15,7 +16,8 @@ mod recover;
 mod ring;
 mod segment;
 
-pub use command_ring::{Consumer, Full, Producer, Pushed};
+pub use board::{Board, BoardView};
+pub use command_ring::{Consumer, Full, Producer, Pushed, Waker};
 pub use control::{
     Ack, ControlFile, ControlSizes, ControlState, Sender, SenderInfo, Switch, Words, mode_of,
 };

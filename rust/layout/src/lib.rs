@@ -81,6 +81,8 @@ pub const SEGMENT_MAGIC: u64 = u64::from_le_bytes(*b"PYOMSSEG");
 pub const CONTROL_MAGIC: u64 = u64::from_le_bytes(*b"PYOMSCTL");
 /// `CommandRingHeader::magic`.
 pub const COMMAND_RING_MAGIC: u64 = u64::from_le_bytes(*b"PYOMSCMD");
+/// `BoardHeader::magic`.
+pub const BOARD_MAGIC: u64 = u64::from_le_bytes(*b"PYOMSBRD");
 /// Bytes before the first slot of a ring, a segment's first record and the control file's words.
 pub const FILE_HEADER_SIZE: usize = 4096;
 /// Control words: mode in the top 8 bits, epoch below.
@@ -129,6 +131,7 @@ pub const CONSTANTS: &[(&str, i128, &str)] = &[
     ("SEGMENT_MAGIC", SEGMENT_MAGIC as i128, "segment header magic"),
     ("CONTROL_MAGIC", CONTROL_MAGIC as i128, "control file magic"),
     ("COMMAND_RING_MAGIC", COMMAND_RING_MAGIC as i128, "command ring magic"),
+    ("BOARD_MAGIC", BOARD_MAGIC as i128, "board header magic"),
     ("FILE_HEADER_SIZE", FILE_HEADER_SIZE as i128, "bytes before the first slot, record or word"),
     (
         "CONTROL_EPOCH_BITS",

@@ -683,6 +683,20 @@ record! {
         72 reserved1: [u8; 56], "zero: a line of its own";
         128 tail: u64, "last command_seq taken; stored with Release by the engine";
         136 parked: u32, "1: the engine sleeps, ring its eventfd";
-        140 reserved2: [u8; 116], "zero";
+        140 reserved2: [u8; 52], "zero";
+        192 beats: u64, "signs of life of the client, counted by it";
+        200 asleep: u32, "1: the client sleeps until there is news, ring its eventfd";
+        204 reserved3: [u8; 52], "zero";
+    }
+    /// Header of the board in shared memory: the best bid and offer of each instrument for clients. A `quote` for each id follows at byte 4,096; its `event_seq` counts writes and is odd while one is under way.
+    BoardHeader board_header = 0, 128 {
+        0 magic: u64, "PYOMSBRD";
+        8 layout_hash: u64, "hash of the layout";
+        16 log_id: u64, "id of the desk's log";
+        24 slots: u64, "quotes that follow";
+        32 reserved0: [u8; 32], "zero";
+        64 version: u64, "counts changes of the board; stored with Release";
+        72 is_open: u64, "1: the desk takes new orders";
+        80 reserved: [u8; 48], "zero: a line of its own";
     }
 }

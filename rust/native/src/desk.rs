@@ -9,9 +9,9 @@ use crate::core::Core;
 use crate::error::{OrRaise, oms_error};
 use crate::port::Port;
 use crate::views;
-use host::{DeskOptions, JournalMode, Person, VenueLink};
+use host::{Attach, DeskOptions, JournalMode, Person, SessionPolicy, VenueLink};
 use journal::ControlSizes;
-use layout::{KillMode, Record, Scope, Tier, Verdict};
+use layout::{KillMode, NO_PRICE, Quote, Record, Scope, Tier};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::path::PathBuf;
@@ -57,6 +57,12 @@ fn options(py: Python<'_>, dict: &Bound<'_, PyDict>) -> PyResult<DeskOptions> {
                 for row in value.try_iter()? {
                     let (name, risk) = row?.extract::<(String, bool)>()?;
                     options.people.push(Person { name, risk });
+                }
+            }
+            "sessions" => {
+                for row in value.try_iter()? {
+                    let (name, cancel_on_disconnect) = row?.extract::<(String, bool)>()?;
+                    options.sessions.push(SessionPolicy { name, cancel_on_disconnect });
                 }
             }
             "config_hash" => options.config_hash = value.extract()?,
@@ -231,6 +237,17 @@ impl Desk {
         with(slf, |desk| desk.approve_release(change_hash, person))
     }
 
+    /// Hands the desk over to an engine thread of its own; this object is closed from then on.
+    fn start(slf: &Bound<'_, Self>) -> PyResult<Running> {
+        let py = slf.py();
+        let started =
+            slf.as_super().get().with(py, |core| match std::mem::replace(core, Core::Closed) {
+                Core::Desk(desk, _) => desk.start().map_err(|error| error.to_string()),
+                _ => Err("this is no desk".to_owned()),
+            })?;
+        Ok(Running { running: Mutex::new(Some(started.or_raise(py, "DeskError")?)) })
+    }
+
     /// Stops in order: hands over what is committed, writes the log to its end.
     fn close(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
@@ -251,32 +268,19 @@ pub struct Running {
 
 #[pymethods]
 impl Running {
-    /// Starts it; `setup` are the inputs it takes first, definitions and limits.
-    #[new]
-    fn new(py: Python<'_>, options: &Bound<'_, PyDict>, setup: Vec<Vec<u8>>) -> PyResult<Self> {
-        let mut options = self::options(py, options)?;
-        options.journal = JournalMode::Thread;
-        let records = setup.iter().map(|bytes| views::record(py, bytes));
-        let records: Vec<Record> = records.collect::<PyResult<_>>()?;
-        let started = py.detach(|| {
-            host::Desk::spawn(options, move |desk| {
-                for record in &records {
-                    let verdict = desk.submit(record);
-                    if verdict != Verdict::Accepted {
-                        let (kind, name) = (record.header.kind, verdict.name());
-                        let what = format!("an input of kind {kind} was refused: {name}");
-                        return Err(host::HostError::Config { what });
-                    }
-                }
-                Ok(())
-            })
-        });
-        Ok(Self { running: Mutex::new(Some(started.or_raise(py, "DeskError")?)) })
-    }
-
     /// Whether the engine thread still runs.
     fn is_alive(&self) -> bool {
         self.running.lock().is_ok_and(|r| r.as_ref().is_some_and(host::Running::is_alive))
+    }
+
+    /// Whether the desk takes new orders, a moment ago.
+    fn is_open(&self) -> bool {
+        self.running.lock().is_ok_and(|r| r.as_ref().is_some_and(host::Running::is_open))
+    }
+
+    /// Clients lost since the start, a moment ago.
+    fn clients_lost(&self) -> u64 {
+        self.running.lock().map_or(0, |r| r.as_ref().map_or(0, host::Running::clients_lost))
     }
 
     /// Stops in order.
@@ -298,9 +302,17 @@ pub struct Client {
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (desk, session, slots=4096))]
-    fn new(py: Python<'_>, desk: PathBuf, session: &str, slots: u64) -> PyResult<Self> {
-        let client = py.detach(|| host::Client::attach(desk, session, slots));
+    #[pyo3(signature = (desk, session, *, name="", slots=4096, silence_ms=0))]
+    fn new(
+        py: Python<'_>,
+        desk: PathBuf,
+        session: &str,
+        name: &str,
+        slots: u64,
+        silence_ms: u32,
+    ) -> PyResult<Self> {
+        let wanted = Attach { session, name, slots, silence_ms };
+        let client = py.detach(|| host::Client::attach(desk, wanted));
         Ok(Self { client: Mutex::new(client.or_raise(py, "ClientError")?) })
     }
 
@@ -310,14 +322,62 @@ impl Client {
         self.client.lock().map_or(0, |client| client.session_id())
     }
 
+    /// Epoch of the desk's run and number of this client in it: together never again.
+    #[getter]
+    fn life(&self) -> (u64, u32) {
+        self.client.lock().map_or((0, 0), |client| client.life())
+    }
+
+    /// Last event that it may read.
+    #[getter]
+    fn committed_seq(&self) -> u64 {
+        self.client.lock().map_or(0, |client| client.committed_seq())
+    }
+
+    /// Counts changes of quotes and of whether the desk is open.
+    #[getter]
+    fn version(&self) -> u64 {
+        self.client.lock().map_or(0, |client| client.version())
+    }
+
+    /// Whether the desk takes new orders.
+    fn is_open(&self) -> bool {
+        self.client.lock().is_ok_and(|client| client.is_open())
+    }
+
+    /// Best bid and offer as the gate sees them: (bid price, size, offer price, size, time ns).
+    fn quote(&self, instrument_id: u32) -> (i64, i64, i64, i64, i64) {
+        let found = self.client.lock().ok().and_then(|client| client.quote(instrument_id));
+        let none = Quote { bid_px: NO_PRICE, ask_px: NO_PRICE, ..Quote::ZERO };
+        let q = found.unwrap_or(none);
+        (q.bid_px, q.bid_qty, q.ask_px, q.ask_qty, q.transact_time_ns)
+    }
+
+    /// Gives a sign of life and sleeps until there is an event past `seen_seq` or a board past
+    /// `seen_version`, or for `timeout_s`; ClientError when the desk is gone.
+    fn wait(
+        &self,
+        py: Python<'_>,
+        seen_seq: u64,
+        seen_version: u64,
+        timeout_s: f64,
+    ) -> PyResult<()> {
+        let max = Duration::from_secs_f64(timeout_s.clamp(0.0, 3600.0)).min(SLICE);
+        self.inside(py, |client| client.wait(seen_seq, seen_version, max))
+    }
+
+    /// Takes leave in order: its orders are canceled as ever, but it is not named as lost.
+    fn detach(&self, py: Python<'_>) -> PyResult<()> {
+        self.inside(py, |client| {
+            client.detach();
+            Ok(())
+        })
+    }
+
     /// Hands one command over; its command_seq, which its verdict carries.
     fn push(&self, py: Python<'_>, record: &[u8]) -> PyResult<u64> {
         let record = views::record(py, record)?;
-        let pushed = py.detach(|| match self.client.lock() {
-            Ok(mut client) => client.push(&record).map_err(|error| error.to_string()),
-            Err(_) => Err("the client is broken: an earlier call panicked".to_owned()),
-        });
-        pushed.or_raise(py, "ClientError")
+        self.inside(py, |client| client.push(&record))
     }
 
     /// Hands many over: how many fitted, and the last command_seq.
@@ -325,11 +385,22 @@ impl Client {
         let records: Result<Vec<Record>, _> =
             records.chunks(layout::RECORD_SIZE).map(|chunk| views::record(py, chunk)).collect();
         let records = records?;
-        let pushed = py.detach(|| match self.client.lock() {
-            Ok(mut client) => Ok(client.push_many(&records)),
-            Err(_) => Err("the client is broken: an earlier call panicked"),
+        self.inside(py, |client| Ok(client.push_many(&records)))
+    }
+}
+
+impl Client {
+    /// Runs `work` on the client without the GIL.
+    fn inside<T: Send>(
+        &self,
+        py: Python<'_>,
+        work: impl FnOnce(&mut host::Client) -> host::Result<T> + Send,
+    ) -> PyResult<T> {
+        let done = py.detach(|| match self.client.lock() {
+            Ok(mut client) => work(&mut client).map_err(|error| error.to_string()),
+            Err(_) => Err("the client is broken: an earlier call panicked".to_owned()),
         });
-        pushed.or_raise(py, "ClientError")
+        done.or_raise(py, "ClientError")
     }
 }
 

@@ -6,7 +6,7 @@
 
 use crate::core::{Core, Inline, Shared};
 use crate::error::{OrRaise, oms_error};
-use crate::views::{self, OrderRow, PositionRow};
+use crate::views;
 use crate::{capacity, ffi};
 use engine::book::{BookOrder, Level};
 use layout::{Entity, ExecutionReport, Quote, Record, ReportText, Scope, Side, Typed, text};
@@ -151,23 +151,23 @@ impl Port {
     fn orders<'py>(&self, py: Python<'py>, live: bool) -> PyResult<Bound<'py, PyList>> {
         let mut rows = self.with(py, |core| {
             let engine = core.engine();
-            let row = |order| OrderRow::of(engine, order);
+            let row = |order: &engine::Order| (order.order_seq, host::order_row(engine, order));
             match live {
                 true => engine.live_orders().map(row).collect::<Vec<_>>(),
                 false => engine.all_orders().map(row).collect(),
             }
         })?;
-        rows.sort_by_key(OrderRow::order_seq);
-        list(py, rows, |row| row.dict(py))
+        rows.sort_by_key(|(order_seq, _)| *order_seq);
+        list(py, rows, |(_, row)| views::dict(py, row))
     }
 
     /// One order by our number; None when it is not remembered.
     fn order<'py>(&self, py: Python<'py>, seq: u64) -> PyResult<Option<Bound<'py, PyDict>>> {
         let row = self.with(py, |core| {
             let engine = core.engine();
-            engine.order(seq).map(|order| OrderRow::of(engine, order))
+            engine.order(seq).map(|order| host::order_row(engine, order))
         })?;
-        row.map(|row| row.dict(py)).transpose()
+        row.map(|row| views::dict(py, &row)).transpose()
     }
 
     /// Our number of the order that a client's id names; None when it is not remembered.
@@ -180,9 +180,9 @@ impl Port {
     fn positions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let rows: Vec<_> = self.with(py, |core| {
             let engine = core.engine();
-            engine.positions().map(|p| PositionRow::of(engine, p)).collect()
+            engine.positions().map(|p| host::position_row(engine, &p)).collect()
         })?;
-        list(py, rows, |row| row.dict(py))
+        list(py, rows, |row| views::dict(py, row))
     }
 
     /// Position of one account in one instrument.
@@ -197,10 +197,10 @@ impl Port {
             let config = engine.config();
             let known = (account_id as usize) < config.accounts_max
                 && (instrument_id as usize) < config.instruments_max;
-            known.then(|| PositionRow::of(engine, engine.position(account_id, instrument_id)))
+            known.then(|| host::position_row(engine, &engine.position(account_id, instrument_id)))
         })?;
         match row {
-            Some(row) => row.dict(py),
+            Some(row) => views::dict(py, &row),
             None => {
                 let text = format!("account {account_id}, instrument {instrument_id}: no such row");
                 Err(oms_error(py, "EngineError", text))
