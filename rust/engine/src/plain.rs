@@ -44,7 +44,7 @@ impl Engine {
     ) -> Option<(Judged, Plan)> {
         // First what may have to come from far: the rest is judged while it is on its way.
         let id_hash = dedup::id_hash(&c.cl_ord_id, c.session_id);
-        let entry = self.dedup.free_entry(id_hash)?;
+        self.dedup.prefetch(id_hash);
         let words: &[u32; 32] = zerocopy::transmute_ref!(c);
         let odd = words[core::mem::offset_of!(NewOrder, side) / 4].wrapping_sub(KIND_LEAST);
         let session = self.sessions.get(c.session_id as usize)?;
@@ -94,6 +94,7 @@ impl Engine {
             return None;
         }
 
+        let entry = self.dedup.free_entry(id_hash)?;
         let last = &self.orders[self.slot(self.next_order_seq)];
         let forgotten_ns = last.end_time_ns.checked_add(self.config.id_ttl_ns)?;
         if !arch::is_padded_text(&c.cl_ord_id)
