@@ -17,7 +17,6 @@ use hdrhistogram::Histogram;
 use journal::{Board, DeskDir, DeskLock, NewDesk, Recovered, Ring, RingOptions, RingView};
 use layout::*;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -175,7 +174,10 @@ impl Desk {
                 None,
             )
         } else {
-            DeskClock::real(last_ns)
+            match &options.world {
+                None => DeskClock::real(last_ns),
+                Some(world) => DeskClock::of(world, last_ns),
+            }
         };
         let links: Vec<Link> = options.venues.iter().cloned().map(Link::new).collect();
         let capacity = WAITING_MIN.max(4 * options.engine.log_reserve as usize);
@@ -274,7 +276,7 @@ impl Desk {
         }
         self.journal.flush()?;
         self.journal.start(self.options.journal, Arc::clone(&self.news))?;
-        if let Some(dir) = &self.dir {
+        if let (Some(dir), None) = (&self.dir, &self.options.world) {
             self.door = Some(Door::open(&dir.socket_path())?);
         }
         self.write_names()?;
@@ -535,7 +537,10 @@ impl Desk {
         let link = &mut self.links[at];
         let venue_id = link.venue_id;
         link.to_ask.clear();
-        let doubtful = |o: &&engine::Order| o.venue_id == venue_id && Engine::unsure(o);
+        let all = link.ask_all;
+        let doubtful = |o: &&engine::Order| {
+            o.venue_id == venue_id && (Engine::unsure(o) || all && !o.is_parent())
+        };
         link.to_ask.extend(self.engine.live_orders().filter(doubtful).map(|o| o.order_seq));
         if let Err(error) = link.begin_round(mono_ns) {
             return self.lose(at, error.to_string());
@@ -551,7 +556,9 @@ impl Desk {
             return;
         }
         while let Some(&order_seq) = link.to_ask.last() {
-            if let Some(order) = self.engine.order(order_seq).filter(|o| Engine::unsure(o)) {
+            let all = link.ask_all;
+            let wanted = |o: &&engine::Order| Engine::unsure(o) || all && o.live();
+            if let Some(order) = self.engine.order(order_seq).filter(wanted) {
                 // By the last id the venue acknowledged: a change it never saw has an id of its own.
                 let (epoch, revision) = (order.epoch, order.revision);
                 let street = engine::street::Street { epoch, order_seq, revision };
@@ -580,6 +587,8 @@ impl Desk {
         }
         let link = &mut self.links[at];
         let venue_open = link.venue_open.unwrap_or(0);
+        // The end of an order may have been told and lost: its state alone raises no doubt.
+        link.ask_all = !doubts && venue_open != live;
         if doubts || link.doubts_at_start || venue_open != live {
             if !doubts && venue_open != live {
                 link.error =
@@ -602,11 +611,12 @@ impl Desk {
         let mono_ns = self.clock.mono_ns();
         self.links[at].drop_connection(why, mono_ns);
         let venue_id = self.links[at].venue_id;
-        while let Some(routed) = self.outbox.queues[at].pop_front() {
-            self.drop_unsent(&routed, 0);
-        }
+        // Down first: a question that is dropped must not be asked again while we drop.
         if self.engine.venue(venue_id).link() != LinkState::Down.code() {
             self.change_link(venue_id, LinkState::Down, false, 0);
+        }
+        while let Some(routed) = self.outbox.queues[at].pop_front() {
+            self.drop_unsent(&routed, 0);
         }
         self.doubt(Some(venue_id));
     }
@@ -615,7 +625,7 @@ impl Desk {
         let venue = self.engine.venue(self.links[at].venue_id);
         let (seq_in, seq_out) = (venue.link_seq_in(), venue.link_seq_out());
         let mono_ns = self.clock.mono_ns();
-        self.links[at].connect(seq_in, seq_out, mono_ns)
+        self.links[at].connect(self.options.world.as_ref(), seq_in, seq_out, mono_ns)
     }
 
     /// Reads a real-time link and takes in what came.
@@ -814,7 +824,7 @@ impl Desk {
         let links = self.links.iter().filter_map(|link| {
             let out = !link.end.unsent().is_empty();
             let flags = if out { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-            Some((link.stream.as_ref()?.as_fd(), flags))
+            Some((link.stream.as_ref()?.fd()?, flags))
         });
         let mut all = links.chain(self.door.iter().flat_map(Door::fds));
         let Some(first) = all.next() else {
@@ -1016,7 +1026,10 @@ fn go_live(
         tier: options.tier,
         segment_records: options.segment_records,
     };
-    Ok(recovered.go_live(lock, &ring)?)
+    Ok(match &options.world {
+        None => recovered.go_live(lock, &ring)?,
+        Some(world) => recovered.go_live_on(lock, &ring, world.disk())?,
+    })
 }
 
 /// Folds the log of a desk, stopped or running, up to and with `until_seq`.

@@ -17,6 +17,7 @@ mod outbox;
 mod rows;
 mod running;
 mod status;
+mod world;
 
 pub use client::{Attach, Client, ask};
 pub use desk::{Desk, TurnInfo, replay};
@@ -25,3 +26,4 @@ pub use outbox::{Bounds, RingLog};
 pub use rows::{Row, Value, order_row, position_row};
 pub use running::Running;
 pub use status::{Decide, LinkStatus, LostClient, Status};
+pub use world::{Wire, World};

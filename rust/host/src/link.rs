@@ -4,10 +4,11 @@
 //! kernel; what could not be handed over is known to the byte (`creating_unsent`).
 
 use crate::options::VenueLink;
+use crate::world::{Wire, World, dial};
 use journal::Sender;
 use layout::{LinkTurn, QueryKind, RECORD_SIZE};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io::ErrorKind;
+use std::sync::Arc;
 use wire::pylink::{DeskConfig, DeskEnd, LinkError, LinkPhase};
 
 /// Bound of each buffer of a link: a few thousand frames.
@@ -54,7 +55,7 @@ pub(crate) struct Link {
     pub config: VenueLink,
     pub venue_id: u16,
     pub end: DeskEnd,
-    pub stream: Option<UnixStream>,
+    pub stream: Option<Box<dyn Wire>>,
     pub stage: Stage,
     pub sender: Option<Sender>,
     /// Lock-step: bytes up to the next turn, and how far they were looked through.
@@ -74,6 +75,8 @@ pub(crate) struct Link {
     pub open_query: u32,
     pub venue_open: Option<u32>,
     pub doubts_at_start: bool,
+    /// The venue counts other open orders than we: the next round asks for each of ours.
+    pub ask_all: bool,
     pub next_round_ns: i64,
     retry_at_ns: i64,
     backoff_ns: i64,
@@ -110,6 +113,7 @@ impl Link {
             open_query: 0,
             venue_open: None,
             doubts_at_start: false,
+            ask_all: false,
             next_round_ns: 0,
             retry_at_ns: 0,
             backoff_ns: BACKOFF_NS.0,
@@ -145,13 +149,18 @@ impl Link {
     }
 
     /// Tries to connect when it is time; `true` when a connection is there and the hello queued.
-    pub(crate) fn connect(&mut self, seq_in: u32, seq_out: u32, mono_ns: i64) -> bool {
+    pub(crate) fn connect(
+        &mut self,
+        world: Option<&Arc<dyn World>>,
+        seq_in: u32,
+        seq_out: u32,
+        mono_ns: i64,
+    ) -> bool {
         if self.stage != Stage::Down || mono_ns < self.retry_at_ns {
             return false;
         }
-        let connected = UnixStream::connect(&self.config.socket_path)
-            .and_then(|stream| stream.set_nonblocking(true).map(|()| stream));
-        match connected {
+        let socket = &self.config.socket_path;
+        match world.map_or_else(|| dial(socket), |world| world.connect(socket)) {
             Ok(stream) => {
                 self.stream = Some(stream);
                 self.connects += 1;

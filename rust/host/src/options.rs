@@ -1,9 +1,11 @@
 //! What a desk is opened with, and what can go wrong. Filled in by `native` from the configuration
 //! file and by tests; read once, at open. What must stay true: the safe side is the default.
 
+use crate::World;
 use layout::Tier;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Result of this crate's cold functions.
 pub type Result<T> = std::result::Result<T, HostError>;
@@ -89,6 +91,8 @@ pub struct DeskOptions {
     /// Drill: the process kills itself (SIGKILL) at the first new order that is appended at or above
     /// this sequence, before a byte of it is sent.
     pub crash_at_seq: Option<u64>,
+    /// Another world than the machine's: the simulator's.
+    pub world: Option<Arc<dyn World>>,
 }
 
 impl Default for DeskOptions {
@@ -112,6 +116,7 @@ impl Default for DeskOptions {
             journal: JournalMode::Thread,
             start_ns: 0,
             crash_at_seq: None,
+            world: None,
         }
     }
 }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod endpoint;
+pub mod fault;
 pub mod market;
 pub mod random;
 pub mod tape;

@@ -1,0 +1,967 @@
+//! One day of one seed: steps of chance, deaths and recoveries, then the settling of accounts.
+//! Owns the desk, the venues and the watch. What must stay true: everything drawn comes from the
+//! seed; a violation ends the day at its step.
+
+use super::Outcome;
+use super::venue::{FaultVenue, Holding, Manners};
+use super::watch::{Throttle, Watch, holding_of};
+use super::world::{Death, Kill, SimWorld};
+use crate::random::Random;
+use engine::{Engine, EngineConfig};
+use host::{Desk, DeskOptions, JournalMode, Person, VenueLink};
+use journal::{ControlFile, ControlState, DeskDir, Follow, NewDesk};
+use layout::*;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const VENUES: usize = 2;
+const ACCOUNTS: u32 = 2;
+const INSTRUMENTS: u32 = 3;
+const SESSIONS: u16 = 3;
+const STRATEGIES: u16 = 2;
+/// Rounds that settling may take before the desk counts as stuck.
+const ROUNDS: u32 = 3_000;
+
+struct Run {
+    random: Random,
+    world: SimWorld,
+    options: DeskOptions,
+    dir: PathBuf,
+    desk: Option<Desk>,
+    venues: Vec<FaultVenue>,
+    watch: Watch,
+    events: u64,
+    ids: u64,
+    sent: Vec<Record>,
+    tier: Tier,
+    lives: u64,
+}
+
+/// Runs a seed; the directory is removed at the end.
+pub(crate) fn run(seed: u64, steps: u64, dir: &Path) -> Outcome {
+    keep_quiet();
+    let dir = dir.join(format!("s{seed}"));
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).expect("a directory for the simulated disk");
+    let mut run = Run::new(seed, &dir);
+    let mut taken = 0;
+    run.restart();
+    while taken < steps && run.sound() {
+        taken += 1;
+        run.step();
+    }
+    if run.sound() {
+        run.settle();
+    }
+    run.desk = None;
+    let outcome = {
+        let world = &mut *run.world.lock();
+        let mut faults = std::mem::take(&mut world.faults);
+        for (verdict, kind) in [
+            (Verdict::ThrottleAccount, "throttled"),
+            (Verdict::LogFull, "log_full"),
+            (Verdict::ReferenceStale, "market_stale"),
+            (Verdict::DuplicateId, "other_body"),
+        ] {
+            for _ in 0..run.watch.refused.get(&verdict.code()).copied().unwrap_or(0) {
+                faults.count(kind);
+            }
+        }
+        Outcome {
+            steps: taken,
+            events: run.events + run.watch.records.len() as u64,
+            violations: std::mem::take(&mut world.violations),
+            faults,
+            log_hash: run.watch.log_hash(),
+        }
+    };
+    let _ = std::fs::remove_dir_all(&dir);
+    outcome
+}
+
+fn engine_config() -> EngineConfig {
+    EngineConfig {
+        orders_max: 1 << 11,
+        ids_max: 1 << 12,
+        fills_max: 1 << 12,
+        accounts_max: ACCOUNTS as usize + 1,
+        instruments_max: INSTRUMENTS as usize + 1,
+        venues_max: VENUES + 1,
+        sessions_max: SESSIONS as usize + 1,
+        strategies_max: STRATEGIES as usize + 1,
+        traders_max: 2,
+        currencies_max: 3,
+        throttle_orders_max: 64,
+        log_reserve: 128,
+        books_max: 1,
+        book_orders_max: 64,
+        book_levels_max: 64,
+        ..EngineConfig::default()
+    }
+}
+
+impl Run {
+    fn new(seed: u64, dir: &Path) -> Self {
+        let mut random = Random::new(seed);
+        let tier = if random.below(2) == 0 { Tier::Disk } else { Tier::Process };
+        let world = SimWorld::new(seed, VENUES, tier == Tier::Disk);
+        let heartbeat_ms = [0, 0, 200][random.below(3) as usize];
+        let cancel_on_disconnect = random.below(3) == 0;
+        let links = (0..VENUES).map(|at| VenueLink {
+            name: format!("V{}", at + 1),
+            socket_path: at.to_string().into(),
+            cancel_on_disconnect,
+            lock_step: false,
+            heartbeat_ms,
+        });
+        let options = DeskOptions {
+            path: dir.join("desk"),
+            shm_root: Some(dir.join("shm")),
+            tier,
+            ring_slots: 1 << 8,
+            segment_records: 1 << 9,
+            control: journal::ControlSizes {
+                accounts_max: ACCOUNTS,
+                instruments_max: INSTRUMENTS,
+                venues_max: VENUES as u32,
+                sessions_max: SESSIONS.into(),
+                strategies_max: STRATEGIES.into(),
+                senders_max: 8,
+            },
+            engine: engine_config(),
+            venues: links.collect(),
+            people: ["ann", "bob"].map(|name| Person { name: name.into(), risk: true }).into(),
+            journal: JournalMode::Inline,
+            world: Some(Arc::new(world.clone())),
+            ..DeskOptions::default()
+        };
+        std::fs::create_dir_all(dir.join("shm")).expect("a directory for the ring");
+        let mut venues: Vec<_> =
+            (0..VENUES).map(|at| FaultVenue::new(at, INSTRUMENTS as usize)).collect();
+        for venue in &mut venues {
+            venue.manners = Manners::draw(&mut random);
+            venue.open(&mut world.lock());
+        }
+        Self {
+            random,
+            world,
+            options,
+            dir: dir.into(),
+            desk: None,
+            venues,
+            watch: Watch::default(),
+            events: 0,
+            ids: 0,
+            sent: Vec::new(),
+            tier,
+            lives: 0,
+        }
+    }
+
+    fn sound(&self) -> bool {
+        self.world.lock().violations.is_empty()
+    }
+
+    fn violate(&self, what: String) {
+        self.world.lock().violations.push(what);
+    }
+
+    fn count(&self, kind: &'static str) {
+        self.world.lock().faults.count(kind);
+    }
+
+    // Lives ---------------------------------------------------------------------------------------
+
+    /// Opens the desk, again and again while the process dies in the opening.
+    fn restart(&mut self) {
+        for _ in 0..32 {
+            self.bury();
+            self.world.lock().revive();
+            if self.lives > 0 && self.random.below(4) == 0 {
+                let calls = self.random.below(60);
+                let death = self.death();
+                self.world.lock().die_in = Some((calls, death));
+            }
+            self.lives += 1;
+            let options = self.options.clone();
+            let opened = caught(|| Desk::open(options));
+            let died = self.world.lock().dead.is_some();
+            match opened {
+                Ok(Ok(desk)) if !died => {
+                    self.desk = Some(desk);
+                    self.world.lock().die_in = None;
+                    return self.settle_in();
+                }
+                _ if died => {}
+                Ok(Ok(_)) => unreachable!("a living desk was taken"),
+                Ok(Err(error)) => {
+                    return self.violate(format!("I20: recovery refuses its own log: {error}"));
+                }
+                Err(panic) => return self.violate(format!("recovery: {}", told(&panic))),
+            }
+        }
+        self.violate("the desk never opened".into());
+    }
+
+    fn death(&mut self) -> Death {
+        // At tier process a power loss takes back what was sent: a weaker tier, chosen by name.
+        match self.tier == Tier::Disk && self.random.below(2) == 0 {
+            true => Death::Power,
+            false => Death::Kill,
+        }
+    }
+
+    /// What is left of a life: checks that recovery gives back what it must.
+    fn bury(&mut self) {
+        let first = self.lives == 0;
+        self.desk = None;
+        if first {
+            let new = NewDesk {
+                segment_records: self.options.segment_records,
+                control: self.options.control,
+            };
+            DeskDir::create(&self.options.path, &new).expect("a new desk");
+        }
+        let power = {
+            let world = &mut *self.world.lock();
+            world.control = None;
+            let power = world.dead == Some(Death::Power);
+            if power {
+                world.faults.count("power_loss");
+                world.lose_power();
+            } else if !first {
+                world.faults.count("kill_process");
+            }
+            power
+        };
+        if power {
+            let _ = std::fs::remove_dir_all(self.dir.join("shm"));
+            std::fs::create_dir_all(self.dir.join("shm")).expect("a directory for the ring");
+        }
+        let dir = DeskDir::open(&self.options.path).expect("the desk's directory");
+        let dir = dir.with_shm_root(self.dir.join("shm"));
+        if let ControlState::Sound(file) = ControlFile::open(&dir) {
+            self.world.lock().control = Some(file);
+        } else {
+            self.violate("I5: the control file does not stand".into());
+        }
+        if first {
+            return;
+        }
+        let log = match journal::open_log(&dir) {
+            Ok(log) => log,
+            Err(error) => return self.violate(format!("I20: the log does not open: {error}")),
+        };
+        let had = self.watch.records.len();
+        let mut count = 0;
+        for record in log.slices().flatten() {
+            let same = match self.watch.records.get(count) {
+                Some(old) => old == record,
+                // A life that died in its opening wrote what the watch never saw.
+                None => self.watch.take(record).is_none(),
+            };
+            if !same {
+                return self.violate(format!("I20: event {} came back changed", count + 1));
+            }
+            count += 1;
+        }
+        let (durable, sent) = {
+            let world = self.world.lock();
+            (world.durable_seq as usize, world.sent_seq as usize)
+        };
+        let mut must = if power { durable.min(had) } else { had };
+        while must > 0 && self.watch.records[must - 1].header.more > 0 {
+            must -= 1; // groups count whole: one whose end was lost never happened
+        }
+        if count < must.max(sent) {
+            let what = format!("I20: {count} events came back; {must} were safe, {sent} sent");
+            return self.violate(what);
+        }
+        if count < self.watch.records.len() {
+            self.events += (self.watch.records.len() - count) as u64;
+            self.count("tail_lost");
+            self.watch = self.watch.rewound(count);
+        }
+        self.world.lock().durable_seq = durable as u64;
+    }
+
+    /// Replay of the log so far is the live state, bit for bit.
+    fn check_replay(&mut self) {
+        let Some(desk) = &self.desk else { return };
+        let mut engine = Engine::new(&self.options.engine).expect("memory for a replay");
+        let replayed = caught(|| {
+            self.watch.records.iter().for_each(|record| engine.apply(record));
+            engine.state_hash()
+        });
+        match replayed {
+            Ok(hash) if hash == desk.engine().state_hash() => {}
+            Ok(_) => self.violate("I18: replay of the log is not the live state".into()),
+            Err(panic) => self.violate(format!("I18: replay: {}", told(&panic))),
+        }
+    }
+
+    /// Defines what the desk trades, in its first life; looks at what the later ones wrote.
+    fn settle_in(&mut self) {
+        if self.lives == 1 {
+            self.guarded(|run| {
+                for record in setup() {
+                    let desk = run.desk.as_mut().expect("just opened");
+                    let verdict = desk.submit(&record);
+                    assert!(verdict == Verdict::Accepted, "{verdict:?} of {record:?}");
+                }
+            });
+            for account_id in 1..=ACCOUNTS {
+                self.watch
+                    .throttles
+                    .insert(account_id, Throttle { orders_max: 24, window_ns: 50_000_000 });
+            }
+        }
+        self.look();
+        if self.lives > 1 && self.random.below(3) == 0 {
+            self.check_replay();
+        }
+    }
+
+    /// Does something with the desk; a panic is a violation, or the death of the process.
+    fn guarded(&mut self, work: impl FnOnce(&mut Self)) {
+        let done = caught(|| work(self));
+        let dead = {
+            let world = self.world.lock();
+            world.dead.is_some()
+        };
+        if let Err(panic) = done {
+            let told = told(&panic);
+            let failed = self.world.lock().disk_failed;
+            // F8: a failed disk and a full ring end the process, by an assertion of that name.
+            let stopped = failed && told.contains("the ring is full");
+            if !(dead || stopped) {
+                return self.violate(format!("panic: {told}"));
+            }
+            self.world.lock().dead.get_or_insert(Death::Kill);
+            self.read_log();
+            return self.restart();
+        }
+        if dead {
+            self.read_log();
+            self.restart();
+        }
+    }
+
+    fn read_log(&mut self) {
+        let Some(desk) = &self.desk else { return };
+        let mut reader =
+            desk.ring_view().reader(Follow::Published, self.watch.records.len() as u64 + 1);
+        let mut batch = [Record::ZERO; 64];
+        loop {
+            match reader.copy_next(&mut batch) {
+                Ok(0) => return,
+                Ok(count) => {
+                    for record in &batch[..count] {
+                        if let Some(what) = self.watch.take(record) {
+                            self.world.lock().violations.push(what);
+                        }
+                    }
+                }
+                Err(_) => return self.read_segments(),
+            }
+        }
+    }
+
+    /// A small ring was lapped within one round: the log on disk has what the ring has not.
+    fn read_segments(&mut self) {
+        let dir = DeskDir::open(&self.options.path).expect("the desk's directory");
+        let log = match journal::open_log(&dir.with_shm_root(self.dir.join("shm"))) {
+            Ok(log) => log,
+            Err(error) => return self.violate(format!("I20: the log does not open: {error}")),
+        };
+        let from = self.watch.records.len() as u64 + 1;
+        for record in log.slices_from(from).flatten() {
+            if let Some(what) = self.watch.take(record) {
+                self.world.lock().violations.push(what);
+            }
+        }
+    }
+
+    /// Reads what is new in the log and holds the engine against it.
+    fn look(&mut self) {
+        self.read_log();
+        let Some(desk) = &self.desk else { return };
+        let mut wrong = Vec::new();
+        self.watch.check(desk.engine(), &mut wrong);
+        let world = &mut *self.world.lock();
+        world.violations.append(&mut wrong);
+        for kill in &mut world.kills {
+            kill.acked |= desk.engine().control_epoch() >= kill.epoch;
+        }
+    }
+
+    // Steps ---------------------------------------------------------------------------------------
+
+    fn step(&mut self) {
+        let wait = match self.random.below(64) {
+            0 => self.random.below(2_000_000_000),
+            1..=8 => self.random.below(20_000_000),
+            _ => self.random.below(300_000),
+        };
+        self.world.lock().mono_ns += wait as i64;
+        match self.random.below(1000) {
+            0..=4 => self.misfortune(),
+            5..=9 => self.cut(),
+            10..=14 => self.kill(),
+            15..=34 => self.release(),
+            35..=44 => self.flood(),
+            45..=64 => self.market(true),
+            65..=70 => {
+                let at = self.random.below(VENUES as u64) as usize;
+                let phase =
+                    [Phase::Open, Phase::Open, Phase::Halted][self.random.below(3) as usize];
+                self.venues[at].calendar(&mut self.world.lock(), phase);
+            }
+            71..=74 => self.wall_jump(),
+            _ => {}
+        }
+        for _ in 0..1 + self.random.below(3) {
+            let command = self.command();
+            self.submit(command);
+        }
+        if self.random.below(3) > 0 {
+            self.market(false);
+        }
+        for at in 0..VENUES {
+            if self.random.below(2) == 0 {
+                self.venues[at].stir(&mut self.world.lock());
+            }
+            if self.random.below(4) > 0 {
+                self.venues[at].pump(&mut self.world.lock());
+            }
+        }
+        if self.random.below(5) > 0 {
+            self.poll();
+        }
+    }
+
+    fn poll(&mut self) {
+        self.guarded(|run| {
+            let polled = run.desk.as_mut().expect("a living desk").poll();
+            if let (Err(error), None) = (polled, run.world.lock().dead) {
+                run.violate(format!("poll: {error}"));
+            }
+        });
+        self.look();
+    }
+
+    fn submit(&mut self, record: Record) {
+        self.guarded(|run| {
+            run.desk.as_mut().expect("a living desk").submit(&record);
+        });
+        self.look();
+    }
+
+    fn misfortune(&mut self) {
+        let calls = self.random.below(40);
+        match self.random.below(6) {
+            0 if self.tier == Tier::Disk => {
+                self.world.lock().disk_error_in = Some(calls);
+            }
+            1 => {
+                // Right now, between two calls.
+                let death = self.death();
+                self.world.lock().dead = Some(death);
+                self.guarded(|_| {});
+            }
+            2 if self.world.lock().disk_failed => {
+                self.world.lock().dead = Some(Death::Kill); // the operator starts it anew
+                self.guarded(|_| {});
+            }
+            _ => {
+                let death = self.death();
+                self.world.lock().die_in = Some((calls, death));
+            }
+        }
+    }
+
+    fn cut(&mut self) {
+        let at = self.random.below(VENUES as u64) as usize;
+        let away = self.random.below(100_000_000) as i64;
+        let bytes = self.random.below(2_000) as usize;
+        let now = self.random.below(2) == 0;
+        let world = &mut *self.world.lock();
+        if self.random.below(3) == 0 {
+            world.faults.count("connect_refused");
+            world.pipes[at].refused_until = world.mono_ns + away;
+        }
+        if now {
+            world.pipes[at].cut(&mut world.random);
+        } else {
+            world.pipes[at].cut_in = Some(bytes);
+        }
+    }
+
+    fn wall_jump(&mut self) {
+        let far = self.random.below(7_200_000_000_000) as i64;
+        let back = self.random.below(2) == 0;
+        let world = &mut *self.world.lock();
+        world.faults.count(if back { "clock_back" } else { "clock_forward" });
+        world.wall_off_ns += if back { -far } else { far };
+    }
+
+    fn market(&mut self, bad: bool) {
+        let at = self.random.below(VENUES as u64) as usize;
+        let world = &mut *self.world.lock();
+        if bad && self.random.below(4) == 0 {
+            world.faults.count("market_silent");
+            self.venues[at].silent_until = world.mono_ns + 3_000_000_000;
+            return;
+        }
+        self.venues[at].quote(world, bad);
+    }
+
+    /// The kill switch, from another process: only the control file is touched.
+    fn kill(&mut self) {
+        let (scope, most) = [
+            (Scope::Desk, 0),
+            (Scope::Account, ACCOUNTS),
+            (Scope::Instrument, INSTRUMENTS),
+            (Scope::Venue, VENUES as u32),
+            (Scope::Session, SESSIONS.into()),
+            (Scope::Strategy, STRATEGIES.into()),
+        ][self.random.below(6) as usize];
+        let id = if most == 0 { 0 } else { 1 + self.random.below(most.into()) as u32 };
+        let halt = self.random.below(5) == 0;
+        let mode = if halt { KillMode::Halt } else { KillMode::CancelOnly };
+        let world = &mut *self.world.lock();
+        let Some(control) = &world.control else { return };
+        match control.engage(scope, id, mode) {
+            Ok(epoch) => {
+                world.kills.push(Kill { scope, id, epoch, acked: false });
+                world.faults.count("kill_switch");
+            }
+            Err(error) => world.violations.push(format!("I1: the kill was not taken: {error}")),
+        }
+    }
+
+    /// Two people open what is killed.
+    fn release(&mut self) {
+        let Some(kill) = self.world.lock().kills.first().copied() else { return };
+        self.open_scope(kill);
+    }
+
+    fn open_scope(&mut self, kill: Kill) {
+        let mut released = false;
+        self.guarded(|run| {
+            let desk = run.desk.as_mut().expect("a living desk");
+            let asked = desk.request_release(kill.scope, kill.id, "ann", "the drill is over");
+            let Ok(hash) = asked else { return };
+            assert!(desk.approve_release(hash, "ann").is_err(), "one person released a kill");
+            // From here on the scope may send, before the call returns.
+            run.world.lock().kills.retain(|k| (k.scope, k.id) != (kill.scope, kill.id));
+            released = desk.approve_release(hash, "bob").is_ok();
+            if !released {
+                run.world.lock().kills.push(kill);
+            }
+        });
+        self.look();
+        if released {
+            self.count("release");
+        }
+    }
+
+    fn flood(&mut self) {
+        self.count("flood");
+        for _ in 0..20 + self.random.below(60) {
+            let order = self.new_order();
+            self.submit(order);
+        }
+    }
+
+    // Clients -------------------------------------------------------------------------------------
+
+    fn id(&mut self) -> [u8; 36] {
+        self.ids += 1;
+        text(&format!("C{}", self.ids))
+    }
+
+    fn new_order(&mut self) -> Record {
+        let mut o = NewOrder::ZERO;
+        o.header.kind = NewOrder::KIND;
+        o.cl_ord_id = self.id();
+        let random = &mut self.random;
+        o.session_id = 1 + random.below(2) as u16;
+        o.account_id = 1 + random.below(ACCOUNTS.into()) as u32;
+        o.instrument_id = 1 + random.below(INSTRUMENTS.into()) as u32;
+        o.strategy_id = random.below(u64::from(STRATEGIES) + 1) as u16;
+        o.side = [Side::Buy, Side::Sell, Side::SellShort][random.below(3) as usize].code();
+        let market = random.below(12) == 0;
+        o.ord_type = if market { OrdType::Market } else { OrdType::Limit }.code();
+        o.time_in_force = match random.below(8) {
+            0 => TimeInForce::Ioc,
+            1 => TimeInForce::Fok,
+            2 => TimeInForce::Gtc,
+            _ => TimeInForce::Day,
+        }
+        .code();
+        o.order_qty = (1 + random.below(9) as i64) * ONE;
+        let venue = &self.venues[(o.instrument_id as usize - 1) % VENUES];
+        let away = random.below(17) as i64 - 8;
+        o.price = if market { 0 } else { venue.mid[o.instrument_id as usize] + away * ONE / 4 };
+        if random.below(24) == 0 {
+            o.tags = TAG_PARENT;
+            o.order_qty *= 8;
+        }
+        if random.below(40) == 0 {
+            // Nonsense of every field: refused, never a panic.
+            match random.below(9) {
+                0 => o.order_qty = i64::MIN,
+                1 => o.price = i64::MAX,
+                2 => o.instrument_id = u32::MAX,
+                3 => o.account_id = u32::MAX,
+                4 => o.session_id = u16::MAX,
+                5 => o.side = 77,
+                6 => o.ord_type = 99,
+                7 => o.cl_ord_id = [0xff; 36],
+                _ => o.parent_order_seq = u64::MAX,
+            }
+            self.count("nonsense");
+        }
+        *o.as_record()
+    }
+
+    /// Some order of the desk's, live more often than not.
+    fn some_order(&mut self) -> Option<engine::Order> {
+        let desk = self.desk.as_ref()?;
+        let engine = desk.engine();
+        if self.random.below(8) == 0 {
+            let last = self.watch.records.len() as u64;
+            let order_seq = 1 + self.random.below(last.max(1));
+            return engine.order(order_seq).copied();
+        }
+        let live = engine.live_count();
+        let at = self.random.below(live.max(1));
+        engine.live_orders().nth(at as usize).copied()
+    }
+
+    fn command(&mut self) -> Record {
+        let record = match self.random.below(100) {
+            0..=49 => self.new_order(),
+            50..=54 => self.child(),
+            55..=72 => self.cancel(),
+            73..=88 => self.replace(),
+            89..=90 => self.mass_cancel(),
+            _ => return self.retry(),
+        };
+        if self.sent.len() < 512 {
+            self.sent.push(record);
+        } else {
+            let at = self.random.below(512) as usize;
+            self.sent[at] = record;
+        }
+        record
+    }
+
+    /// A command again: the same, or another under its id.
+    fn retry(&mut self) -> Record {
+        if self.sent.is_empty() {
+            return self.new_order();
+        }
+        let at = self.random.below(self.sent.len() as u64) as usize;
+        let mut record = self.sent[at];
+        if self.random.below(3) == 0 {
+            if record.header.kind == NewOrder::KIND {
+                let order = NewOrder::view_mut(&mut record);
+                order.order_qty = order.order_qty.wrapping_add(ONE);
+            }
+        } else {
+            self.count("retry");
+        }
+        record
+    }
+
+    fn child(&mut self) -> Record {
+        let record = self.new_order();
+        let parent = self.desk.as_ref().and_then(|desk| {
+            let mut parents = desk.engine().live_orders().filter(|o| o.is_parent());
+            parents.next().copied()
+        });
+        let (Some(parent), Some(order)) = (parent, NewOrder::from_record(&record)) else {
+            return record;
+        };
+        let mut order = *order;
+        (order.account_id, order.instrument_id) = (parent.account_id, parent.instrument_id);
+        (order.side, order.strategy_id) = (parent.side, parent.strategy_id);
+        (order.session_id, order.parent_order_seq) = (parent.session_id, parent.order_seq);
+        order.tags &= !TAG_PARENT;
+        *order.as_record()
+    }
+
+    fn cancel(&mut self) -> Record {
+        let mut c = CancelOrder::ZERO;
+        c.header.kind = CancelOrder::KIND;
+        c.cl_ord_id = self.id();
+        c.session_id = 1 + self.random.below(2) as u16;
+        match self.some_order() {
+            Some(order) => {
+                (c.header.order_seq, c.session_id) = (order.order_seq, order.session_id);
+            }
+            None => c.orig_cl_ord_id = text("NOBODY"),
+        }
+        *c.as_record()
+    }
+
+    fn replace(&mut self) -> Record {
+        let mut r = ReplaceOrder::ZERO;
+        r.header.kind = ReplaceOrder::KIND;
+        r.cl_ord_id = self.id();
+        r.session_id = 1;
+        if let Some(order) = self.some_order() {
+            (r.header.order_seq, r.session_id) = (order.order_seq, order.session_id);
+            r.price = order.price + (self.random.below(9) as i64 - 4) * ONE / 4;
+            r.order_qty = order.order_qty + (self.random.below(7) as i64 - 3) * ONE;
+        }
+        *r.as_record()
+    }
+
+    fn mass_cancel(&mut self) -> Record {
+        let mut m = MassCancel::ZERO;
+        m.header.kind = MassCancel::KIND;
+        m.cl_ord_id = self.id();
+        m.session_id = 1 + self.random.below(SESSIONS.into()) as u16;
+        match self.random.below(5) {
+            0 => m.account_id = 1 + self.random.below(ACCOUNTS.into()) as u32,
+            1 => m.instrument_id = 1 + self.random.below(INSTRUMENTS.into()) as u32,
+            2 => m.venue_id = 1 + self.random.below(VENUES as u64) as u16,
+            3 => m.strategy_id = 1,
+            _ => m.side = Side::Sell.code(),
+        }
+        self.count("mass_cancel");
+        *m.as_record()
+    }
+
+    // The end -------------------------------------------------------------------------------------
+
+    /// The world heals: everything is delivered, asked and compared.
+    fn settle(&mut self) {
+        for venue in &mut self.venues {
+            venue.manners = Manners::GOOD;
+            venue.silent_until = 0;
+            venue.calendar(&mut self.world.lock(), Phase::Open);
+        }
+        {
+            let world = &mut *self.world.lock();
+            (world.die_in, world.disk_error_in) = (None, None);
+        }
+        if self.world.lock().disk_failed {
+            self.world.lock().dead = Some(Death::Kill);
+            self.guarded(|_| {});
+        }
+        {
+            // What was never told is found by asking, at the next connection.
+            let world = &mut *self.world.lock();
+            world.die_in = None;
+            for pipe in &mut world.pipes {
+                pipe.refused_until = 0;
+                pipe.cut(&mut world.random);
+            }
+        }
+        let halted = self.world.lock().kills.iter().any(|_| true) && self.random.below(2) == 0;
+        while !halted && self.sound() {
+            let Some(kill) = self.world.lock().kills.last().copied() else { break };
+            self.open_scope(kill);
+            if self.world.lock().kills.iter().any(|k| (k.scope, k.id) == (kill.scope, kill.id)) {
+                // A release that is refused is one of a scope that is not engaged.
+                let mode =
+                    self.desk.as_ref().map_or(0, |d| d.engine().mode_in(kill.scope, kill.id));
+                if mode != KillMode::Open.code() {
+                    return self.violate(format!("{:?} {} is not released", kill.scope, kill.id));
+                }
+                self.world.lock().kills.retain(|k| (k.scope, k.id) != (kill.scope, kill.id));
+            }
+        }
+        let mut quiet = 0;
+        for _ in 0..ROUNDS {
+            self.world.lock().mono_ns += 5_000_000;
+            for at in 0..VENUES {
+                self.venues[at].pump(&mut self.world.lock());
+            }
+            self.poll();
+            if !self.sound() {
+                return;
+            }
+            quiet = if self.is_settled() { quiet + 1 } else { 0 };
+            if quiet == 3 {
+                break;
+            }
+        }
+        if quiet < 3 {
+            let status = self.desk.as_ref().map(|desk| desk.status());
+            let links: Vec<String> = status
+                .iter()
+                .flat_map(|s| s.links.iter())
+                .map(|l| format!("{}: {:?}", l.venue, l.error))
+                .collect();
+            return self.violate(format!("I39: the desk does not settle: {links:?}"));
+        }
+        self.compare();
+        self.check_replay();
+    }
+
+    fn is_settled(&self) -> bool {
+        let Some(desk) = &self.desk else { return false };
+        let engine = desk.engine();
+        let up = LinkState::Up.code();
+        self.venues.iter().all(|v| v.is_idle() && engine.venue(v.id).link() == up)
+            && engine.asked_count() == 0
+            && !engine.live_orders().any(|o| {
+                let base = o.base == OrdStatus::PendingNew.code();
+                !o.is_parent() && (base || o.flight != 0)
+            })
+    }
+
+    /// Our orders, fills and positions against the venues' own.
+    fn compare(&mut self) {
+        let Some(desk) = &self.desk else { return };
+        let engine = desk.engine();
+        let mut wrong = Vec::new();
+        let mut known = BTreeMap::new();
+        for venue in &self.venues {
+            for theirs in &venue.orders {
+                known.insert(theirs.order_seq, ());
+                let Some(ours) = engine.order(theirs.order_seq) else {
+                    wrong
+                        .push(format!("venue {} has order {}, we not", venue.id, theirs.order_seq));
+                    continue;
+                };
+                let status = theirs.final_status();
+                let filled = OrdStatus::Filled;
+                let same = ours.cum_qty == theirs.cum_qty
+                    && ours.live() == theirs.is_open()
+                    && (ours.ord_status() == filled) == (status == filled)
+                    && (!ours.live()
+                        || (ours.order_qty, ours.leaves_qty())
+                            == (theirs.order_qty, theirs.leaves()));
+                if !same {
+                    wrong.push(format!(
+                        "order {}: ours {:?} {} of {} filled, venue {}: {status:?} {} of {}",
+                        theirs.order_seq,
+                        ours.ord_status(),
+                        ours.cum_qty,
+                        ours.order_qty,
+                        venue.id,
+                        theirs.cum_qty,
+                        theirs.order_qty
+                    ));
+                }
+            }
+        }
+        for ours in engine.live_orders() {
+            if !ours.is_parent() && !known.contains_key(&ours.order_seq) {
+                wrong.push(format!("order {} lives here and at no venue", ours.order_seq));
+            }
+        }
+        for account_id in 1..=ACCOUNTS {
+            for instrument_id in 1..=INSTRUMENTS {
+                let mut truth = Holding::default();
+                for venue in &self.venues {
+                    if let Some(h) = venue.holdings.get(&(account_id, instrument_id)) {
+                        truth.net += h.net;
+                        truth.cash += h.cash;
+                        truth.fees += h.fees;
+                        truth.bought += h.bought;
+                        truth.sold += h.sold;
+                    }
+                }
+                let ours = holding_of(engine, account_id, instrument_id);
+                if ours != truth {
+                    wrong.push(format!(
+                        "account {account_id} instrument {instrument_id}: ours {ours:?}, venues {truth:?}"
+                    ));
+                }
+            }
+        }
+        self.world.lock().violations.append(&mut wrong);
+    }
+}
+
+thread_local! {
+    static QUIET: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// A desk's end by an assertion is judged here and told in the report, not on the terminal.
+fn keep_quiet() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                before(info);
+            }
+        }));
+    });
+}
+
+/// Runs `work` and gives its panic, if it ends so.
+fn caught<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
+    QUIET.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    QUIET.set(false);
+    done
+}
+
+/// What a panic said.
+fn told(panic: &Box<dyn std::any::Any + Send>) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
+}
+
+fn setup() -> Vec<Record> {
+    let mut records = Vec::new();
+    let mut define = |entity: Entity, name: &str, parent_id: u32, level: u8| {
+        let mut d = Definition::ZERO;
+        d.header.kind = Definition::KIND;
+        (d.entity, d.name, d.parent_id, d.level) = (entity.code(), text(name), parent_id, level);
+        records.push(*d.as_record());
+    };
+    define(Entity::Currency, "USD", 0, 0);
+    define(Entity::Venue, "V1", 0, ReplaceRule::InFlightCounted.code());
+    define(Entity::Venue, "V2", 0, ReplaceRule::InFlightLost.code());
+    for id in 1..=INSTRUMENTS {
+        define(Entity::Instrument, &format!("I{id}"), 0, 0);
+    }
+    for id in 1..=ACCOUNTS {
+        define(Entity::Account, &format!("A{id}"), 0, AccountLevel::Account.code());
+    }
+    for id in 1..=SESSIONS {
+        define(Entity::Session, &format!("S{id}"), if id == SESSIONS { 1 } else { 0 }, 0);
+    }
+    for id in 1..=STRATEGIES {
+        define(Entity::Strategy, &format!("T{id}"), 0, 0);
+    }
+    let mut rate = Rate::ZERO;
+    (rate.header.kind, rate.currency_id, rate.rate) = (Rate::KIND, 1, ONE);
+    records.push(*rate.as_record());
+    for id in 1..=INSTRUMENTS {
+        let mut t = InstrumentTerms::ZERO;
+        t.header.kind = InstrumentTerms::KIND;
+        (t.instrument_id, t.currency_id) = (id, 1);
+        t.venue_id = ((id - 1) % VENUES as u32 + 1) as u16;
+        (t.tick, t.lot, t.qty_min, t.qty_max) = (ONE / 4, ONE, ONE, 1000 * ONE);
+        (t.contract_multiplier, t.band) = (50 * ONE, 20 * ONE);
+        t.reference_age_ms_max = 1_000;
+        records.push(*t.as_record());
+    }
+    for id in 1..=ACCOUNTS {
+        let mut l = LimitRow::ZERO;
+        l.header.kind = LimitRow::KIND;
+        (l.scope, l.account_id) = (Scope::Account.code(), id);
+        (l.orders_max, l.window_ns) = (24, 50_000_000);
+        (l.order_qty_max, l.order_notional_max) = (100 * ONE, i64::MAX);
+        (l.gross_notional_max, l.net_notional_max) = (i64::MAX, i64::MAX);
+        l.net_qty_max = i64::MAX;
+        records.push(*l.as_record());
+    }
+    let mut a = LimitsActivated::ZERO;
+    (a.header.kind, a.limits_version) = (LimitsActivated::KIND, 1);
+    records.push(*a.as_record());
+    records
+}

@@ -1,0 +1,649 @@
+//! The venue that is the truth: its own orders, fills and positions, and every way of telling of them
+//! late, twice, in another order or not at all. What must stay true: what it holds follows from the
+//! messages it got and its own chance, never from the desk's word; reports of one order keep their
+//! order but for copies and what is lost, and a question is answered with the truth.
+
+use super::world::Inner;
+use crate::random::Random;
+use layout::*;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use wire::pylink::{LinkPhase, VenueEnd, VenueEndConfig, VenueEvent};
+
+/// Chance of each misdeed, in parts per million.
+#[derive(Clone, Copy)]
+pub(crate) struct Manners {
+    pub reject: u32,
+    pub drop: u32,
+    pub duplicate: u32,
+    pub delay: u32,
+    pub refuse_change: u32,
+    pub late_fill: u32,
+    pub overfill: u32,
+}
+
+impl Manners {
+    /// A venue that tells everything at once.
+    pub const GOOD: Self = Self {
+        reject: 0,
+        drop: 0,
+        duplicate: 0,
+        delay: 0,
+        refuse_change: 0,
+        late_fill: 0,
+        overfill: 0,
+    };
+
+    pub fn draw(random: &mut Random) -> Self {
+        let mut up_to = |most: u64| random.below(most) as u32;
+        Self {
+            reject: up_to(60_000),
+            drop: up_to(40_000),
+            duplicate: up_to(80_000),
+            delay: up_to(600_000),
+            refuse_change: up_to(200_000),
+            late_fill: up_to(200_000),
+            overfill: up_to(10_000),
+        }
+    }
+}
+
+/// One execution.
+pub(crate) struct Fill {
+    report: ExecutionReport,
+    /// Its number on the link, once it was put there.
+    link_seq: u32,
+}
+
+/// An order as the venue has it.
+pub(crate) struct VenueOrder {
+    pub order_seq: u64,
+    pub street_id: [u8; 20],
+    pub account_id: u32,
+    pub instrument_id: u32,
+    pub side: u8,
+    pub ord_type: u8,
+    pub price: i64,
+    pub order_qty: i64,
+    pub cum_qty: i64,
+    pub ord_status: OrdStatus,
+    told_due: i64,
+}
+
+impl VenueOrder {
+    pub fn is_open(&self) -> bool {
+        !engine::order::closed(self.ord_status.code())
+    }
+    pub fn leaves(&self) -> i64 {
+        if self.is_open() { (self.order_qty - self.cum_qty).max(0) } else { 0 }
+    }
+    /// Status by FIX's precedence: what is whole is filled, whatever ended it.
+    pub fn final_status(&self) -> OrdStatus {
+        let whole = self.cum_qty >= self.order_qty && self.cum_qty > 0;
+        if whole { OrdStatus::Filled } else { self.ord_status }
+    }
+}
+
+/// Net, cash, fees, bought and sold of an account in an instrument.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Holding {
+    pub net: i128,
+    pub cash: i128,
+    pub fees: i128,
+    pub bought: i128,
+    pub sold: i128,
+}
+
+impl Holding {
+    pub fn book(&mut self, side: u8, px: i64, qty: i64, fee: i64) {
+        let buy = side == Side::Buy.code();
+        let signed = if buy { i128::from(qty) } else { -i128::from(qty) };
+        self.net += signed;
+        self.cash -= signed * i128::from(px);
+        self.fees += i128::from(fee);
+        *(if buy { &mut self.bought } else { &mut self.sold }) += i128::from(qty);
+    }
+}
+
+enum Work {
+    Process(Box<Routed>),
+    Tell { report: Box<ExecutionReport>, fill: Option<usize>, copy: bool },
+}
+
+/// One venue.
+pub(crate) struct FaultVenue {
+    pub id: u16,
+    at: usize,
+    end: VenueEnd,
+    pub manners: Manners,
+    pub orders: Vec<VenueOrder>,
+    by_order: HashMap<(u32, u64), usize>,
+    ids: HashSet<[u8; 20]>,
+    pub fills: Vec<Fill>,
+    pub holdings: BTreeMap<(u32, u32), Holding>,
+    work: BTreeMap<(i64, u64), Work>,
+    works: u64,
+    pub trade_day: u16,
+    pub mid: Vec<i64>,
+    /// Market data is held back until then.
+    pub silent_until: i64,
+    pub joins: u64,
+}
+
+impl FaultVenue {
+    pub fn new(at: usize, instruments: usize) -> Self {
+        let id = at as u16 + 1;
+        Self {
+            id,
+            at,
+            end: VenueEnd::new(VenueEndConfig {
+                venue_id: id,
+                lock_step: false,
+                memory_max: 1 << 20,
+                buffer_max: 1 << 20,
+            }),
+            manners: Manners::GOOD,
+            orders: Vec::new(),
+            by_order: HashMap::new(),
+            ids: HashSet::new(),
+            fills: Vec::new(),
+            holdings: BTreeMap::new(),
+            work: BTreeMap::new(),
+            works: 0,
+            trade_day: 19_000,
+            mid: vec![100 * ONE; instruments + 1],
+            silent_until: 0,
+            joins: 0,
+        }
+    }
+
+    /// Whether all that happened was told.
+    pub fn is_idle(&self) -> bool {
+        self.work.is_empty() && self.end.backlog() == 0
+    }
+
+    fn push(&mut self, due_ns: i64, work: Work) {
+        self.works += 1;
+        self.work.insert((due_ns, self.works), work);
+    }
+
+    /// One round: connections, bytes in, what is due, bytes out.
+    pub fn pump(&mut self, world: &mut Inner) {
+        let now_ns = world.mono_ns;
+        if world.pipes[self.at].left {
+            self.read(world, now_ns); // what arrived before the end counts
+            world.pipes[self.at].left = false;
+            let joined = self.end.phase() != LinkPhase::Idle;
+            let cancels = self.end.disconnect();
+            world.pipes[self.at].to_venue.clear();
+            if joined {
+                world.faults.count("disconnect");
+            }
+            if cancels {
+                for index in 0..self.orders.len() {
+                    if self.orders[index].is_open() {
+                        world.faults.count("cancel_on_disconnect");
+                        self.finish(world, index, OrdStatus::Canceled, ExecType::Canceled);
+                    }
+                }
+            }
+        }
+        if world.pipes[self.at].joined && world.pipes[self.at].open {
+            world.pipes[self.at].joined = false;
+            self.end.connect(now_ns);
+        }
+        self.read(world, now_ns);
+        while let Some((&key, _)) = self.work.first_key_value() {
+            if key.0 > now_ns {
+                break;
+            }
+            match self.work.remove(&key).expect("it was just seen") {
+                Work::Process(routed) => self.process(world, &routed),
+                Work::Tell { report, fill, copy } => {
+                    let seq = self.end.report(&report, None);
+                    if let (Some(fill), false) = (fill, copy) {
+                        self.fills[fill].link_seq = seq;
+                    }
+                }
+            }
+        }
+        let _ = self.end.tick(now_ns); // a silent desk fails the link, and the wire is closed below
+        let pipe = &mut world.pipes[self.at];
+        while pipe.open && !self.end.unsent().is_empty() {
+            let size = self.end.unsent().len();
+            pipe.to_desk.extend(self.end.unsent());
+            self.end.sent(size);
+        }
+        if pipe.open && !pipe.joined && self.end.phase() == LinkPhase::Failed {
+            (pipe.open, pipe.left) = (false, true); // what is under way still arrives
+        }
+    }
+
+    fn read(&mut self, world: &mut Inner, now_ns: i64) {
+        if matches!(self.end.phase(), LinkPhase::Idle | LinkPhase::Failed) {
+            return;
+        }
+        let bytes = std::mem::take(&mut world.pipes[self.at].to_venue);
+        if bytes.is_empty() {
+            return;
+        }
+        let mut done = self.end.receive(&bytes, now_ns).map(|()| None);
+        while done.is_ok() {
+            done = self.end.next(now_ns);
+            match &done {
+                Ok(Some(event)) => self.hear(world, event, now_ns),
+                _ => break,
+            }
+        }
+        if let Err(error) = done {
+            world.violations.push(format!("venue {}: the desk broke the link: {error}", self.id));
+        }
+    }
+
+    fn hear(&mut self, world: &mut Inner, event: &VenueEvent, now_ns: i64) {
+        match event {
+            VenueEvent::Joined(joined) => {
+                self.joins += 1;
+                if joined.desk_has < self.end.link_seq_out() {
+                    world.faults.count("replay");
+                }
+            }
+            VenueEvent::Routed(routed) => {
+                let carries = [MsgType::NewOrder.code(), MsgType::Replace.code()];
+                if carries.contains(&routed.msg_type) && !self.ids.insert(routed.street_id) {
+                    let id = text_of(&routed.street_id).to_owned();
+                    world.violations.push(format!("I12: street id {id} came twice"));
+                }
+                let late = world.random.happens(self.manners.delay);
+                let wait = if late { 1 + world.random.below(3_000_000) as i64 } else { 0 };
+                if late {
+                    world.faults.count("slow_venue");
+                }
+                // Messages are taken in the order of the link, as a matching engine does.
+                let last = self
+                    .work
+                    .iter()
+                    .rev()
+                    .find_map(|(key, work)| matches!(work, Work::Process(_)).then_some(key.0));
+                let due_ns = (now_ns + wait).max(last.unwrap_or(0));
+                self.push(due_ns, Work::Process(Box::new(*routed)));
+            }
+            VenueEvent::Query(query) => {
+                self.take_all(world);
+                self.answer(world, query);
+            }
+            VenueEvent::GapFilled { .. } | VenueEvent::TurnDone(_) => {}
+        }
+    }
+
+    /// Takes every message that waits: a question comes behind them.
+    fn take_all(&mut self, world: &mut Inner) {
+        let waiting: Vec<_> = self
+            .work
+            .iter()
+            .filter(|(_, work)| matches!(work, Work::Process(_)))
+            .map(|(&key, _)| key)
+            .collect();
+        for key in waiting {
+            if let Some(Work::Process(routed)) = self.work.remove(&key) {
+                self.process(world, &routed);
+            }
+        }
+    }
+
+    fn report(&self, index: usize, exec_type: ExecType, street_id: [u8; 20]) -> ExecutionReport {
+        let order = &self.orders[index];
+        let mut report = ExecutionReport::ZERO;
+        report.header.kind = ExecutionReport::KIND;
+        (report.street_id, report.venue_id) = (street_id, self.id);
+        (report.exec_type, report.ord_status) = (exec_type.code(), order.ord_status.code());
+        (report.cum_qty, report.leaves_qty) = (order.cum_qty, order.leaves());
+        report.trade_day = self.trade_day;
+        report
+    }
+
+    /// Puts a report on its way, with all that may happen to it there.
+    fn tell(&mut self, world: &mut Inner, index: usize, mut report: ExecutionReport) {
+        let (random, manners) = (&mut world.random, self.manners);
+        let now_ns = world.mono_ns;
+        report.transact_time_ns = now_ns;
+        let fill = (report.exec_type == ExecType::Trade.code()).then(|| self.fills.len() - 1);
+        if random.happens(manners.drop) {
+            world.faults.count("drop");
+            return; // a question finds it
+        }
+        let mut due_ns = now_ns;
+        if random.happens(manners.delay) {
+            due_ns += 1 + random.below(20_000_000) as i64;
+            world.faults.count("delay");
+        }
+        due_ns = due_ns.max(self.orders[index].told_due);
+        let last = self.work.last_key_value().map_or(0, |(key, _)| key.0);
+        if due_ns < last {
+            world.faults.count("reorder");
+        }
+        self.orders[index].told_due = due_ns;
+        if world.random.happens(manners.duplicate) {
+            world.faults.count("duplicate");
+            let mut copy = report;
+            copy.flags |= if world.random.below(2) == 0 { REPORT_POSS_DUP } else { 0 };
+            let later = due_ns + world.random.below(30_000_000) as i64;
+            self.push(later, Work::Tell { report: Box::new(copy), fill, copy: true });
+        }
+        self.push(due_ns, Work::Tell { report: Box::new(report), fill, copy: false });
+    }
+
+    fn finish(&mut self, world: &mut Inner, index: usize, end: OrdStatus, exec_type: ExecType) {
+        let order = &self.orders[index];
+        let (leaves, street_id) = (order.leaves(), order.street_id);
+        // A fill that happened first and is told last (CORNERS 3).
+        let late = leaves > 0 && end == OrdStatus::Canceled;
+        if late && world.random.happens(self.manners.late_fill) {
+            let qty = self.part(world, leaves);
+            self.orders[index].ord_status = end;
+            let report = self.report(index, exec_type, street_id);
+            self.tell(world, index, report);
+            world.faults.count("late_fill");
+            return self.trade(world, index, qty);
+        }
+        self.orders[index].ord_status = end;
+        let report = self.report(index, exec_type, street_id);
+        self.tell(world, index, report);
+    }
+
+    /// Whole lots of a quantity, at least one.
+    fn part(&self, world: &mut Inner, qty: i64) -> i64 {
+        let lots = (qty / ONE).max(1) as u64;
+        if world.random.below(2) == 0 { qty } else { (1 + world.random.below(lots)) as i64 * ONE }
+    }
+
+    /// An execution: the books first, then the word of it.
+    pub fn trade(&mut self, world: &mut Inner, index: usize, qty: i64) {
+        let mut qty = qty;
+        if self.orders[index].is_open() && world.random.happens(self.manners.overfill) {
+            world.faults.count("overfill");
+            qty = self.orders[index].leaves() + ONE;
+        }
+        let order = &mut self.orders[index];
+        let market = order.ord_type == OrdType::Market.code();
+        let px = if market { self.mid[order.instrument_id as usize] } else { order.price };
+        let fee = world.random.below(2_000) as i64 * 1_000 - 500_000;
+        order.cum_qty += qty;
+        if order.is_open() {
+            order.ord_status = match order.cum_qty >= order.order_qty {
+                true => OrdStatus::Filled,
+                false => OrdStatus::PartiallyFilled,
+            };
+        }
+        let key = (order.account_id, order.instrument_id);
+        self.holdings.entry(key).or_default().book(order.side, px, qty, fee);
+        let street_id = order.street_id;
+        let mut report = self.report(index, ExecType::Trade, street_id);
+        (report.last_px, report.last_qty, report.fee) = (px, qty, fee);
+        report.exec_id = text(&format!("V{}-{}", self.id, self.fills.len() + 1));
+        report.transact_time_ns = world.mono_ns;
+        self.fills.push(Fill { report, link_seq: 0 });
+        self.tell(world, index, report);
+    }
+
+    fn process(&mut self, world: &mut Inner, routed: &Routed) {
+        let street = engine::street::decode(&routed.street_id).expect("the desk's own id");
+        let key = (street.epoch, street.order_seq);
+        if routed.msg_type == MsgType::NewOrder.code() {
+            return self.take_new(world, routed, key);
+        }
+        if routed.msg_type == MsgType::OrderStatus.code() {
+            return self.tell_again(world, key);
+        }
+        let Some(&index) = self.by_order.get(&key) else {
+            if routed.msg_type == MsgType::Replace.code() {
+                let id = text_of(&routed.street_id).to_owned();
+                world.violations.push(format!("I11: {id} replaces an order that never came"));
+                return;
+            }
+            // A cancel of what may have been lost on the way is always right.
+            world.faults.count("cancel_of_unknown");
+            let mut report = ExecutionReport::ZERO;
+            report.header.kind = ExecutionReport::KIND;
+            (report.street_id, report.venue_id) = (routed.street_id, self.id);
+            report.exec_type = ExecType::CancelRejected.code();
+            report.ord_status = OrdStatus::Rejected.code();
+            self.end.report(&report, None);
+            return;
+        };
+        let replace = routed.msg_type == MsgType::Replace.code();
+        let refused =
+            !self.orders[index].is_open() || world.random.happens(self.manners.refuse_change);
+        if refused {
+            world.faults.count("reject_change");
+            let exec_type =
+                if replace { ExecType::ReplaceRejected } else { ExecType::CancelRejected };
+            let report = self.report(index, exec_type, routed.street_id);
+            return self.tell(world, index, report);
+        }
+        if !replace {
+            return self.finish(world, index, OrdStatus::Canceled, ExecType::Canceled);
+        }
+        let order = &mut self.orders[index];
+        (order.street_id, order.price, order.order_qty) =
+            (routed.street_id, routed.price, routed.order_qty);
+        order.ord_status = match order.cum_qty {
+            cum if cum >= order.order_qty => OrdStatus::Filled,
+            0 => OrdStatus::New,
+            _ => OrdStatus::PartiallyFilled,
+        };
+        let report = self.report(index, ExecType::Replaced, routed.street_id);
+        self.tell(world, index, report);
+    }
+
+    /// The desk misses fills of an order: all of them again, then how it stands.
+    fn tell_again(&mut self, world: &mut Inner, key: (u32, u64)) {
+        world.faults.count("status_request");
+        let Some(&index) = self.by_order.get(&key) else { return };
+        let ours = |fill: &&Fill| {
+            let street = engine::street::decode(&fill.report.street_id).expect("the desk's own id");
+            (street.epoch, street.order_seq) == key
+        };
+        let fills: Vec<ExecutionReport> =
+            self.fills.iter().filter(ours).map(|fill| fill.report).collect();
+        for mut report in fills {
+            report.flags |= REPORT_POSS_DUP;
+            self.end.report(&report, None);
+        }
+        let status = self.status(index);
+        self.end.report(&status, None);
+    }
+
+    fn take_new(&mut self, world: &mut Inner, routed: &Routed, key: (u32, u64)) {
+        let index = self.orders.len();
+        self.orders.push(VenueOrder {
+            order_seq: key.1,
+            street_id: routed.street_id,
+            account_id: routed.account_id,
+            instrument_id: routed.instrument_id,
+            side: routed.side,
+            ord_type: routed.ord_type,
+            price: routed.price,
+            order_qty: routed.order_qty,
+            cum_qty: 0,
+            ord_status: OrdStatus::New,
+            told_due: 0,
+        });
+        self.by_order.insert(key, index);
+        if world.random.happens(self.manners.reject) {
+            world.faults.count("reject");
+            return self.finish(world, index, OrdStatus::Rejected, ExecType::Rejected);
+        }
+        // Some venues fill first and say new afterwards, or never (CORNERS 1).
+        let fill_first = world.random.below(16) == 0;
+        let ack = self.report(index, ExecType::New, routed.street_id);
+        if !fill_first {
+            self.tell(world, index, ack);
+        }
+        if fill_first || world.random.below(4) == 0 {
+            let qty = self.part(world, routed.order_qty);
+            self.trade(world, index, qty);
+        }
+        if fill_first {
+            world.faults.count("fill_before_ack");
+            self.tell(world, index, ack);
+        }
+        let at_once = [TimeInForce::Ioc.code(), TimeInForce::Fok.code()];
+        let gone =
+            at_once.contains(&routed.time_in_force) || routed.ord_type == OrdType::Market.code();
+        if gone && self.orders[index].is_open() {
+            self.finish(world, index, OrdStatus::Canceled, ExecType::Canceled);
+        }
+    }
+
+    /// Something of the venue's own: a fill, now and then an end that nobody asked for.
+    pub fn stir(&mut self, world: &mut Inner) {
+        let open: Vec<usize> =
+            (0..self.orders.len()).rev().take(64).filter(|&i| self.orders[i].is_open()).collect();
+        if open.is_empty() {
+            return;
+        }
+        let index = open[world.random.below(open.len() as u64) as usize];
+        match world.random.below(20) {
+            0 => {
+                world.faults.count("unsolicited_cancel");
+                self.finish(world, index, OrdStatus::Canceled, ExecType::Canceled);
+            }
+            1 => {
+                world.faults.count("expired");
+                self.finish(world, index, OrdStatus::Expired, ExecType::Expired);
+            }
+            2 if self.orders[index].cum_qty == 0 => {
+                world.faults.count("reject_late"); // a reject behind the ack (CORNERS 21)
+                self.finish(world, index, OrdStatus::Canceled, ExecType::Rejected);
+            }
+            3 => {
+                // A report for an order that is not ours, and a known execution with other numbers.
+                let mut report = self.report(index, ExecType::Trade, text("0009ZZZZZZZZZZ000"));
+                (report.last_px, report.last_qty) = (ONE, ONE);
+                world.faults.count("foreign_report");
+                self.end.report(&report, None);
+                if let Some(fill) = self.fills.iter().rev().find(|fill| fill.link_seq != 0) {
+                    let mut other = fill.report;
+                    other.last_qty += ONE;
+                    world.faults.count("conflicting_copy");
+                    self.end.report(&other, None);
+                }
+            }
+            _ => {
+                let leaves = self.orders[index].leaves();
+                let qty = self.part(world, leaves);
+                self.trade(world, index, qty);
+            }
+        }
+    }
+
+    /// Best bid and offer of every instrument; sometimes such as nobody may believe.
+    pub fn quote(&mut self, world: &mut Inner, bad: bool) {
+        if self.end.phase() != LinkPhase::Up
+            || self.end.backlog() > 0
+            || world.mono_ns < self.silent_until
+        {
+            return;
+        }
+        for instrument_id in 1..self.mid.len() as u32 {
+            let tick = ONE / 4;
+            let mid = &mut self.mid[instrument_id as usize];
+            *mid = (*mid + (world.random.below(3) as i64 - 1) * tick).max(10 * tick);
+            let mut quote = Quote::ZERO;
+            quote.header.kind = Quote::KIND;
+            quote.instrument_id = instrument_id;
+            (quote.bid_px, quote.ask_px) = (*mid - tick, *mid + tick);
+            (quote.bid_qty, quote.ask_qty) = (10 * ONE, 10 * ONE);
+            if bad {
+                match world.random.below(3) {
+                    0 => {
+                        world.faults.count("market_crossed");
+                        (quote.bid_px, quote.ask_px) = (quote.ask_px, quote.bid_px);
+                    }
+                    1 => {
+                        world.faults.count("market_absent");
+                        quote.bid_px = NO_PRICE;
+                    }
+                    _ => {
+                        world.faults.count("market_not_positive");
+                        quote.ask_px = 0;
+                    }
+                }
+            }
+            let _ = self.end.publish(quote.as_record(), None);
+        }
+    }
+
+    /// Trading begins.
+    pub fn open(&mut self, world: &mut Inner) {
+        let mut change = PhaseChange::ZERO;
+        (change.venue_id, change.phase) = (self.id, Phase::Open.code());
+        self.end.phase_change(&change);
+        self.silent_until = world.mono_ns;
+    }
+
+    /// A day begins, or trading pauses and goes on.
+    pub fn calendar(&mut self, world: &mut Inner, phase: Phase) {
+        world.faults.count("phase_change");
+        let mut change = PhaseChange::ZERO;
+        (change.venue_id, change.phase) = (self.id, phase.code());
+        self.end.phase_change(&change);
+        if world.random.below(4) == 0 {
+            world.faults.count("day_change");
+            self.trade_day += 1;
+            let mut day = DayChange::ZERO;
+            (day.venue_id, day.trade_day, day.opened) = (self.id, self.trade_day, 1);
+            self.end.day_change(&day);
+        }
+    }
+
+    fn answer(&mut self, world: &mut Inner, query: &LinkQuery) {
+        let mut answers: Vec<ExecutionReport> = Vec::new();
+        match QueryKind::from_code(query.query_kind) {
+            Some(QueryKind::Fills) => answers.extend(
+                self.fills
+                    .iter()
+                    .filter(|fill| fill.link_seq == 0 || fill.link_seq > query.since_link_seq)
+                    .map(|fill| fill.report),
+            ),
+            Some(QueryKind::Open) => answers.extend(
+                (0..self.orders.len())
+                    .filter(|&index| self.orders[index].is_open())
+                    .map(|index| self.status(index)),
+            ),
+            _ => {
+                let street = engine::street::decode(&query.street_id).expect("the desk's own id");
+                match self.by_order.get(&(street.epoch, street.order_seq)) {
+                    Some(&index) => answers.push(self.status(index)),
+                    None => {
+                        let mut none = ExecutionReport::ZERO;
+                        none.header.kind = ExecutionReport::KIND;
+                        (none.street_id, none.venue_id) = (query.street_id, self.id);
+                        none.exec_type = ExecType::UnknownOrder.code();
+                        none.ord_status = OrdStatus::Rejected.code();
+                        answers.push(none);
+                    }
+                }
+            }
+        }
+        let count = answers.len() as u32;
+        for mut report in answers {
+            report.flags |= REPORT_QUERIED;
+            report.link_seq = 0;
+            if self.end.publish(report.as_record(), None).is_err() {
+                return; // the link failed: the desk asks again
+            }
+        }
+        world.faults.count("query");
+        let mut end = LinkQueryEnd::ZERO;
+        end.header.kind = LinkQueryEnd::KIND;
+        (end.query_id, end.count) = (query.query_id, count);
+        let _ = self.end.publish(end.as_record(), None);
+    }
+
+    fn status(&self, index: usize) -> ExecutionReport {
+        let mut report = self.report(index, ExecType::OrderStatus, self.orders[index].street_id);
+        report.ord_status = self.orders[index].final_status().code();
+        report
+    }
+}

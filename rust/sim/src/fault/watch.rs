@@ -1,0 +1,289 @@
+//! The auditor: follows the log record by record with sums of its own and holds the engine's state
+//! against them after every step. Shares no arithmetic with the engine. What must stay true: it knows
+//! the log and nothing else, so it can be rebuilt from any prefix that recovery gives back.
+
+use super::venue::Holding;
+use engine::Engine;
+use layout::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use zerocopy::IntoBytes;
+
+/// An order as the log tells it.
+#[derive(Clone, Default)]
+struct Shadow {
+    account_id: u32,
+    instrument_id: u32,
+    side: u8,
+    parent: u64,
+    is_parent: bool,
+    order_qty: i64,
+    cum_qty: i64,
+}
+
+/// Limits the run has set, for the throttle.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Throttle {
+    pub orders_max: usize,
+    pub window_ns: i64,
+}
+
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// The log so far.
+    pub records: Vec<Record>,
+    /// Account -> its throttle.
+    pub throttles: BTreeMap<u32, Throttle>,
+    orders: HashMap<u64, Shadow>,
+    children: BTreeMap<u64, Vec<u64>>,
+    holdings: BTreeMap<(u32, u32), Holding>,
+    executions: HashSet<(u16, u16, u64, [u8; 16])>,
+    sends: BTreeMap<u32, VecDeque<i64>>,
+    modes: BTreeMap<(u8, u32), u8>,
+    touched_orders: BTreeSet<u64>,
+    touched_rows: BTreeSet<(u32, u32)>,
+    time_ns: i64,
+    more: u8,
+    pub refused: BTreeMap<u16, u64>,
+    pub dispositions: BTreeMap<u8, u64>,
+}
+
+impl Watch {
+    /// The same watch over a shorter log.
+    pub fn rewound(&self, count: usize) -> Self {
+        let mut watch = Self { throttles: self.throttles.clone(), ..Self::default() };
+        for record in &self.records[..count] {
+            let _ = watch.take(record); // judged when it was new
+        }
+        watch.touched_orders.clear();
+        watch.touched_rows.clear();
+        watch
+    }
+
+    /// One more record of the log; what is wrong with it.
+    pub fn take(&mut self, record: &Record) -> Option<String> {
+        let h = &record.header;
+        let expected = self.records.len() as u64 + 1;
+        let mut wrong = None;
+        if h.event_seq != expected {
+            wrong = Some(format!("I17: event {} where {expected} was due", h.event_seq));
+        }
+        if h.ingest_time_ns < self.time_ns {
+            wrong = Some(format!("I32: event {} goes back in time", h.event_seq));
+        }
+        if self.more > 0 && h.more + 1 != self.more {
+            wrong = Some(format!("I17: event {} breaks its group", h.event_seq));
+        }
+        (self.time_ns, self.more) = (h.ingest_time_ns, h.more);
+        self.records.push(*record);
+        let order_seq = h.order_seq;
+        if order_seq != 0 {
+            self.touched_orders.insert(order_seq);
+        }
+        if let Some(e) = OrderAccepted::from_record(record) {
+            let side = e.side;
+            let is_parent = e.tags & TAG_PARENT != 0;
+            let (account_id, instrument_id) = (e.account_id, e.instrument_id);
+            let shadow = Shadow {
+                account_id,
+                instrument_id,
+                side,
+                parent: 0,
+                is_parent,
+                order_qty: e.order_qty,
+                cum_qty: 0,
+            };
+            if self.orders.insert(order_seq, shadow).is_some() {
+                wrong = Some(format!("I12: order {order_seq} was accepted twice"));
+            }
+            wrong = wrong.or(self.send(e.account_id, h.ingest_time_ns));
+            let scopes = [
+                (Scope::Desk, 0),
+                (Scope::Account, e.account_id),
+                (Scope::Instrument, e.instrument_id),
+                (Scope::Venue, u32::from(e.venue_id)),
+                (Scope::Session, u32::from(e.session_id)),
+                (Scope::Strategy, u32::from(e.strategy_id)),
+            ];
+            if scopes.iter().any(|(scope, id)| self.killed(*scope, *id)) {
+                wrong = Some(format!("I1: order {order_seq} was accepted under a kill"));
+            }
+        } else if let Some(e) = OrderTerms::from_record(record) {
+            if let Some(shadow) = self.orders.get_mut(&order_seq) {
+                shadow.parent = e.parent_order_seq;
+            }
+            self.children.entry(e.parent_order_seq).or_default().push(order_seq);
+        } else if let Some(e) = ReplaceAccepted::from_record(record) {
+            if let Some(shadow) = self.orders.get_mut(&order_seq) {
+                if shadow.is_parent {
+                    shadow.order_qty = e.order_qty;
+                }
+                let account_id = shadow.account_id;
+                if self.killed(Scope::Desk, 0) || self.killed(Scope::Account, account_id) {
+                    wrong = Some(format!("I1: a replace of {order_seq} under a kill"));
+                }
+                wrong = wrong.or(self.send(account_id, h.ingest_time_ns));
+            }
+        } else if let Some(e) = ExecutionReport::from_record(record) {
+            wrong = wrong.or(self.report(e));
+        } else if let Some(e) = Control::from_record(record) {
+            self.modes.insert((e.scope, e.target_id), e.mode);
+        } else if let Some(e) = OrderRefused::from_record(record) {
+            *self.refused.entry(e.verdict).or_default() += 1;
+        } else if let Some(e) = ChangeRefused::from_record(record) {
+            *self.refused.entry(e.verdict).or_default() += 1;
+        }
+        if let Some(shadow) = self.orders.get(&order_seq) {
+            self.touched_rows.insert((shadow.account_id, shadow.instrument_id));
+        }
+        wrong
+    }
+
+    fn killed(&self, scope: Scope, id: u32) -> bool {
+        let mode = self.modes.get(&(scope.code(), id)).copied().unwrap_or(0);
+        mode >= KillMode::CancelOnly.code()
+    }
+
+    /// I29: never more than so many in any window.
+    fn send(&mut self, account_id: u32, now_ns: i64) -> Option<String> {
+        let throttle = self.throttles.get(&account_id)?;
+        if throttle.orders_max == 0 {
+            return None;
+        }
+        let times = self.sends.entry(account_id).or_default();
+        times.push_back(now_ns);
+        while times.front().is_some_and(|t| now_ns - t >= throttle.window_ns) {
+            times.pop_front();
+        }
+        (times.len() > throttle.orders_max).then(|| {
+            let (count, most) = (times.len(), throttle.orders_max);
+            format!("I29: account {account_id} sent {count} in a window, allowed are {most}")
+        })
+    }
+
+    fn report(&mut self, e: &ExecutionReport) -> Option<String> {
+        *self.dispositions.entry(e.disposition).or_default() += 1;
+        let booked = [Disposition::Applied, Disposition::Late, Disposition::Overfill]
+            .map(Disposition::code)
+            .contains(&e.disposition);
+        if !booked || e.exec_type != ExecType::Trade.code() {
+            return None;
+        }
+        let order_seq = e.header.order_seq;
+        let Some(shadow) = self.orders.get_mut(&order_seq) else {
+            return Some(format!("I11: a fill of order {order_seq}, which nobody sent"));
+        };
+        shadow.cum_qty += e.last_qty;
+        let key = (shadow.account_id, shadow.instrument_id);
+        self.holdings.entry(key).or_default().book(shadow.side, e.last_px, e.last_qty, e.fee);
+        let key = (e.venue_id, e.trade_day, order_seq, e.exec_id);
+        (!self.executions.insert(key)).then(|| {
+            format!("I13: execution {} of order {order_seq} was booked twice", text_of(&e.exec_id))
+        })
+    }
+
+    /// Holds the engine against the watch, where something has changed since the last look.
+    pub fn check(&mut self, engine: &Engine, wrong: &mut Vec<String>) {
+        let rule = |venue_id: u16| engine.venue(venue_id).replace_rule();
+        for &order_seq in &self.touched_orders {
+            let Some(order) = engine.order(order_seq) else { continue };
+            let Some(shadow) = self.orders.get(&order_seq) else { continue };
+            if order.cum_qty != shadow.cum_qty {
+                let (ours, theirs) = (order.cum_qty, shadow.cum_qty);
+                wrong.push(format!("I9: order {order_seq} has cum_qty {ours}, its fills {theirs}"));
+            }
+            let closed = engine::order::closed(order.base);
+            let leaves = if closed { 0 } else { (order.order_qty - order.cum_qty).max(0) };
+            if order.leaves_qty() != leaves || order.order_qty <= 0 {
+                wrong.push(format!("I9: order {order_seq} has leaves_qty {}", order.leaves_qty()));
+            }
+            let parent = if shadow.is_parent { order_seq } else { shadow.parent };
+            if let (Some(children), Some(parent_order)) =
+                (self.children.get(&parent), engine.order(parent))
+            {
+                let mut held = 0i128;
+                for child in children {
+                    match engine.order(*child) {
+                        Some(o) => {
+                            let open = o.exposure(rule(o.venue_id)).qty;
+                            held += i128::from(o.cum_qty) + i128::from(open);
+                        }
+                        None => held += i128::from(self.orders[child].cum_qty),
+                    }
+                }
+                if held != i128::from(parent_order.children_qty) {
+                    let told = parent_order.children_qty;
+                    wrong.push(format!("I10: parent {parent} counts {told}, its children {held}"));
+                }
+            }
+        }
+        for &(account_id, instrument_id) in &self.touched_rows {
+            self.check_row(engine, account_id, instrument_id, wrong);
+        }
+        self.touched_orders.clear();
+        self.touched_rows.clear();
+        if engine.event_seq() != self.records.len() as u64 {
+            let (ours, log) = (engine.event_seq(), self.records.len());
+            wrong.push(format!("I18: the engine stands at event {ours}, the log at {log}"));
+        }
+    }
+
+    /// I23 and I24 of one row: position is the fold of fills, reserve the fold of live orders.
+    fn check_row(&self, engine: &Engine, account_id: u32, id: u32, wrong: &mut Vec<String>) {
+        let (mut buys, mut sells) = ((0i64, 0i128), (0i64, 0i128));
+        for order in engine.live_orders() {
+            if order.account_id != account_id || order.instrument_id != id {
+                continue;
+            }
+            let open = order.exposure(engine.venue(order.venue_id).replace_rule());
+            let sum = if order.is_buy() { &mut buys } else { &mut sells };
+            (sum.0, sum.1) = (sum.0 + open.qty, sum.1 + open.points);
+        }
+        let row = engine.row(account_id, id);
+        if row.open_qty() != (buys.0, sells.0) || row.open_points() != (buys.1, sells.1) {
+            let (held, live) = (row.open_qty(), (buys.0, sells.0));
+            wrong.push(format!(
+                "I24: account {account_id} instrument {id} reserves {held:?}, its live orders {live:?}"
+            ));
+        }
+        let ours = holding_of(engine, account_id, id);
+        let fills = self.holdings.get(&(account_id, id)).copied().unwrap_or_default();
+        if ours != fills {
+            wrong.push(format!(
+                "I23: account {account_id} instrument {id} holds {ours:?}, its fills {fills:?}"
+            ));
+        }
+    }
+
+    /// Hash of the log without what the machine put in: checksums, ids of log and boot.
+    pub fn log_hash(&self) -> u64 {
+        let mut hash = 0xcbf2_9ce4_8422_2325u64;
+        let mut add = |bytes: &[u8]| {
+            for word in bytes.chunks_exact(8) {
+                let word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
+                hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+            }
+        };
+        for record in &self.records {
+            let mut record = *record;
+            record.header.crc32c = 0;
+            if record.header.kind == EpochStarted::KIND {
+                let started = EpochStarted::view_mut(&mut record);
+                (started.log_id, started.boot_id) = (0, [0; 16]);
+            }
+            add(record.as_bytes());
+        }
+        hash
+    }
+}
+
+/// A position of the engine's as a venue would have it.
+pub(crate) fn holding_of(engine: &Engine, account_id: u32, instrument_id: u32) -> Holding {
+    let p = engine.position(account_id, instrument_id);
+    Holding {
+        net: p.net_qty.into(),
+        cash: p.realised - p.open_cost,
+        fees: p.fees,
+        bought: p.traded_qty.0,
+        sold: p.traded_qty.1,
+    }
+}
