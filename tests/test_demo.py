@@ -10,11 +10,16 @@ import re
 import shutil
 import subprocess
 import sys
+from fractions import Fraction
 
 import pytest
 
 from pyoms.demo import plots
+from pyoms.numbers import to_fixed
+from pyoms.tape import open_log
 from pyoms.venues.sim import find_recording
+from tests.model.desk import Desk
+from tests.model.seam import fold_log
 
 SHORT = ("--synthetic", "--minutes", "10", "--commands", "2000")
 
@@ -75,6 +80,37 @@ def test_a_stopped_desk_is_read_from_its_log_alone(session):
     lines = pyoms("events", "--last", 7, "--desk", desk, "--json").stdout.splitlines()
     assert [json.loads(line)["event_seq"] for line in lines][-1] == told["events"]
     assert len(lines) == 7
+
+
+def test_the_oracle_folds_the_log_to_the_orders_and_positions_that_are_told(session):
+    desk, told = session
+    model = Desk()
+    assert fold_log(open_log(desk).batches(), model) == []
+    rows = json.loads(pyoms("orders", "--all", "--desk", desk, "--json").stdout)["orders"]
+    assert [row["order_id"] for row in rows] == sorted(model.orders)
+    for row in rows:
+        order = model.orders[row["order_id"]]
+        qtys = [to_fixed(row[f"quantity_{of}"], of) for of in ("total", "filled", "remaining")]
+        assert qtys == [order.qty, order.cum_qty, order.leaves_qty], row
+        told_of = (row["status"], row["cl_ord_id"], to_fixed(row["price"], "price"))
+        assert told_of == (order.status, order.cl_ord_id, order.price)
+        average = order.cum_points // order.cum_qty if order.fills else None
+        assert (to_fixed(row["avg_px"], "avg_px") if row["avg_px"] else None) == average
+    positions = json.loads(pyoms("positions", "--desk", desk, "--json").stdout)["positions"]
+    folded = {pair: model.position(*pair) for pair in model.bookings}
+    nets = sorted(to_fixed(row["net_qty"], "net_qty") for row in positions)
+    assert nets == sorted(position.net_qty for position in folded.values())
+    traded = [(row["bought_qty"], row["sold_qty"]) for row in positions]
+    assert sorted((to_fixed(b, "bought"), to_fixed(s, "sold")) for b, s in traded) == sorted(
+        (position.bought_qty, position.sold_qty) for position in folded.values()
+    )
+    multiplier = {pair: model.instruments[pair[1]].multiplier for pair in folded}
+    realised = sorted(
+        Fraction(position.realised_points * multiplier[pair], 10**27)
+        for pair, position in folded.items()
+    )
+    assert sorted(Fraction(row["realised"]) for row in positions) == realised
+    assert told["fills"] == sum(len(order.fills) for order in model.orders.values())
 
 
 def test_replay_stands_where_it_is_asked_to_and_tells_an_orders_story(session):

@@ -208,6 +208,38 @@ impl Port {
         }
     }
 
+    /// What the live orders of an account in an instrument may still cost, worst case: quantity of the
+    /// buys, of the sells, value of the buys, of the sells, in points at 1e-18.
+    fn exposure(
+        &self,
+        py: Python<'_>,
+        account_id: u32,
+        instrument_id: u32,
+    ) -> PyResult<(i64, i64, i128, i128)> {
+        self.with(py, |core| {
+            let engine = core.engine();
+            let config = engine.config();
+            let known = (account_id as usize) < config.accounts_max
+                && (instrument_id as usize) < config.instruments_max;
+            known.then(|| {
+                let row = engine.row(account_id, instrument_id);
+                let ((buys, sells), points) = (row.open_qty(), row.open_points());
+                (buys, sells, points.0, points.1)
+            })
+        })
+        .map(Option::unwrap_or_default)
+    }
+
+    /// Gross, worst long and worst short of an account in desk currency at 1e-6, as limits count them.
+    fn account_sums(&self, py: Python<'_>, account_id: u32) -> PyResult<(i128, i128, i128)> {
+        self.with(py, |core| {
+            let engine = core.engine();
+            let known = (account_id as usize) < engine.config().accounts_max;
+            known.then(|| engine.account_sums(account_id))
+        })
+        .map(Option::unwrap_or_default)
+    }
+
     /// Best bid and offer as the gate sees them: (bid price, size, offer price, size, time ns).
     fn quote(&self, py: Python<'_>, instrument_id: u32) -> PyResult<(i64, i64, i64, i64, i64)> {
         let quote = self.with(py, |core| match core.engine().config().instruments_max {

@@ -1,0 +1,1185 @@
+"""A whole desk in plain Python: the oracle that the engine is held against.
+
+Called by the tests that drive engine and model side by side and by the fold of a log. Written
+from REQUIREMENTS §1-2, DESIGN §2, §5-7, CORNERS and the meaning of each verdict and disposition;
+it shares nothing with the engine. Events are dicts of names and whole numbers (`tests.model.seam`
+makes them of records). What must stay true: a command is judged without changing anything, and
+`apply` alone changes state, so that a log can be folded by the same sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.model.life import Change, Fill, Order
+from tests.model.money import Booking, Position, fold
+
+ONE = 1_000_000_000
+NO_PRICE = -(2**63)
+UNLIMITED = 2**63 - 1
+MODES = ("open", "reduce_only", "cancel_only", "halt")
+PHASES_OPEN = ("pre_open", "open", "auction")
+NO_ID_TAKEN = (
+    "session_unknown",
+    "account_not_entitled",
+    "cl_ord_id_malformed",
+    "duplicate_id",
+    "id_table_full",
+)
+"""Refusals that leave the id free (DESIGN §7)."""
+ASIDE = ("suspended", "stopped", "done_for_day")
+"""What a venue may set a live order aside as, strictest last."""
+LIVE_WORDS = ("new", "partially_filled", "pending_cancel", "pending_replace", *ASIDE)
+ENDED_WORDS = ("canceled", "expired", "filled", "rejected")
+"""What a queried OrdStatus may say: the order lives, or it ended."""
+
+Event = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Instrument:
+    """Terms, best bid and offer, and its own phase and kill mode."""
+
+    venue_id: int = 0
+    currency_id: int = 0
+    tick: int = 0
+    lot: int = 0
+    qty_min: int = 0
+    qty_max: int = 0
+    multiplier: int = 0
+    band: int = 0
+    age_ns_max: int = 0
+    restricted: bool = False
+    band_ppm: bool = False
+    negative_prices: bool = False
+    no_band: bool = False
+    locked_fine: bool = False
+    bid: int = NO_PRICE
+    ask: int = NO_PRICE
+    quoted_ns: int = -(2**62)
+    phase: str = ""
+    order_qty_max: int = UNLIMITED
+
+    def edge(self, price: int) -> int:
+        """How far from a best price the band goes."""
+        return abs(price) * self.band // 1_000_000 if self.band_ppm else self.band
+
+    def reference_fault(self) -> str:
+        """Why the best bid and offer are no reference, empty if they are one."""
+        if self.no_band:
+            return ""
+        if NO_PRICE in (self.bid, self.ask):
+            return "reference_absent"
+        if not self.negative_prices and min(self.bid, self.ask) <= 0:
+            return "reference_absent"
+        if self.bid > self.ask:
+            return "reference_crossed"
+        return "reference_locked" if self.bid == self.ask and not self.locked_fine else ""
+
+    def collar(self, buys: bool) -> int | None:
+        """Price at which a market order reserves: the last tick within the band."""
+        if self.no_band or NO_PRICE in (self.bid, self.ask):
+            return None
+        if buys:
+            return (self.ask + self.edge(self.ask)) // self.tick * self.tick
+        return -((self.edge(self.bid) - self.bid) // self.tick * self.tick)
+
+
+@dataclass(slots=True)
+class Limits:
+    """One row of limits; money in whole units of desk currency."""
+
+    orders_max: int = 0
+    window_ns: int = 0
+    order_qty_max: int = UNLIMITED
+    order_notional_max: int = UNLIMITED
+    net_qty_max: int = UNLIMITED
+    gross_notional_max: int = UNLIMITED
+    net_notional_max: int = UNLIMITED
+
+
+@dataclass(slots=True)
+class Id:
+    """What became of a client id."""
+
+    body: tuple[object, ...]
+    order_seq: int
+    verdict: str
+    time_ns: int
+
+
+@dataclass(slots=True)
+class Venue:
+    """A venue's link, phase, day and rule."""
+
+    link: str = "down"
+    phase: str = "unknown"
+    day: int = 0
+    opened: list[tuple[int, int]] = field(default_factory=list)
+    replace_rule: str = "in_flight_counted"
+
+
+@dataclass
+class Desk:
+    """State folded from events, and the judgement of commands and reports on it."""
+
+    id_ttl_ns: int = 24 * 3600 * ONE
+    epoch: int = 0
+    now_ns: int = 0
+    recovering: bool = True
+    orders: dict[int, Order] = field(default_factory=dict)
+    ids: dict[tuple[int, str], Id] = field(default_factory=dict)
+    bookings: dict[tuple[int, int], list[Booking]] = field(default_factory=dict)
+    accounts: set[int] = field(default_factory=set)
+    strategies: set[int] = field(default_factory=lambda: {0})
+    sessions: dict[int, int] = field(default_factory=dict)
+    venues: dict[int, Venue] = field(default_factory=dict)
+    instruments: dict[int, Instrument] = field(default_factory=dict)
+    rates: dict[int, int] = field(default_factory=dict)
+    modes: dict[tuple[str, int], str] = field(default_factory=dict)
+    limits: dict[tuple[str, int, int], Limits] = field(default_factory=dict)
+    staged: list[Event] = field(default_factory=list)
+    to_ask: list[int] = field(default_factory=list)
+    sends: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+
+    # Money and exposure ------------------------------------------------------------------------
+
+    def position(self, account_id: int, instrument_id: int) -> Position:
+        """Fold what was booked."""
+        return fold(self.bookings.get((account_id, instrument_id), []))
+
+    def open_side(self, account_id: int, instrument_id: int, buys: bool) -> tuple[int, int]:
+        """Quantity and value that live orders of one side may still fill."""
+        qty = points = 0
+        for order in self.orders.values():
+            if (order.account_id, order.instrument_id, order.buys) == (
+                account_id,
+                instrument_id,
+                buys,
+            ):
+                worst = order.worst(self.venues[order.venue_id].replace_rule)
+                qty, points = qty + worst[0], points + worst[1]
+        return qty, points
+
+    def sides(self, account_id: int, instrument_id: int) -> tuple[int, int]:
+        """Worst long and worst short value of an account in an instrument, at 1e-18."""
+        cost = self.position(account_id, instrument_id).open_points
+        long = cost + self.open_side(account_id, instrument_id, True)[1]
+        return long, self.open_side(account_id, instrument_id, False)[1] - cost
+
+    def money(self, instrument_id: int, points: int) -> int:
+        """Points in desk currency at 1e-6, towards zero."""
+        instrument = self.instruments[instrument_id]
+        rate = self.rates.get(instrument.currency_id, 0)
+        size = abs(points) * instrument.multiplier * rate // 10**30
+        return -size if points < 0 else size
+
+    def account_sums(self, account_id: int) -> tuple[int, int, int]:
+        """Gross, worst long, worst short of an account, desk currency at 1e-6."""
+        gross = longs = shorts = 0
+        for instrument_id in self.instruments:
+            long, short = self.sides(account_id, instrument_id)
+            gross += self.money(instrument_id, max(long, short, 0))
+            longs += self.money(instrument_id, long)
+            shorts += self.money(instrument_id, short)
+        return gross, longs, shorts
+
+    def children_qty(self, parent: Order) -> int:
+        """Add up what children have filled and may still fill."""
+        return sum(
+            child.cum_qty + child.worst(self.venues[child.venue_id].replace_rule)[0]
+            for child in self.orders.values()
+            if child.parent_seq == parent.seq
+        )
+
+    # Ids and orders ------------------------------------------------------------------------------
+
+    def id_expired(self, entry: Id) -> bool:
+        """Say whether an id's TTL ran out: from the end of its order, so never of a live one's."""
+        order = self.orders.get(entry.order_seq)
+        start = entry.time_ns
+        if order is not None:
+            if order.live:
+                return False
+            start = max(order.end_time_ns, start)
+        return self.now_ns >= start + self.id_ttl_ns
+
+    def forgotten(self, order: Order) -> bool:
+        """Whether the ids of an order may have been forgotten."""
+        return not order.live and self.now_ns >= order.end_time_ns + self.id_ttl_ns
+
+    def find_id(self, session_id: int, cl_ord_id: str) -> Id | None:
+        """Find what is remembered of an id."""
+        entry = self.ids.get((session_id, cl_ord_id))
+        return None if entry is None or self.id_expired(entry) else entry
+
+    def target(self, command: Event) -> Order | None:
+        """Order that a change names, if its session may know it."""
+        seq = command["order_seq"]
+        if not seq:
+            entry = self.find_id(command["session_id"], command["orig_cl_ord_id"])
+            if entry is None or entry.verdict != "accepted":
+                return None
+            seq = entry.order_seq
+        order = self.orders.get(seq)
+        return order if order is not None and order.session_id == command["session_id"] else None
+
+    def mode_of(self, **scopes: int) -> str:
+        """Strictest kill mode over the scopes of an order."""
+        named = [self.modes.get(("desk", 0), "open")]
+        named += [self.modes.get((scope, number), "open") for scope, number in scopes.items()]
+        return max(named, key=MODES.index)
+
+    def order_mode(self, order: Order) -> str:
+        """Strictest kill mode that holds for an order."""
+        return self.mode_of(
+            account=order.account_id,
+            instrument=order.instrument_id,
+            venue=order.venue_id,
+            session=order.session_id,
+            strategy=order.strategy_id,
+        )
+
+    # Commands ------------------------------------------------------------------------------------
+
+    def submit(self, command: Event) -> tuple[str, list[str]]:
+        """Judge and take a new order: verdict and the kinds of events it leaves."""
+        body = tuple(sorted((k, v) for k, v in command.items() if k != "cl_ord_id"))
+        answer = self._answered(command, ("new_order", *body), entitled_for=command["account_id"])
+        if answer is not None:
+            return self._refuse_known(answer, "order_refused")
+        instrument = self.instruments.get(command["instrument_id"], Instrument())
+        price: int | None = command["price"]
+        if command["ord_type"] == "market":
+            price = instrument.collar(command["side"] == "buy")
+        venue_id = command["venue_id"] or instrument.venue_id
+        for verdict in self._new_order_faults(command, instrument, price, venue_id):
+            self._take_id(command, ("new_order", *body), 0, verdict)
+            return verdict, ["order_refused", "refusal"]
+        seq = max(self.orders, default=0) + 1
+        terms = {k: v for k, v in command.items() if k not in ("price", "venue_id")}
+        self.apply(
+            terms
+            | {
+                "kind": "order_accepted",
+                "order_seq": seq,
+                "price": price,
+                "venue_id": venue_id,
+                "body": ("new_order", *body),
+            }
+        )
+        kinds = ["order_accepted"]
+        if command["parent_order_seq"]:
+            parent = {"parent_order_seq": command["parent_order_seq"]}
+            self.apply({"kind": "order_terms", "order_seq": seq} | parent)
+            kinds.append("order_terms")
+        if not command["is_parent"]:
+            self.apply({"kind": "routed", "order_seq": seq, "revision": 0})
+            kinds.append("routed")
+        return "accepted", kinds
+
+    def _new_order_faults(
+        self, c: Event, instrument: Instrument, price: int | None, venue_id: int
+    ) -> Iterator[str]:
+        """Every check a new order fails, in the order of precedence."""
+        buys, market = c["side"] == "buy", c["ord_type"] == "market"
+        qty = c["order_qty"]
+        mode = self.mode_of(
+            account=c["account_id"],
+            instrument=c["instrument_id"],
+            venue=venue_id,
+            session=c["session_id"],
+            strategy=c["strategy_id"],
+        )
+        pair = (c["account_id"], c["instrument_id"])
+        if mode in ("cancel_only", "halt") or (
+            mode == "reduce_only" and not self._reduces(*pair, buys, qty)
+        ):
+            yield "killed"
+        if self.recovering:
+            yield "recovering"
+        if c["side"] not in ("buy", "sell", "sell_short", "sell_short_exempt"):
+            yield "side_unsupported"
+        if c["ord_type"] not in ("market", "limit"):
+            yield "ord_type_unsupported"
+        if c["time_in_force"] not in ("day", "gtc", "ioc", "fok"):
+            yield "time_in_force_unsupported"
+        if qty <= 0:
+            yield "qty_not_positive"
+        if not market and c["price"] == 0 and not instrument.negative_prices:
+            yield "price_missing"
+        if market and c["price"] != 0:
+            yield "price_not_allowed"
+        if c["account_id"] not in self.accounts:
+            yield "account_unknown"
+        if c["strategy_id"] not in self.strategies:
+            yield "strategy_unknown"
+        if venue_id not in self.venues and (c["venue_id"] or instrument.tick):
+            yield "venue_unknown"
+        if not instrument.tick:
+            yield "instrument_unknown"
+            return
+        if instrument.restricted:
+            yield "instrument_restricted"
+        yield from self._price_and_qty_faults(instrument, price, qty, market)
+        yield from self._phase_faults(instrument, venue_id)
+        if c["parent_order_seq"]:
+            yield from self._parent_faults(c)
+        assert price is not None
+        yield from self._risk_faults(c, price, qty, abs(price * qty), qty)
+        yield from self._throttle_faults(c["session_id"], c["account_id"])
+        if ("account", c["account_id"], 0) not in self.limits:
+            yield "limits_absent"
+
+    def _price_and_qty_faults(
+        self, instrument: Instrument, price: int | None, qty: int, market: bool
+    ) -> Iterator[str]:
+        if not market and price is not None:
+            if price <= 0 and not instrument.negative_prices:
+                yield "price_not_positive"
+            if price % instrument.tick:
+                yield "price_off_tick"
+        if qty % instrument.lot:
+            yield "qty_off_lot"
+        if qty < instrument.qty_min:
+            yield "qty_below_min"
+        if qty > instrument.qty_max:
+            yield "qty_above_max"
+        fault = instrument.reference_fault()
+        if price is None or fault == "reference_absent":
+            yield "reference_absent"
+        if not instrument.no_band and self.now_ns - instrument.quoted_ns > instrument.age_ns_max:
+            yield "reference_stale"
+        if fault:
+            yield fault
+        if price is None or instrument.no_band or NO_PRICE in (instrument.bid, instrument.ask):
+            return
+        if market:
+            return  # it reserves at the edge of the band itself
+        if price > instrument.ask + instrument.edge(instrument.ask):
+            yield "price_above_band"
+        if price < instrument.bid - instrument.edge(instrument.bid):
+            yield "price_below_band"
+
+    def _phase_faults(self, instrument: Instrument, venue_id: int) -> Iterator[str]:
+        venue = self.venues.get(venue_id, Venue())
+        if venue.phase not in PHASES_OPEN or (instrument.phase or "open") not in PHASES_OPEN:
+            yield "market_closed"
+        if venue.link != "up":
+            yield "venue_down"
+
+    def _parent_faults(self, c: Event) -> Iterator[str]:
+        parent = self.orders.get(c["parent_order_seq"])
+        if parent is None or not parent.is_parent or not parent.live:
+            yield "parent_unknown"
+            return
+        same = (
+            parent.account_id == c["account_id"]
+            and parent.instrument_id == c["instrument_id"]
+            and parent.side == c["side"]
+            and parent.strategy_id == c["strategy_id"]
+            and parent.session_id == c["session_id"]
+        )
+        if not same or c["is_parent"]:
+            yield "parent_mismatch"
+        if self.children_qty(parent) + max(c["order_qty"], 0) > parent.qty:
+            yield "parent_exceeded"
+
+    def _reduces(self, account_id: int, instrument_id: int, buys: bool, qty: int) -> bool:
+        """Position, live orders of its side and itself stay between the position and zero."""
+        net = self.position(account_id, instrument_id).net_qty * (1 if buys else -1)
+        return net + self.open_side(account_id, instrument_id, buys)[0] + qty <= 0
+
+    def _risk_faults(
+        self, c: Event, price: int, adds_qty: int, adds_points: int, order_qty: int
+    ) -> Iterator[str]:
+        """Fat finger on the whole order, exposure on what it adds."""
+        account_id, instrument_id = c["account_id"], c["instrument_id"]
+        buys = c["side"] == "buy"
+        own = self.limits.get(("account", account_id, 0), Limits())
+        cell = self.limits.get(("account_instrument", account_id, instrument_id), Limits())
+        bound = min(
+            own.order_qty_max, cell.order_qty_max, self.instruments[instrument_id].order_qty_max
+        )
+        if order_qty > bound:
+            yield "order_qty_limit"
+
+        def above(points: int, *limits: int) -> bool:
+            return any(
+                limit != UNLIMITED and self.money(instrument_id, points) > limit * 1_000_000
+                for limit in limits
+            )
+
+        if above(abs(price * order_qty), own.order_notional_max, cell.order_notional_max):
+            yield "order_notional_limit"
+        if c.get("is_parent_change"):
+            return
+        if self._reduces(account_id, instrument_id, buys, adds_qty):
+            return
+        if adds_qty <= 0 and adds_points <= 0:
+            return
+        net = self.position(account_id, instrument_id).net_qty * (1 if buys else -1)
+        if net + self.open_side(account_id, instrument_id, buys)[0] + adds_qty > cell.net_qty_max:
+            yield "net_qty_limit"
+        long, short = self.sides(account_id, instrument_id)
+        side, other = (long, short) if buys else (short, long)
+        gross_old, gross_new = max(side, other, 0), max(side + adds_points, other, 0)
+        if above(gross_new, cell.gross_notional_max):
+            yield "instrument_gross_limit"
+        gross, longs, shorts = self.account_sums(account_id)
+        worst = longs if buys else shorts
+        worst += self.money(instrument_id, side + adds_points) - self.money(instrument_id, side)
+        gross += self.money(instrument_id, gross_new) - self.money(instrument_id, gross_old)
+        if own.net_notional_max != UNLIMITED and worst > own.net_notional_max * 1_000_000:
+            yield "account_net_limit"
+        if own.gross_notional_max != UNLIMITED and gross > own.gross_notional_max * 1_000_000:
+            yield "account_gross_limit"
+
+    def _throttle_faults(self, session_id: int, account_id: int) -> Iterator[str]:
+        """No more than so many sends in any window; at its end exactly one leaves it."""
+        for scope, number in (("session", session_id), ("account", account_id)):
+            row = self.limits.get((scope, number, 0), Limits())
+            recent = [
+                t for t in self.sends.get((scope, number), []) if t + row.window_ns > self.now_ns
+            ]
+            if row.orders_max and len(recent) >= row.orders_max:
+                yield f"throttle_{scope}"
+
+    def cancel(self, command: Event) -> tuple[str, list[str]]:
+        """Judge and take a cancel; limits, phases and throttles never stop one."""
+        body = ("cancel_order", command["order_seq"], command["orig_cl_ord_id"])
+        answer = self._answered(command, body)
+        if answer is not None:
+            return self._refuse_known(answer, "change_refused")
+        order = self.target(command)
+        verdict = "order_unknown" if order is None else self._cancel_fault(order)
+        if verdict:
+            self._take_id(command, body, order.seq if order else 0, verdict)
+            return verdict, ["change_refused", "refusal"]
+        assert order is not None
+        kinds = self._send_cancel(order, command | {"body": body})
+        return "accepted", kinds + self.sweep()
+
+    def _cancel_fault(self, order: Order) -> str:
+        if self.order_mode(order) == "halt":
+            return "killed"
+        if not order.is_parent and self.venues[order.venue_id].link == "down":
+            return "venue_down"
+        if not order.live:
+            return "order_closed"
+        return "cancel_pending" if order.canceling else ""
+
+    def _send_cancel(self, order: Order, asked: Event) -> list[str]:
+        event = {
+            "kind": "cancel_accepted",
+            "order_seq": order.seq,
+            "closed": order.is_parent,
+            "revision": order.revision_last + 1,
+            "session_id": asked.get("session_id", 0),
+            "cl_ord_id": asked.get("cl_ord_id", ""),
+            "body": asked.get("body", ()),
+        }
+        self.apply(event)
+        if order.is_parent:
+            return ["cancel_accepted"]
+        self.apply({"kind": "routed", "order_seq": order.seq, "revision": event["revision"]})
+        return ["cancel_accepted", "routed"]
+
+    def sweep(self) -> list[str]:
+        """Send the cancels asked for, in the order of the orders, then ask about broken sums."""
+        kinds: list[str] = []
+        while True:
+            asked = [o for o in self.orders.values() if o.asked]
+            # A parent is here alone: it ends without a message, under any mode.
+            ready = [o for o in asked if o.is_parent or not self._cancel_fault(o)]
+            if not ready:
+                break
+            kinds += self._send_cancel(min(ready, key=lambda o: o.seq), {})
+        for seq in list(self.to_ask):
+            order = self.orders[seq]
+            if self.venues[order.venue_id].link != "down":
+                ask = {"kind": "routed", "msg_type": "order_status", "order_seq": seq}
+                self.apply(ask | {"revision": order.revision})
+                kinds.append("routed")
+        return kinds
+
+    def replace(self, command: Event) -> tuple[str, list[str]]:
+        """Judge and take a replace: every check of a new order on what it adds."""
+        body = tuple(command[k] for k in ("order_seq", "orig_cl_ord_id", "price", "order_qty"))
+        answer = self._answered(command, ("replace_order", *body))
+        if answer is not None:
+            return self._refuse_known(answer, "change_refused")
+        order = self.target(command)
+        faults = iter(["order_unknown"]) if order is None else self._replace_faults(command, order)
+        for verdict in faults:
+            self._take_id(command, ("replace_order", *body), order.seq if order else 0, verdict)
+            return verdict, ["change_refused", "refusal"]
+        assert order is not None
+        event = {
+            "kind": "replace_accepted",
+            "order_seq": order.seq,
+            "revision": order.revision_last + 1,
+            "body": ("replace_order", *body),
+        }
+        event |= {k: command[k] for k in ("session_id", "cl_ord_id", "price", "order_qty")}
+        self.apply(event)
+        if order.is_parent:
+            return "accepted", ["replace_accepted"]
+        self.apply({"kind": "routed", "order_seq": order.seq, "revision": event["revision"]})
+        return "accepted", ["replace_accepted", "routed"]
+
+    def _replace_faults(self, c: Event, order: Order) -> Iterator[str]:
+        instrument, venue = self.instruments[order.instrument_id], self.venues[order.venue_id]
+        price, qty = c["price"], c["order_qty"]
+        if self.order_mode(order) != "open":
+            yield "killed"
+        if self.recovering:
+            yield "recovering"
+        if order.ord_type != "limit":
+            yield "ord_type_unsupported"
+        if qty <= 0:
+            yield "qty_not_positive"
+        if instrument.restricted:
+            yield "instrument_restricted"
+        yield from self._price_and_qty_faults(instrument, price, qty, False)
+        for fault in self._phase_faults(instrument, order.venue_id):
+            if fault != "venue_down" or not order.is_parent:
+                yield fault
+        before = order.worst(venue.replace_rule)
+        after = order.worst(venue.replace_rule, Change(0, "", price, qty))
+        adds = (after[0] - before[0], after[1] - before[1])
+        parent = self.orders.get(order.parent_seq)
+        more = adds[0] > 0
+        if more and parent is not None and self.children_qty(parent) + adds[0] > parent.qty:
+            yield "parent_exceeded"
+        if order.is_parent and qty < self.children_qty(order):
+            yield "parent_exceeded"
+        risk = {
+            "account_id": order.account_id,
+            "instrument_id": order.instrument_id,
+            "side": order.side,
+            "is_parent_change": order.is_parent or not order.live,
+        }
+        yield from self._risk_faults(risk, price, *adds, qty)
+        yield from self._throttle_faults(order.session_id, order.account_id)
+        if not order.live:
+            yield "order_closed"
+        if order.canceling:
+            yield "cancel_pending"
+        if order.replacing:
+            yield "replace_pending"
+        if qty <= order.cum_qty:
+            yield "qty_below_filled"
+        if (price, qty) == (order.price, order.qty):
+            yield "unchanged"
+        if order.unsure:
+            yield "outcome_unknown"
+
+    def mass_cancel(self, command: Event) -> tuple[str, list[str]]:
+        """Judge and take a mass cancel: every live order that matches all scopes named."""
+        scopes = ("account_id", "instrument_id", "of_session_id", "strategy_id", "venue_id", "side")
+        body = ("mass_cancel", *(command[k] for k in scopes))
+        answer = self._answered(command, body)
+        if answer is not None:
+            return self._refuse_known(answer, "mass_cancel")
+        known = (
+            command["account_id"] in self.accounts | {0}
+            and command["instrument_id"] in {*self.instruments, 0}
+            and command["of_session_id"] in {*self.sessions, 0}
+            and command["strategy_id"] in self.strategies
+            and command["venue_id"] in {*self.venues, 0}
+        )
+        verdict = "accepted"
+        if self.modes.get(("desk", 0)) == "halt":
+            verdict = "killed"
+        elif not known:
+            verdict = "filter_empty"
+        self.apply(command | {"kind": "mass_cancel", "verdict": verdict, "body": body})
+        return verdict, ["mass_cancel", *self.sweep()]
+
+    def _answered(
+        self, command: Event, body: tuple[object, ...], entitled_for: int = 0
+    ) -> str | None:
+        """Session, entitlement and id, before anything else; the answer, or None to go on."""
+        session_id, cl_ord_id = command["session_id"], command["cl_ord_id"]
+        if session_id not in self.sessions:
+            return "session_unknown"
+        if entitled_for and self.sessions[session_id] not in (0, entitled_for):
+            return "account_not_entitled"
+        if not (1 <= len(cl_ord_id) <= 36 and cl_ord_id.isascii() and cl_ord_id.isprintable()):
+            return "cl_ord_id_malformed"
+        entry = self.find_id(session_id, cl_ord_id)
+        if entry is None:
+            return None
+        return f"repeated {entry.verdict}" if entry.body == body else "duplicate_id"
+
+    def _refuse_known(self, answer: str, kind: str) -> tuple[str, list[str]]:
+        if answer.startswith("repeated "):
+            return answer.removeprefix("repeated "), ["command_repeated"]
+        return answer, [kind] if kind == "mass_cancel" else [kind, "refusal"]
+
+    def _take_id(
+        self, command: Event, body: tuple[object, ...], order_seq: int, verdict: str
+    ) -> None:
+        if verdict not in NO_ID_TAKEN and command["session_id"]:
+            key = (command["session_id"], command["cl_ord_id"])
+            self.ids[key] = Id(body, order_seq, verdict, self.now_ns)
+
+    # Reports -------------------------------------------------------------------------------------
+
+    def judge(self, r: Event) -> tuple[Order | None, str]:
+        """Say whose a venue's word is and what it is taken for; changes nothing."""
+        order = self.orders.get(r["street_seq"])
+        if (
+            order is None
+            or order.is_parent
+            or r["street_epoch"] != order.epoch
+            or r["venue_id"] != order.venue_id
+            or r["street_revision"] > order.revision_last
+        ):
+            return None, "unknown_order"
+        if r["cum_qty"] < 0 or r["leaves_qty"] < 0:
+            return order, "malformed"
+        judge = getattr(self, f"_judge_{r['exec_type']}", None)
+        return order, judge(order, r) if judge else "malformed"
+
+    def fill_key(self, order: Order, r: Event) -> tuple[object, ...]:
+        """Venue, session day, order and ExecID(17); without one, what tells the fill apart."""
+        day = r["trade_day"] or self.day_of(order.venue_id, r["transact_time_ns"])
+        return (order.venue_id, day, r["exec_id"] or self.moment(r))
+
+    def moment(self, r: Event) -> tuple[int, ...]:
+        """Give what tells a fill apart that has no id."""
+        return (r["last_px"], r["last_qty"], r["transact_time_ns"], r["cum_qty"])
+
+    def day_of(self, venue_id: int, time_ns: int) -> int:
+        """Trading day of a moment: the last that had opened by then, else the present one."""
+        venue = self.venues[venue_id]
+        days = [day for opened_ns, day in venue.opened[-8:] if opened_ns <= time_ns]
+        return days[-1] if days and time_ns > 0 else venue.day
+
+    def told_under(self, order: Order, key: tuple[object, ...]) -> tuple[object, ...] | None:
+        """Find what was told under an id before, None for an id that is new."""
+        if key in order.fills:
+            return order.fills[key].told
+        return order.others[key][1] if key in order.others else None
+
+    def same_fill(self, order: Order, r: Event) -> tuple[object, ...] | None:
+        """Find the fill we have that this one is under another id, or with none."""
+        moment = self.moment(r)
+        for key, fill in order.fills.items():
+            if not r["exec_id"] and (*fill.told, *fill.moment) == moment:
+                return key
+            fresh = not fill.has_id and not fill.matched and not fill.busted
+            if r["exec_id"] and fresh and key[2] == moment:
+                return key
+        return None
+
+    def _judge_trade(self, order: Order, r: Event) -> str:
+        qty, px = r["last_qty"], r["last_px"]
+        if qty <= 0 or (px <= 0 and not self.instruments[order.instrument_id].negative_prices):
+            return "malformed"
+        known = self.told_under(order, self.fill_key(order, r))
+        if known is not None:
+            return "duplicate" if known == (px, qty) else "conflict"
+        if self.same_fill(order, r) is not None:
+            return "reconciled"
+        most = max(order.qty, order.replacing.qty if order.replacing else 0)
+        if order.cum_qty + qty > most:
+            return "overfill"
+        return "applied" if order.live and order.aside != "done_for_day" else "late"
+
+    def amended(self, order: Order, r: Event) -> tuple[object, ...] | None:
+        """Find the fill a bust or correct means: of its own day, else the latest of that id."""
+        wanted = r.get("exec_ref_id") or r["exec_id"]
+        own_day = self.fill_key(order, r)[1]
+        keys = [(key, key) for key in order.fills]
+        keys += [(key, of) for key, (of, _) in order.others.items()]
+        ages = {key: age for age, key in enumerate(order.fills)}
+        found = [(key[1] == own_day, ages[of], of) for key, of in keys if key[2] == wanted]
+        return max(found, key=lambda f: f[:2])[2] if wanted and found else None
+
+    def _judge_trade_cancel(self, order: Order, r: Event) -> str:
+        correct = r["exec_type"] == "trade_correct"
+        px, qty = r["last_px"], r["last_qty"]
+        ref, own = r.get("exec_ref_id", ""), r["exec_id"]
+        if ref and own:
+            told = self.told_under(order, self.fill_key(order, r))
+            if told == ("amends", px, qty):
+                return "duplicate"
+            if told is not None and ref != own:
+                return "conflict"
+        key = self.amended(order, r)
+        if key is None:
+            return "unknown_exec"
+        fill = order.fills[key]
+        negative_fine = self.instruments[order.instrument_id].negative_prices
+        if correct and (qty <= 0 or (px <= 0 and not negative_fine)):
+            return "malformed"
+        if correct and not fill.busted and (fill.px, fill.qty, fill.fee) == (px, qty, r["fee"]):
+            return "duplicate"
+        if fill.busted:
+            return "unknown_exec" if correct else "duplicate"
+        if correct and order.cum_qty - fill.qty + qty > order.qty:
+            return "overfill"
+        return "applied" if order.live else "late"
+
+    _judge_trade_correct = _judge_trade_cancel
+
+    def renews(self, order: Order, r: Event) -> bool:
+        """Whether a word is newer than the one that set the order aside."""
+        return bool(order.aside) and r["transact_time_ns"] > order.aside_ns
+
+    def _judge_suspended(self, order: Order, r: Event) -> str:
+        if not order.live:
+            return "stale"
+        strictest = ("", *ASIDE)
+        new = strictest.index(r["exec_type"]) > strictest.index(order.aside)
+        return "applied" if new else "stale"
+
+    _judge_stopped = _judge_done_for_day = _judge_suspended
+
+    def _judge_calculated(self, order: Order, r: Event) -> str:
+        return "stale" if order.ended in ("rejected", "calculated") else "applied"
+
+    def restated(self, order: Order, r: Event) -> tuple[object, ...]:
+        """Price, quantity, whether renewed and whether open again by the venue's terms."""
+        price, qty = r["last_px"] or order.price, r["last_qty"] if r["last_qty"] > 0 else order.qty
+        fresh = r["ord_status"] in ("new", "partially_filled")
+        opens = not order.live and r["leaves_qty"] > 0 and qty > order.cum_qty
+        return price, qty, order.live and fresh, opens
+
+    def _judge_restated(self, order: Order, r: Event) -> str:
+        if r["ord_status"] in ("canceled", "expired"):
+            return self._judge_canceled(order, r)
+        price, qty, fresh, opens = self.restated(order, r)
+        assert isinstance(price, int)
+        if price <= 0 and not self.instruments[order.instrument_id].negative_prices:
+            return "malformed"
+        renewed = fresh and (not order.known or order.aside)
+        if (price, qty) == (order.price, order.qty) and not renewed and not opens:
+            return "stale"
+        return "applied" if order.live else "late"
+
+    def _judge_new(self, order: Order, r: Event) -> str:
+        if self.renews(order, r):
+            return "applied"
+        return "applied" if order.live and not order.known else "stale"
+
+    def _judge_pending_new(self, order: Order, r: Event) -> str:
+        return "stale"
+
+    def _judge_canceled(self, order: Order, r: Event) -> str:
+        return "applied" if order.live else "stale"
+
+    _judge_expired = _judge_rejected = _judge_canceled
+
+    def _judge_replaced(self, order: Order, r: Event) -> str:
+        last = order.last_replace
+        if order.ended == "filled" and last is not None and r["exec_type"] == "replaced":
+            newer = r["street_revision"] == last.revision > order.revision
+            return "late" if newer and last.qty > order.cum_qty else "stale"
+        answers = order.replacing and order.replacing.revision == r["street_revision"]
+        return "applied" if answers else "stale"
+
+    _judge_replace_rejected = _judge_replaced
+
+    def _judge_cancel_rejected(self, order: Order, r: Event) -> str:
+        answers = order.canceling and order.canceling.revision == r["street_revision"]
+        return "applied" if answers else "stale"
+
+    def _judge_unknown_order(self, order: Order, r: Event) -> str:
+        """Believe that the venue never had it only while nothing else was heard of it."""
+        if order.status == "unknown" and not order.known:
+            return "applied"
+        return "outside_table"
+
+    def _judge_order_status(self, order: Order, r: Event) -> str:
+        told = r["ord_status"]
+        if told == "pending_new":
+            return "stale"
+        if told == "calculated":
+            return self._judge_calculated(order, r)
+        if told not in LIVE_WORDS + ENDED_WORDS:
+            return "malformed"
+        if told in ("new", "partially_filled") and self.renews(order, r):
+            return "applied"
+        if told != "rejected" and order.live and r["cum_qty"] > order.cum_qty:
+            return "gap"  # a break: the fills are asked for before anything closes
+        if told in ENDED_WORDS:
+            return "applied" if order.live else "stale"
+        return "applied" if order.unsure or (order.live and not order.known) else "stale"
+
+    def report(self, r: Event) -> tuple[str, list[str]]:
+        """Take a venue's word: its disposition and the kinds of events."""
+        offered = "exec_ref_id" in r and r["venue_id"] in self.venues
+        before = self.sweep() if "exec_ref_id" in r else []  # the ids come as an input of their own
+        order, disposition = self.judge(r)
+        seq = order.seq if order else 0
+        self.apply(r | {"kind": "execution_report", "order_seq": seq, "disposition": disposition})
+        return disposition, [*before, *(["exec_ref"] * offered), "execution_report"]
+
+    # The fold ------------------------------------------------------------------------------------
+
+    def apply(self, event: Event) -> None:
+        """Fold one event: the only writer of state."""
+        self.now_ns = max(self.now_ns, event.get("time_ns", 0))
+        fold_one = getattr(self, f"_apply_{event['kind']}", None)
+        if fold_one is not None:
+            fold_one(event)
+
+    def _apply_order_accepted(self, e: Event) -> None:
+        order = Order(
+            seq=e["order_seq"],
+            cl_ord_id=e["cl_ord_id"],
+            session_id=e["session_id"],
+            account_id=e["account_id"],
+            instrument_id=e["instrument_id"],
+            venue_id=e["venue_id"],
+            strategy_id=e["strategy_id"],
+            side=e["side"],
+            ord_type=e["ord_type"],
+            time_in_force=e["time_in_force"],
+            price=e["price"],
+            qty=e["order_qty"],
+            epoch=self.epoch,
+            is_parent=e["is_parent"],
+        )
+        self.orders[order.seq] = order
+        self._take_id(e, e.get("body", ()), order.seq, "accepted")
+        self._count_send(order)
+
+    def _count_send(self, order: Order) -> None:
+        for scope, number in (("session", order.session_id), ("account", order.account_id)):
+            self.sends.setdefault((scope, number), []).append(self.now_ns)
+
+    def _apply_order_terms(self, e: Event) -> None:
+        self.orders[e["order_seq"]].parent_seq = e["parent_order_seq"]
+
+    def _apply_routed(self, e: Event) -> None:
+        if e.get("msg_type") == "order_status" and e["order_seq"] in self.to_ask:
+            self.to_ask.remove(e["order_seq"])
+        if order := self.orders.get(e["order_seq"]):
+            order.revision_last = max(order.revision_last, e["revision"])
+
+    def _apply_order_refused(self, e: Event) -> None:
+        self._take_id(e, e.get("body", ()), 0, e["verdict"])
+
+    def _apply_change_refused(self, e: Event) -> None:
+        self._take_id(e, e.get("body", ()), e["order_seq"], e["verdict"])
+
+    def _apply_cancel_accepted(self, e: Event) -> None:
+        order = self.orders[e["order_seq"]]
+        order.asked = False
+        self._take_id(e, e.get("body", ()), order.seq, "accepted")
+        if e["closed"]:
+            order.end("expired" if e["closed"] == 2 else "canceled", self.now_ns)
+            self._ask(lambda child: child.parent_seq == order.seq)
+        else:
+            order.canceling = Change(e["revision"])
+
+    def _apply_replace_accepted(self, e: Event) -> None:
+        order = self.orders[e["order_seq"]]
+        self._take_id(e, e.get("body", ()), order.seq, "accepted")
+        if order.is_parent:
+            order.price, order.qty, order.cl_ord_id = e["price"], e["order_qty"], e["cl_ord_id"]
+        else:
+            order.replacing = Change(e["revision"], e["cl_ord_id"], e["price"], e["order_qty"])
+            order.last_replace = order.replacing
+        self._count_send(order)
+
+    def _ask(self, wanted: Any) -> None:
+        for order in self.orders.values():
+            if order.live and not order.canceling and wanted(order):
+                order.asked = True
+
+    def _apply_mass_cancel(self, e: Event) -> None:
+        self._take_id(e, e.get("body", ()), 0, e["verdict"])
+        if e["verdict"] != "accepted":
+            return
+        entitled = self.sessions[e["session_id"]]
+        self._ask(
+            lambda order: (
+                entitled in (0, order.account_id)
+                and e["account_id"] in (0, order.account_id)
+                and e["instrument_id"] in (0, order.instrument_id)
+                and e["of_session_id"] in (0, order.session_id)
+                and e["strategy_id"] in (0, order.strategy_id)
+                and e["venue_id"] in (0, order.venue_id)
+                and (not e["side"] or (e["side"] == "buy") == order.buys)
+            )
+        )
+
+    def _apply_control(self, e: Event) -> None:
+        scope, number = e["scope"], e["target_id"] if e["scope"] != "desk" else 0
+        self.modes[scope, number] = e["mode"]
+        if e["mode"] in ("cancel_only", "halt"):
+            self._ask(lambda order: scope == "desk" or getattr(order, f"{scope}_id") == number)
+
+    def _apply_dropped_unsent(self, e: Event) -> None:
+        """Never sent: our own refusal is the evidence (DESIGN §5)."""
+        order = self.orders[e["order_seq"]]
+        if e["msg_type"] == "new_order" and order.live:
+            order.end("canceled", self.now_ns)
+        elif e["msg_type"] == "cancel":
+            order.canceling = None
+        elif e["msg_type"] == "replace":
+            order.replacing = None
+        order.settle(self.now_ns)
+
+    def may_drop(self, e: Event) -> bool:
+        """Whether a message can still have been held back."""
+        order = self.orders.get(e["order_seq"])
+        if order is None or e["msg_type"] not in ("new_order", "cancel", "replace"):
+            return False
+        return not (
+            e["msg_type"] == "new_order" and order.live and (order.known or order.is_parent)
+        )
+
+    def may_lose(self, seq: int) -> bool:
+        """Whether an outcome can be lost: something was sent and not answered."""
+        order = self.orders.get(seq)
+        return order is not None and order.status in (
+            "pending_new",
+            "pending_cancel",
+            "pending_replace",
+        )
+
+    def _apply_outcome_unknown(self, e: Event) -> None:
+        self.orders[e["order_seq"]].unsure = True
+
+    def _apply_link_change(self, e: Event) -> None:
+        self.venues[e["venue_id"]].link = e["state"]
+
+    def _apply_phase_change(self, e: Event) -> None:
+        if e["instrument_id"]:
+            self.instruments[e["instrument_id"]].phase = e["phase"]
+        else:
+            self.venues[e["venue_id"]].phase = e["phase"]
+
+    def _apply_day_change(self, e: Event) -> None:
+        venue = self.venues[e["venue_id"]]
+        if e["opened"]:
+            venue.day = e["trade_day"]
+            if not venue.opened or venue.opened[-1][1] != e["trade_day"]:
+                venue.opened.append((self.now_ns, e["trade_day"]))
+        elif e.get("proved") and e["trade_day"] in (0, venue.day):
+            for order in self.orders.values():
+                of_day = order.venue_id == e["venue_id"] and order.time_in_force[:2] != "gt"
+                proved = order.live and order.known and not order.unsure
+                if of_day and proved and not order.is_parent:
+                    self._take_expired(order, e)
+
+    def _apply_desk_state(self, e: Event) -> None:
+        self.recovering = bool(e["recovering"])
+
+    def _apply_epoch_started(self, e: Event) -> None:
+        self.epoch = e["epoch"]
+
+    def _apply_definition(self, e: Event) -> None:
+        number = e["id"]
+        if e["entity"] == "account":
+            self.accounts.add(number)
+        elif e["entity"] == "strategy":
+            self.strategies.add(number)
+        elif e["entity"] == "session":
+            self.sessions[number] = e["parent_id"]
+        elif e["entity"] == "venue":
+            self.venues.setdefault(number, Venue()).replace_rule = e["replace_rule"]
+
+    def _apply_instrument_terms(self, e: Event) -> None:
+        row = self.instruments.setdefault(e["instrument_id"], Instrument())
+        row.venue_id, row.currency_id = e["venue_id"], e["currency_id"]
+        row.tick, row.lot, row.band = e["tick"], e["lot"], e["band"]
+        row.qty_min, row.qty_max = e["qty_min"], e["qty_max"]
+        row.multiplier = e["contract_multiplier"]
+        row.age_ns_max = e["reference_age_ms_max"] * 1_000_000
+        row.restricted, row.band_ppm = bool(e["flags"] & 1), bool(e["flags"] & 2)
+        row.negative_prices, row.no_band = bool(e["flags"] & 4), bool(e["flags"] & 8)
+        row.locked_fine = bool(e["flags"] & 16)
+        row.order_qty_max = UNLIMITED
+
+    def _apply_quote(self, e: Event) -> None:
+        row = self.instruments[e["instrument_id"]]
+        row.bid, row.ask, row.quoted_ns = e["bid_px"], e["ask_px"], self.now_ns
+
+    def _apply_rate(self, e: Event) -> None:
+        self.rates[e["currency_id"]] = e["rate"]
+
+    def _apply_limit_row(self, e: Event) -> None:
+        self.staged.append(e)
+
+    def _apply_limits_activated(self, e: Event) -> None:
+        names = Limits.__dataclass_fields__
+        for row in self.staged:
+            limits = Limits(**{name: row[name] for name in names})
+            if row["scope"] == "instrument":
+                self.instruments[row["instrument_id"]].order_qty_max = limits.order_qty_max
+            elif row["scope"] == "account_instrument":
+                self.limits["account_instrument", row["account_id"], row["instrument_id"]] = limits
+            else:
+                self.limits[row["scope"], row[f"{row['scope']}_id"], 0] = limits
+        self.staged.clear()
+
+    def _apply_position_adjusted(self, e: Event) -> None:
+        booking = Booking(e["net_qty"], e["price"], is_fill=False)
+        self.bookings.setdefault((e["account_id"], e["instrument_id"]), []).append(booking)
+
+    def _apply_execution_report(self, e: Event) -> None:
+        order = self.orders.get(e["order_seq"])
+        if order is None:
+            return
+        if e["disposition"] in ("applied", "late", "overfill"):
+            was_live = order.live
+            getattr(self, f"_take_{e['exec_type']}")(order, e)
+            order.settle(self.now_ns)
+            if order.live and not was_live:
+                self._came_back(order)
+        elif e["disposition"] == "reconciled":
+            key = self.same_fill(order, e)
+            assert key is not None
+            order.fills[key].matched = True
+            order.others[self.fill_key(order, e)] = (key, (e["last_px"], e["last_qty"]))
+        elif e["disposition"] not in ("gap", "duplicate", "stale"):
+            return
+        self._compare_sums(order, e)
+
+    def _came_back(self, order: Order) -> None:
+        """Stop an order that a venue's fact reopened by what stops its like."""
+        parent = self.orders.get(order.parent_seq)
+        orphan = bool(order.parent_seq) and (parent is None or not parent.live)
+        if orphan or self.order_mode(order) in ("cancel_only", "halt"):
+            order.asked = True
+
+    def _compare_sums(self, order: Order, e: Event) -> None:
+        """CumQty(14) only checks: what the venue counts beyond ours is asked about once."""
+        if e["cum_qty"] > order.cum_qty and not order.queried:
+            order.queried = True
+            self.to_ask.append(order.seq)
+        elif 0 < e["cum_qty"] <= order.cum_qty and order.queried:
+            order.queried = False
+            self.to_ask = [seq for seq in self.to_ask if seq != order.seq]
+
+    def _take_trade(self, order: Order, e: Event) -> None:
+        """Book a fill whatever the order's state; before the ack it is the ack."""
+        signed = e["last_qty"] if order.buys else -e["last_qty"]
+        booking = Booking(signed, e["last_px"], e["fee"])
+        fill = Fill(e["last_qty"], e["last_px"], e["fee"], booking, (e["last_px"], e["last_qty"]))
+        fill.moment, fill.has_id = (e["transact_time_ns"], e["cum_qty"]), bool(e["exec_id"])
+        order.fills[self.fill_key(order, e)] = fill
+        order.known = True
+        if order.unsure and not order.canceling and not order.replacing:
+            order.unsure = False
+        if not order.live and order.cum_qty >= order.qty and order.ended != "calculated":
+            order.ended = "filled"
+        pair = (order.account_id, order.instrument_id)
+        self.bookings.setdefault(pair, []).append(booking)
+
+    def _take_trade_cancel(self, order: Order, e: Event) -> None:
+        """Undo a fill, or make it another; what remains is folded in the order of events."""
+        key = self.amended(order, e)
+        assert key is not None
+        fill = order.fills[key]
+        if e["exec_type"] == "trade_correct":
+            fill.qty, fill.px, fill.fee = e["last_qty"], e["last_px"], e["fee"]
+            booking = fill.booking
+            booking.qty = fill.qty if order.buys else -fill.qty
+            booking.px, booking.fee = fill.px, fill.fee
+        else:
+            fill.busted = True
+            bookings = self.bookings[order.account_id, order.instrument_id]
+            bookings[:] = [b for b in bookings if b is not fill.booking]
+        own = self.fill_key(order, e)
+        if e["exec_id"] and self.told_under(order, own) is None:
+            order.others[own] = (key, ("amends", e["last_px"], e["last_qty"]))
+        order.known = True
+        if order.live:
+            return
+        if order.cum_qty >= order.qty:
+            order.ended = "calculated" if order.ended == "calculated" else "filled"
+        elif order.ended == "filled":
+            if e["leaves_qty"] > 0:
+                order.reopen()
+            else:
+                order.ended = "canceled"
+
+    _take_trade_correct = _take_trade_cancel
+
+    def _take_suspended(self, order: Order, e: Event) -> None:
+        order.aside, order.known = e["exec_type"], True
+        order.aside_ns = max(e["transact_time_ns"] or self.now_ns, order.aside_ns)
+
+    _take_stopped = _take_done_for_day = _take_suspended
+
+    def _take_calculated(self, order: Order, e: Event) -> None:
+        order.end("calculated", self.now_ns)
+
+    def _take_restated(self, order: Order, e: Event) -> None:
+        if e["ord_status"] == "canceled":
+            self._take_canceled(order, e)
+        elif e["ord_status"] == "expired":
+            self._take_expired(order, e)
+        else:
+            price, qty, fresh, opens = self.restated(order, e)
+            assert isinstance(price, int)
+            assert isinstance(qty, int)
+            order.price, order.qty = price, qty
+            if opens:
+                order.reopen()
+            if fresh:
+                self._take_new(order, e)
+
+    def _take_new(self, order: Order, e: Event) -> None:
+        order.known, order.aside, order.aside_ns = True, "", 0
+
+    def _take_canceled(self, order: Order, e: Event) -> None:
+        order.end("canceled", self.now_ns)
+
+    def _take_expired(self, order: Order, e: Event) -> None:
+        """Only done for the day outlives its last fill: the end is that fill's then."""
+        filled = bool(order.aside) and order.cum_qty >= order.qty
+        order.end("filled" if filled else "expired", self.now_ns)
+
+    def _take_rejected(self, order: Order, e: Event) -> None:
+        """End as canceled what was rejected after its ack or a fill (CORNERS 21)."""
+        order.end("canceled" if order.known else "rejected", self.now_ns)
+
+    def _take_replaced(self, order: Order, e: Event) -> None:
+        if order.ended:
+            order.reopen()
+        order.take_replace()
+
+    def _take_replace_rejected(self, order: Order, e: Event) -> None:
+        order.replacing = None
+
+    def _take_cancel_rejected(self, order: Order, e: Event) -> None:
+        order.canceling = None
+
+    def _take_unknown_order(self, order: Order, e: Event) -> None:
+        order.end("rejected", self.now_ns)
+
+    def _take_order_status(self, order: Order, e: Event) -> None:
+        """Take a query's answer; the street id in it says which terms the venue holds."""
+        if e["ord_status"] == "rejected":
+            self._take_rejected(order, e)
+        if e["ord_status"] == "calculated":
+            self._take_calculated(order, e)
+        if order.ended:
+            return
+        if e["ord_status"] == "expired":
+            self._take_expired(order, e)
+            return
+        if e["ord_status"] in ENDED_WORDS:
+            order.end(e["ord_status"], self.now_ns)
+            return
+        if e["ord_status"] in ("new", "partially_filled") and self.renews(order, e):
+            self._take_new(order, e)
+            return
+        if order.unsure:
+            if order.replacing and order.replacing.revision == e["street_revision"]:
+                order.take_replace()
+            order.canceling = order.replacing = None
+            order.unsure = False
+        order.known = True

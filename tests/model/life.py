@@ -1,0 +1,189 @@
+"""One order as a set of facts, in plain integers: the oracle's half of an order's life.
+
+Called by `tests.model.desk`. Written from REQUIREMENTS §2, CORNERS and FIX 4.4 volume 4 appendix D,
+and shares nothing with the engine: there is no transition table here. An order holds what is known
+of it (fills, what is in flight, how it ended), and OrdStatus(39) is the state of the highest FIX
+precedence among those that hold. What must stay true: every sum is worked out from the fills.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tests.model.money import Booking
+
+PRECEDENCE = (
+    "pending_cancel",
+    "pending_replace",
+    "done_for_day",
+    "calculated",
+    "filled",
+    "stopped",
+    "suspended",
+    "canceled",
+    "expired",
+    "partially_filled",
+    "new",
+    "pending_new",
+    "rejected",
+)
+"""OrdStatus values, the one to report first (FIX 4.4 vol. 4, appendix D)."""
+
+
+@dataclass(slots=True)
+class Fill:
+    """One execution as it stands, and as it was first told."""
+
+    qty: int
+    px: int
+    fee: int
+    booking: Booking
+    told: tuple[object, ...] = ()
+    moment: tuple[int, int] = (0, 0)  # TransactTime(60) and CumQty(14) of its report
+    has_id: bool = True
+    matched: bool = False
+    busted: bool = False
+
+
+@dataclass(slots=True)
+class Change:
+    """A cancel or replace on its way to the venue; a cancel has no terms."""
+
+    revision: int
+    cl_ord_id: str = ""
+    price: int = 0
+    qty: int = 0
+
+
+@dataclass(slots=True)
+class Order:
+    """An order, held as facts."""
+
+    seq: int
+    cl_ord_id: str
+    session_id: int
+    account_id: int
+    instrument_id: int
+    venue_id: int
+    strategy_id: int
+    side: str
+    ord_type: str
+    time_in_force: str
+    price: int
+    qty: int
+    epoch: int
+    is_parent: bool = False
+    parent_seq: int = 0
+    fills: dict[tuple[object, ...], Fill] = field(default_factory=dict)
+    known: bool = False  # the venue has shown that it has the order
+    ended: str = ""
+    end_time_ns: int = 0
+    others: dict[tuple[object, ...], tuple[tuple[object, ...], tuple[object, ...]]] = field(
+        default_factory=dict
+    )  # another id -> the fill it means, and what was told under it
+    aside: str = ""  # suspended, stopped or done for the day at the venue
+    aside_ns: int = 0
+    queried: bool = False  # the venue counts fills that we lack, and is asked about them
+    last_replace: Change | None = None
+    canceling: Change | None = None
+    replacing: Change | None = None
+    unsure: bool = False
+    asked: bool = False  # a mass cancel or a kill wants it canceled
+    revision: int = 0
+    revision_last: int = 0
+
+    @property
+    def cum_qty(self) -> int:
+        """CumQty(14)."""
+        return sum(fill.qty for fill in self.fills.values() if not fill.busted)
+
+    @property
+    def cum_points(self) -> int:
+        """Sum of LastQty x LastPx, at 1e-18."""
+        return sum(fill.qty * fill.px for fill in self.fills.values() if not fill.busted)
+
+    @property
+    def leaves_qty(self) -> int:
+        """LeavesQty(151)."""
+        return 0 if self.ended else max(self.qty - self.cum_qty, 0)
+
+    @property
+    def live(self) -> bool:
+        """Whether it may still trade as far as is known."""
+        return not self.ended
+
+    @property
+    def buys(self) -> bool:
+        """Every kind of sell counts to the short side."""
+        return self.side == "buy"
+
+    @property
+    def status(self) -> str:
+        """OrdStatus(39): of all that hold the first by precedence; end and doubt stand alone."""
+        if self.ended:
+            return self.ended
+        if self.unsure:
+            return "unknown"
+        holds = {"pending_new"}
+        if self.known or self.is_parent:
+            holds.add("new")
+        if self.cum_qty:
+            holds.add("partially_filled")
+        if self.aside:
+            holds.add(self.aside)
+        if self.replacing:
+            holds.add("pending_replace")
+        if self.canceling:
+            holds.add("pending_cancel")
+        return next(state for state in PRECEDENCE if state in holds)
+
+    def worst(self, rule: str, replacing: Change | None = None) -> tuple[int, int]:
+        """Quantity and value that may still fill (DESIGN §7), as if `replacing` were in flight."""
+        change = replacing or self.replacing
+        if self.ended or self.is_parent:
+            return (0, 0)
+        old_qty = max(self.qty - self.cum_qty, 0)
+        old = (old_qty, abs(old_qty * self.price))
+        if change is None:
+            return old
+        new_qty = max(change.qty - self.cum_qty, 0)
+        new = (new_qty, abs(new_qty * change.price))
+        if rule == "in_flight_counted" and not self.unsure:
+            return (max(old[0], new[0]), max(old[1], new[1]))
+        return (old[0] + new[0], old[1] + new[1])
+
+    def settle(self, time_ns: int) -> None:
+        """End the order when its fills say so, and let go of what an end or an answer made void.
+
+        A replace in flight to more than is filled keeps it alive: the venue may take it (D8).
+        """
+        cum_qty = self.cum_qty
+        most = max(self.qty, self.replacing.qty if self.replacing else 0)
+        done = self.aside == "done_for_day"  # goes even before filled
+        if self.live and not self.is_parent and cum_qty >= most and not done:
+            self.end("filled", time_ns)
+        if self.ended or (self.known and not self.canceling and not self.replacing):
+            self.unsure = False
+
+    def end(self, how: str, time_ns: int) -> None:
+        """End it; filled comes before canceled and expired, all before rejected (precedence)."""
+        if self.live:
+            self.end_time_ns = time_ns
+        self.ended, self.aside, self.aside_ns = how, "", 0
+        self.canceling = self.replacing = None
+        self.unsure = self.asked = False
+
+    def reopen(self) -> None:
+        """Live again, by a fact that only the venue can make (I8)."""
+        self.ended, self.end_time_ns, self.known = "", 0, True
+
+    def take_replace(self) -> None:
+        """Let the new terms hold; the new id is the order's from now on (FIX 4.1 appendix D).
+
+        A quantity below what is filled is amended to it (FIX 4.4 vol. 4, C.3.c).
+        """
+        change = self.replacing or self.last_replace
+        assert change is not None
+        self.price, self.qty = change.price, max(change.qty, self.cum_qty)
+        self.cl_ord_id = change.cl_ord_id
+        self.revision, self.replacing, self.known = change.revision, None, True

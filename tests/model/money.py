@@ -1,0 +1,67 @@
+"""Positions at average cost in whole numbers: the oracle's half of DESIGN §2.
+
+Called by `tests.model.desk`. Quantities and prices are integers at 1e-9, values at 1e-18 and
+without the contract multiplier. A position is the fold of its fills in the order they were booked;
+a bust or a correction folds what remains once more. What must stay true: realised + unrealised is
+the cash flow plus the mark, to the last digit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Booking:
+    """One fill or adjustment of a position; a negative quantity sells."""
+
+    qty: int
+    px: int
+    fee: int = 0
+    is_fill: bool = True
+
+
+@dataclass(slots=True)
+class Position:
+    """What a list of bookings comes to."""
+
+    net_qty: int = 0
+    open_points: int = 0
+    cash_points: int = 0
+    fees: int = 0
+    bought_qty: int = 0
+    sold_qty: int = 0
+
+    @property
+    def realised_points(self) -> int:
+        """Realised before fees."""
+        return self.cash_points + self.open_points
+
+    def unrealised_points(self, mark_px: int) -> int:
+        """Unrealised at a mark."""
+        return mark_px * self.net_qty - self.open_points
+
+    def book(self, booking: Booking) -> None:
+        """Book one fill; through zero it closes what was open and opens the rest at its price."""
+        qty, px = booking.qty, booking.px
+        self.cash_points -= qty * px
+        if booking.is_fill:
+            self.fees += booking.fee
+            self.bought_qty += max(qty, 0)
+            self.sold_qty += max(-qty, 0)
+        after = self.net_qty + qty
+        if self.net_qty * qty >= 0:
+            self.open_points += qty * px
+        elif self.net_qty * after > 0:
+            self.open_points -= self.open_points * abs(qty) // abs(self.net_qty)  # rounds down
+        else:
+            self.open_points = after * px
+        self.net_qty = after
+
+
+def fold(bookings: list[Booking]) -> Position:
+    """Fold bookings in their order."""
+    position = Position()
+    for booking in bookings:
+        position.book(booking)
+    return position

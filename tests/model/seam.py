@@ -1,0 +1,246 @@
+"""Where the oracle meets the engine: records to events of the model, commands to records.
+
+The only file of the oracle that imports pyoms: it reads the generated numpy dtypes and codes, and
+drives an inline engine. Called by the tests of the model. What must stay true: nothing is judged
+here; a number or a name goes through as the record has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+import pyoms_native
+from pyoms.engine import Engine, record
+from pyoms_core import layout
+from tests.model.desk import Desk, Event
+
+NAMED = {
+    "side": "side",
+    "ord_type": "ord_type",
+    "time_in_force": "time_in_force",
+    "exec_type": "exec_type",
+    "ord_status": "ord_status",
+    "disposition": "disposition",
+    "verdict": "verdict",
+    "scope": "scope",
+    "mode": "kill_mode",
+    "phase": "phase",
+    "entity": "entity",
+    "msg_type": "msg_type",
+}
+"""Fields that are codes, and of which enumeration."""
+
+
+def code(enumeration: str, name: str) -> int:
+    """Give the code of a name; a name of digits stands for itself, for codes that are none."""
+    return int(name) if name.isdigit() else int(layout.CODES[enumeration][name].code)
+
+
+def name_of(enumeration: str, number: int) -> str:
+    """Give the name of a code; its digits when it is none."""
+    return str(layout.NAMES[enumeration].get(number, number))
+
+
+def text(field: bytes) -> str:
+    """Read a zero padded text."""
+    return field.rstrip(b"\0").decode("latin-1")
+
+
+def street(field: str) -> tuple[int, int, int]:
+    """Split a street id, base 36 of epoch (4), order (10) and revision (3); zeros if it is none."""
+    try:
+        if len(field) != 17:
+            raise ValueError
+        return int(field[:4], 36), int(field[4:14], 36), int(field[14:], 36)
+    except ValueError:
+        return (0, 0, 0)
+
+
+def base36(number: int, width: int) -> str:
+    """Write a number in base 36."""
+    digits = ""
+    while number or len(digits) < width:
+        number, rest = divmod(number, 36)
+        digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[rest] + digits
+    return digits
+
+
+def street_id(epoch: int, seq: int, revision: int) -> str:
+    """Write a street id."""
+    return base36(epoch, 4) + base36(seq, 10) + base36(revision, 3)
+
+
+def event_of(kind: str, row: Any) -> Event:
+    """Make one row of a kind's dtype an event of the model."""
+    event: Event = {"kind": kind, "time_ns": int(row["ingest_time_ns"])}
+    for name, stored in zip(row.dtype.names, row.item(), strict=True):
+        if name == "kind" or isinstance(stored, np.ndarray):
+            continue
+        value = stored
+        if name in NAMED and not (kind == "definition" and name == "level"):
+            value = name_of(NAMED[name], value) if value or name in ("verdict", "mode") else ""
+        elif isinstance(value, bytes):
+            value = text(value)
+        event[name] = value
+    if kind == "control":
+        event["scope"] = name_of("scope", int(row["scope"]))
+    elif kind == "phase_change":
+        event["phase"] = name_of("phase", int(row["phase"]))
+    elif kind == "link_change":
+        event["state"] = name_of("link_state", int(row["state"]))
+    elif kind == "definition" and event["entity"] == "venue":
+        event["replace_rule"] = name_of("replace_rule", int(row["level"]))
+    elif kind in ("order_accepted", "new_order"):
+        event["is_parent"] = bool(int(row["tags"]) & layout.TAG_PARENT)
+    elif kind == "execution_report":
+        split = street(event["street_id"])
+        event["street_epoch"], event["street_seq"], event["street_revision"] = split
+    return event
+
+
+def event_of_bytes(raw: bytes) -> Event:
+    """Make a record an event of the model."""
+    kind = layout.KIND_NAMES[int.from_bytes(raw[24:26], "little")]
+    return event_of(kind, np.frombuffer(raw, dtype=layout.dtype(kind))[0])
+
+
+def fold_log(batches: Iterator[Any], desk: Desk) -> list[str]:
+    """Fold a log; every report is judged again, and what the engine said otherwise is told."""
+    differ: list[str] = []
+    exec_ref_id = ""
+    for batch in batches:
+        for kind, rows in batch.runs():
+            for row in rows:
+                event = event_of(kind, row)
+                if kind == "exec_ref":
+                    exec_ref_id = event["exec_ref_id"]
+                if kind == "execution_report":
+                    event["exec_ref_id"], exec_ref_id = exec_ref_id, ""
+                    desk.now_ns = max(desk.now_ns, event["time_ns"])
+                    order, disposition = desk.judge(event)
+                    said = (event["order_seq"], event["disposition"])
+                    if said != (order.seq if order else 0, disposition):
+                        differ.append(f"event {event['event_seq']}: {said}, model {disposition}")
+                desk.apply(event)
+    return differ
+
+
+class Driven:
+    """An inline engine driven by the model's commands, its answers as the model's."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.core = engine.core
+
+    def new_events(self, after: int) -> list[Event]:
+        """Events of the log behind a sequence."""
+        events = []
+        for seq in range(after + 1, self.core.event_seq + 1):
+            raw = self.core.record(seq)
+            assert raw is not None
+            events.append(event_of_bytes(raw))
+        return events
+
+    def step(self, kind: str, **fields: Any) -> tuple[str, list[Event]]:
+        """Take one input: the verdict's name and the events it left."""
+        before = self.core.event_seq
+        verdict = self.core.step(record(kind, **fields))
+        return name_of("verdict", verdict), self.new_events(before)
+
+    def command(self, kind: str, command: Event) -> tuple[str, list[str]]:
+        """Take a command of the model."""
+        fields = {k: v for k, v in command.items() if k != "is_parent"}
+        for name in ("side", "ord_type", "time_in_force"):
+            if name in fields:
+                fields[name] = code(name, fields[name]) if fields[name] else 0
+        if command.get("is_parent"):
+            fields["tags"] = layout.TAG_PARENT
+        raw = bytearray(record(kind, **{k: v for k, v in fields.items() if k != "cl_ord_id"}))
+        raw[32:68] = command["cl_ord_id"].encode("latin-1")[:36].ljust(36, b"\0")
+        before = self.core.event_seq
+        verdict = self.core.step(bytes(raw))
+        return name_of("verdict", verdict), [e["kind"] for e in self.new_events(before)]
+
+    def report(self, r: Event) -> tuple[str, list[str]]:
+        """Take a venue's word of the model."""
+        fields = {k: v for k, v in r.items() if not k.startswith("street_") and k != "exec_ref_id"}
+        fields["exec_type"] = code("exec_type", r["exec_type"])
+        fields["ord_status"] = code("ord_status", r["ord_status"]) if r["ord_status"] else 0
+        split = (r["street_epoch"], r["street_seq"], r["street_revision"])
+        before = self.core.event_seq
+        if "exec_ref_id" in r:
+            ids = {"exec_id": r["exec_id"], "exec_ref_id": r["exec_ref_id"]}
+            self.core.step(record("exec_ref", venue_id=r["venue_id"], **ids))
+        taken = self.core.report(record("execution_report", street_id=street_id(*split), **fields))
+        kinds = [e["kind"] for e in self.new_events(before)]
+        return name_of("disposition", taken), kinds
+
+
+def order_of(row: dict[str, Any]) -> dict[str, Any]:
+    """Give what the model compares of an order as the engine shows it."""
+    keys = ("cl_ord_id", "ord_status", "price", "order_qty", "cum_qty", "leaves_qty", "cum_points")
+    more = ("revision", "is_live", "is_unsure", "is_cancel_asked", "parent_order_seq")
+    return {key: row[key] for key in keys + more}
+
+
+def model_order(desk: Desk, seq: int) -> dict[str, Any]:
+    """Give the same of the model's order."""
+    order = desk.orders[seq]
+    return {
+        "cl_ord_id": order.cl_ord_id,
+        "ord_status": order.status,
+        "price": order.price,
+        "order_qty": order.qty,
+        "cum_qty": order.cum_qty,
+        "leaves_qty": order.leaves_qty,
+        "cum_points": order.cum_points,
+        "revision": order.revision,
+        "is_live": order.live,
+        "is_unsure": order.unsure,
+        "is_cancel_asked": order.asked,
+        "parent_order_seq": order.parent_seq,
+    }
+
+
+def position_of(row: dict[str, Any]) -> dict[str, Any]:
+    """Give what the model compares of a position as the engine shows it."""
+    keys = ("net_qty", "open_points", "realised_points", "fees", "bought_qty", "sold_qty")
+    return {key: row[key] for key in keys}
+
+
+def model_position(desk: Desk, pair: tuple[int, int]) -> dict[str, Any]:
+    """Give the same of the model's position."""
+    position = desk.position(*pair)
+    return {
+        "net_qty": position.net_qty,
+        "open_points": position.open_points,
+        "realised_points": position.realised_points,
+        "fees": position.fees,
+        "bought_qty": position.bought_qty,
+        "sold_qty": position.sold_qty,
+    }
+
+
+def assert_agree(core: pyoms_native.Port, desk: Desk) -> None:
+    """Compare every order, position, reserve and account of engine and model."""
+    rows = {row["order_seq"]: order_of(row) for row in core.orders(live=False)}
+    assert rows.keys() == desk.orders.keys()
+    for seq, row in rows.items():
+        expected = model_order(desk, seq)
+        if not row["cl_ord_id"] and desk.forgotten(desk.orders[seq]):
+            del row["cl_ord_id"], expected["cl_ord_id"]
+        assert row == expected, (seq, [(k, row[k], v) for k, v in expected.items() if row[k] != v])
+    positions = {(p["account_id"], p["instrument_id"]): position_of(p) for p in core.positions()}
+    for pair in {*positions, *desk.bookings}:
+        row = positions.get(pair) or position_of(core.position(*pair))
+        assert row == model_position(desk, pair), pair
+    for account_id in desk.accounts:
+        for instrument_id in desk.instruments:
+            buys = desk.open_side(account_id, instrument_id, True)
+            sells = desk.open_side(account_id, instrument_id, False)
+            shown = core.exposure(account_id, instrument_id)
+            assert shown == (buys[0], sells[0], buys[1], sells[1]), (account_id, instrument_id)
+        assert core.account_sums(account_id) == desk.account_sums(account_id), account_id
