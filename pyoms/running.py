@@ -35,6 +35,7 @@ _END_S = 5.0
 """How long strategies have to end, and their cancels to leave, when the desk is told to stop."""
 
 Tell = Callable[[dict[str, Any]], None]
+"""Takes what a desk that runs has to say, one object a line of its output."""
 
 
 @runtime_checkable
