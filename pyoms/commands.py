@@ -132,6 +132,34 @@ def doctor(
 
 
 @app.command()
+def sim(
+    seeds: Annotated[str, typer.Option(help="Seeds A..B, both included.")] = "1..200",
+    steps: Annotated[
+        int, typer.Option(min=0, max=1_000_000, help="Steps of each day; 0: a whole one.")
+    ] = 0,
+    as_json: JSON = False,
+) -> None:
+    """Run days on which everything goes wrong; a failing seed comes with its shortest prefix."""
+    from pyoms import faults
+
+    report = faults.run(seeds, steps)
+    if as_json:
+        show(report)
+    else:
+        for name, count in report["faults"].items():
+            typer.echo(f"{count:>9} {name}")
+        for failed in report["violations"]:
+            typer.echo(f"seed {failed['seed']} after {failed['steps']} steps:")
+            typer.echo("".join(f"  {what}\n" for what in failed["what"]), nl=False)
+            typer.echo(f"  {failed['reproduce']}")
+        typer.echo(
+            f"seeds {report['seeds']}: {report['events']} events, {report['events_per_s']} a "
+            f"second, {len(report['violations'])} failed, log hash {report['log_hash']}"
+        )
+    raise typer.Exit(1 if report["violations"] else 0)
+
+
+@app.command()
 def bench(
     case: Annotated[str | None, typer.Argument(help="One case; else all.")] = None,
     small: Annotated[bool, typer.Option(help="The size that tests run.")] = False,

@@ -70,7 +70,7 @@ PLANTED = [
     (rules.crate_imports, "rust/engine/Cargo.toml", "\n[build-dependencies]\njournal = '*'\n"),
     (rules.crate_imports, "rust/journal/Cargo.toml", "\n[build-dependencies]\nengine = '*'\n"),
     (rules.crate_imports, "rust/wire/Cargo.toml", "\n[build-dependencies]\nhost = '*'\n"),
-    (rules.crate_imports, "rust/sim/Cargo.toml", "\n[build-dependencies]\njournal = '*'\n"),
+    (rules.crate_imports, "rust/sim/Cargo.toml", "\n[build-dependencies]\nnative = '*'\n"),
     (rules.crate_imports, "rust/host/Cargo.toml", "\n[build-dependencies]\nnative = '*'\n"),
     (rules.crate_imports, "rust/util/Cargo.toml", "[package]\nname = 'util'\n"),
     (rules.python_imports, "core/pyoms_core/layout.py", "\nfrom pyoms import errors\n"),

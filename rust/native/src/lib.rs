@@ -7,6 +7,7 @@ mod capacity;
 mod core;
 mod desk;
 mod error;
+mod faults;
 mod ffi;
 mod logs;
 mod port;
@@ -70,6 +71,7 @@ fn pyoms_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(native_pxd, m)?)?;
     m.add_function(wrap_pyfunction!(self::bench::bench_run, m)?)?;
     m.add_function(wrap_pyfunction!(self::bench::bench_cases, m)?)?;
+    m.add_function(wrap_pyfunction!(faults::sim_faults, m)?)?;
     m.add_class::<port::Port>()?;
     m.add_class::<port::Engine>()?;
     m.add_class::<desk::Desk>()?;

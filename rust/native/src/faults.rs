@@ -1,0 +1,13 @@
+//! The fault simulator for `pyoms sim`: seeds in, one JSON object out. Called by `pyoms.faults`; runs
+//! without the GIL. What must stay true: no judging is done here.
+
+use pyo3::prelude::*;
+use std::path::PathBuf;
+
+/// Runs seeds `first` to `last` below `dir`; `steps` 0 means a whole day each.
+#[pyfunction]
+#[pyo3(signature = (first, last, dir, steps=0))]
+pub fn sim_faults(py: Python<'_>, first: u64, last: u64, dir: PathBuf, steps: u64) -> String {
+    let steps = if steps == 0 { sim::fault::STEPS } else { steps };
+    py.detach(|| sim::fault::campaign((first, last), steps, &dir).to_json())
+}

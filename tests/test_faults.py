@@ -1,0 +1,47 @@
+"""The fault simulator by its command: many days, no violation, every kind of fault, bit for bit."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+KINDS = {
+    *("cancel_on_disconnect", "cancel_of_unknown", "clock_back", "clock_forward"),
+    *("conflicting_copy", "connect_refused", "cut_mid_frame", "day_change", "delay", "disconnect"),
+    *("disk_error", "drop", "duplicate", "expired", "fill_before_ack", "flood", "foreign_report"),
+    *("kill_process", "kill_switch", "late_fill", "log_full", "market_absent", "market_crossed"),
+    *("market_not_positive", "market_silent", "market_stale", "mass_cancel", "nonsense"),
+    *("other_body", "overfill", "phase_change", "power_loss", "query", "reject", "reject_change"),
+    *("reject_late", "release", "reorder", "replay", "retry", "slow_venue", "tail_lost"),
+    *("throttled", "torn_write", "unsolicited_cancel"),
+}
+
+
+def simulate(*args):
+    command = [sys.executable, "-m", "pyoms.cli", "sim", "--json", *args]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done, json.loads(done.stdout)
+
+
+def test_no_seed_of_two_hundred_breaks_an_invariant_and_no_fault_stays_away():
+    done, report = simulate("--seeds", "1..200")
+    assert report["violations"] == [], done.stdout
+    assert done.returncode == 0
+    assert report["seeds"] == "1..200"
+    assert report["events"] > 500_000
+    assert KINDS - {kind for kind, count in report["faults"].items() if count > 0} == set()
+
+
+def test_one_seed_is_one_run_bit_for_bit():
+    (_, first), (_, again) = simulate("--seeds", "1..20"), simulate("--seeds", "1..20")
+    assert first["log_hash"] == again["log_hash"]
+    assert first["events"] == again["events"]
+    assert first["faults"] == again["faults"]
+
+
+@pytest.mark.parametrize("seeds", ["", "x", "2..1", "1..", "-1", "1..99999999"])
+def test_what_is_no_range_of_seeds_is_refused_in_a_sentence(seeds):
+    done, report = simulate(f"--seeds={seeds}")
+    assert done.returncode == 2
+    assert report["error"]["code"] == "seeds"
