@@ -6,6 +6,7 @@ empty list means it looked and found nothing.
 """
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -315,6 +316,21 @@ def generated(root, fresh):
         f"core/pyoms_core/{name}: differs from what the tables say; run `make emit`"
         for name in ("layout.pxd", "layout.py", "native.pxd")
         if (root / "core/pyoms_core" / name).read_bytes() != (fresh / name).read_bytes()
+    ]
+
+
+def old_compilers(root, promised):
+    """Name the locked crates that ask for a newer compiler than the `promised` one."""
+    metadata = ["cargo", "metadata", "--locked", "--format-version", "1"]
+    told = subprocess.run(metadata, cwd=root, check=True, capture_output=True, text=True).stdout
+
+    def number(version):
+        return tuple(int(part) for part in version.split(".")[:2])
+
+    return [
+        f"Cargo.lock: {crate['name']} {crate['version']} wants Rust {crate['rust_version']}"
+        for crate in json.loads(told)["packages"]
+        if number(crate["rust_version"] or promised) > number(promised)
     ]
 
 

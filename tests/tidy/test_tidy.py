@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,12 @@ import pyoms_native
 from tests.tidy import rules
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_no_locked_crate_wants_a_newer_compiler_than_the_workspace_promises():
+    workspace = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]
+    assert rules.old_compilers(ROOT, workspace["rust-version"]) == []
+    assert rules.old_compilers(ROOT, "1.31") != []
 
 
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)

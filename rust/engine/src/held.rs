@@ -651,8 +651,10 @@ impl Engine {
                 let (value, bound) = (terms.ord_type as i64, STOP_PX as i64);
                 return told(judged, Fault { verdict: Verdict::TermsNotAllowed, value, bound });
             }
-            if !trailing && let Err(fault) = self.check_stop_px(order.instrument_id, stop_px) {
-                return told(judged, fault);
+            if !trailing {
+                if let Err(fault) = self.check_stop_px(order.instrument_id, stop_px) {
+                    return told(judged, fault);
+                }
             }
         }
         (judged.bid_ticks, judged.ask_ticks, judged.reference_age_ms) =
