@@ -4,10 +4,10 @@
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
-/// Runs seeds `first` to `last` below `dir`; `steps` 0 means a whole day each.
+/// Runs seeds `first` to `last` below `folder`; `steps` 0 means a whole day each.
 #[pyfunction]
-#[pyo3(signature = (first, last, dir, steps=0))]
-pub fn sim_faults(py: Python<'_>, first: u64, last: u64, dir: PathBuf, steps: u64) -> String {
+#[pyo3(signature = (first, last, folder, steps=0))]
+pub fn sim_faults(py: Python<'_>, first: u64, last: u64, folder: PathBuf, steps: u64) -> String {
     let steps = if steps == 0 { sim::fault::STEPS } else { steps };
-    py.detach(|| sim::fault::campaign((first, last), steps, &dir).to_json())
+    py.detach(|| sim::fault::campaign((first, last), steps, &folder).to_json())
 }
