@@ -18,7 +18,7 @@ import pytest
 from pyoms.engine import Engine
 from pyoms_core.layout import ONE
 from tests.model.desk import Desk
-from tests.model.seam import Driven, assert_agree, code
+from tests.model.seam import Driven, assert_agree, code, limit_order
 from tests.test_fix_states import SCENARIOS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,21 +79,7 @@ class Both:
         assert_agree(self.engine.core, self.model)
 
     def submit(self, qty: int, side: str = "buy", **more: Any) -> int:
-        command = {
-            "cl_ord_id": f"o{next(self.count)}",
-            "instrument_id": 1,
-            "price": 100 * ONE,
-            "order_qty": qty * ONE,
-            "parent_order_seq": 0,
-            "account_id": 1,
-            "session_id": 1,
-            "strategy_id": 0,
-            "venue_id": 0,
-            "side": side,
-            "ord_type": "limit",
-            "time_in_force": "day",
-            "is_parent": False,
-        } | more
+        command = limit_order(f"o{next(self.count)}", side, qty * ONE, 100 * ONE) | more
         taken = self.engine.command("new_order", command)
         assert taken == self.model.submit(command)
         self.agree()

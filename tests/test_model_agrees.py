@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 from pyoms.engine import Engine
 from pyoms_core import layout
 from tests.model.desk import NO_PRICE, ONE, Desk, Event
-from tests.model.seam import Driven, assert_agree, code, fold_log
+from tests.model.seam import Driven, assert_agree, code, fold_log, limit_order
 
 START_NS = 1_700_000_000_000_000_000
 TICK = ONE // 4
@@ -131,21 +131,7 @@ class Lives(RuleBasedStateMachine):
         self, data: Any, side: str, qty: int, price: int, cl_ord_id: str, parent: str
     ) -> None:
         parents = [order for order in self.model.orders.values() if order.is_parent]
-        command: Event = {
-            "cl_ord_id": cl_ord_id,
-            "instrument_id": 1,
-            "price": price,
-            "order_qty": qty,
-            "parent_order_seq": 0,
-            "account_id": 1,
-            "session_id": 1,
-            "strategy_id": 0,
-            "venue_id": 0,
-            "side": side,
-            "ord_type": "limit",
-            "time_in_force": "day",
-            "is_parent": parent == "is",
-        }
+        command = limit_order(cl_ord_id, side, qty, price) | {"is_parent": parent == "is"}
         if parent == "of" and parents:
             of = data.draw(st.sampled_from(parents))
             command |= {"parent_order_seq": of.seq, "side": of.side}

@@ -9,6 +9,7 @@ use host::RingLog;
 use journal::{ControlFile, ControlState, DeskDir, NewDesk, Ring};
 use layout::*;
 use std::hint::black_box;
+use std::marker::PhantomData;
 
 /// Inputs drawn at once and timed after it.
 pub const BATCH: usize = 64;
@@ -323,37 +324,76 @@ impl Path for ReportBurst {
     }
 }
 
-/// A change of a live order: the order and the command.
-type Change = (u64, Record);
-
-/// Changes of random live orders; the venue's answers and new orders come between batches.
-struct Changes {
-    desk: Desk,
-    data: String,
+/// A kind of change: the command, and the venue's answer to it.
+pub trait Changing {
+    /// Name of the case.
+    const CASE: &'static str;
+    /// What the venue says to it.
+    const ANSWER: ExecType;
+    /// The command for an order.
+    fn command(desk: &mut Desk, order_seq: u64) -> Record;
 }
 
-impl Changes {
+/// A cancel.
+pub struct Canceling;
+
+impl Changing for Canceling {
+    const CASE: &'static str = "cancel";
+    const ANSWER: ExecType = ExecType::Canceled;
+    fn command(desk: &mut Desk, order_seq: u64) -> Record {
+        *desk.cancel(order_seq).as_record()
+    }
+}
+
+/// A replace: one more.
+pub struct Replacing;
+
+impl Changing for Replacing {
+    const CASE: &'static str = "replace";
+    const ANSWER: ExecType = ExecType::Replaced;
+    fn command(desk: &mut Desk, order_seq: u64) -> Record {
+        *desk.replace(order_seq).as_record()
+    }
+}
+
+/// Changes of random live orders; the venue's answers and new orders come between batches.
+pub struct Changes<C> {
+    desk: Desk,
+    data: String,
+    kind: PhantomData<C>,
+}
+
+/// A cancel of a random order.
+pub type Cancel = Changes<Canceling>;
+/// A replace of a random order.
+pub type Replace = Changes<Replacing>;
+
+impl<C: Changing> Path for Changes<C> {
+    const CASE: &'static str = C::CASE;
+    const SAMPLES: (usize, usize) = (1 << 18, 1 << 11);
+    type Input = (u64, Record);
+
     fn open(size: Size, ops: usize) -> Result<Self, Fault> {
         let (desk, data) = random_desk(size, 2 * ops)?;
-        Ok(Self { desk, data })
+        Ok(Self { desk, data, kind: PhantomData })
     }
-
-    fn draw(&mut self, batch: &mut Vec<Change>, command: fn(&mut Desk, u64) -> Record) {
+    fn data(&self) -> String {
+        self.data.clone()
+    }
+    fn draw(&mut self, batch: &mut Vec<Self::Input>) {
         batch.clear();
         for _ in 0..BATCH {
             let order_seq = self.desk.draw_live();
-            batch.push((order_seq, command(&mut self.desk, order_seq)));
+            batch.push((order_seq, C::command(&mut self.desk, order_seq)));
         }
     }
-
     #[inline(always)]
-    fn one(&mut self, change: &Change) -> bool {
-        self.desk.step(&change.1) == Verdict::Accepted
+    fn one(&mut self, (_, command): &Self::Input) -> bool {
+        self.desk.step(command) == Verdict::Accepted
     }
-
-    fn settle(&mut self, batch: &[Change], answer: ExecType) {
+    fn settle(&mut self, batch: &[Self::Input]) {
         for &(order_seq, _) in batch {
-            let word = self.desk.word(order_seq, answer);
+            let word = self.desk.word(order_seq, C::ANSWER);
             assert!(self.desk.report(&word) == Disposition::Applied);
             if self.desk.engine.order(order_seq).is_some_and(|order| order.live()) {
                 self.desk.live.push(order_seq);
@@ -362,58 +402,6 @@ impl Changes {
             }
         }
         self.desk.pump();
-    }
-}
-
-/// A cancel of a random order.
-pub struct Cancel(Changes);
-
-impl Path for Cancel {
-    const CASE: &'static str = "cancel";
-    const SAMPLES: (usize, usize) = (1 << 18, 1 << 11);
-    type Input = Change;
-
-    fn open(size: Size, ops: usize) -> Result<Self, Fault> {
-        Changes::open(size, ops).map(Self)
-    }
-    fn data(&self) -> String {
-        self.0.data.clone()
-    }
-    fn draw(&mut self, batch: &mut Vec<Change>) {
-        self.0.draw(batch, |desk, order_seq| *desk.cancel(order_seq).as_record());
-    }
-    #[inline(always)]
-    fn one(&mut self, change: &Change) -> bool {
-        self.0.one(change)
-    }
-    fn settle(&mut self, batch: &[Change]) {
-        self.0.settle(batch, ExecType::Canceled);
-    }
-}
-
-/// A replace of a random order: one more.
-pub struct Replace(Changes);
-
-impl Path for Replace {
-    const CASE: &'static str = "replace";
-    const SAMPLES: (usize, usize) = (1 << 18, 1 << 11);
-    type Input = Change;
-
-    fn open(size: Size, ops: usize) -> Result<Self, Fault> {
-        Changes::open(size, ops).map(Self)
-    }
-    fn data(&self) -> String {
-        self.0.data.clone()
-    }
-    fn draw(&mut self, batch: &mut Vec<Change>) {
-        self.0.draw(batch, |desk, order_seq| *desk.replace(order_seq).as_record());
-    }
-    #[inline(always)]
-    fn one(&mut self, change: &Change) -> bool {
-        self.0.one(change)
-    }
-    fn settle(&mut self, batch: &[Change]) {
-        self.0.settle(batch, ExecType::Replaced);
     }
 }
 

@@ -128,6 +128,25 @@ def fold_log(batches: Iterator[Any], desk: Desk) -> list[str]:
     return differ
 
 
+def limit_order(cl_ord_id: str, side: str, qty: int, price: int) -> Event:
+    """Make a plain day order of the first account and instrument, a command of the model."""
+    return {
+        "cl_ord_id": cl_ord_id,
+        "instrument_id": 1,
+        "price": price,
+        "order_qty": qty,
+        "parent_order_seq": 0,
+        "account_id": 1,
+        "session_id": 1,
+        "strategy_id": 0,
+        "venue_id": 0,
+        "side": side,
+        "ord_type": "limit",
+        "time_in_force": "day",
+        "is_parent": False,
+    }
+
+
 class Driven:
     """An inline engine driven by the model's commands, its answers as the model's."""
 

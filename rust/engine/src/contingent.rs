@@ -7,8 +7,9 @@
 //! A fill of one OCO leg, or its end, cancels the others. When both have traded before the cancel
 //! arrived, both fills stand (they are facts) and the group is flagged by an event.
 
-use crate::held::{Cause, header};
+use crate::held::Cause;
 use crate::order::{CANCEL_ASKED, CANCELING, Order};
+use crate::pipeline::header;
 use crate::terms::{ARMED, DUE, FLAGGED, Fault, RACED, Terms, fault};
 use crate::{Engine, Log, Outbox};
 use layout::{

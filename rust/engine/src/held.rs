@@ -18,14 +18,13 @@
 
 use crate::gate::{Judged, Seen};
 use crate::order::{Action, CANCEL_ASKED, Order, Trigger};
-use crate::pipeline::Change;
+use crate::pipeline::{Change, header};
 use crate::risk::{All, check_exposure, fail, first, phase_takes_orders, side_index, stops_orders};
-use crate::street::{self, Street};
 use crate::terms::{ARMED, DUE, Fault, Terms, fault, street_type, waits_for_price};
 use crate::{Engine, Log, Outbox, number};
 use layout::{
-    EXEC_BY_QUOTE, EXEC_TRAIL_PPM, Header, KillMode, LinkState, Message, MsgType, NO_PRICE,
-    OrdStatus, OrdType, OrderTerms, ReplaceAccepted, ReplaceOrder, Routed, TAG_TERMS, TrailMoved,
+    EXEC_BY_QUOTE, EXEC_TRAIL_PPM, KillMode, LinkState, Message, MsgType, NO_PRICE, OrdStatus,
+    OrdType, OrderTerms, ReplaceAccepted, ReplaceOrder, Routed, TAG_TERMS, TrailMoved,
     TriggerCause, TriggerOutcome, Triggered, Typed, Verdict,
 };
 
@@ -432,28 +431,14 @@ impl Engine {
         }
         event.outcome = TriggerOutcome::Released as u8;
         *Triggered::view_mut(log.slot(0)) = event;
-        let street = Street { epoch: order.epoch, order_seq, revision: 0 };
+        let (new, qty) = (MsgType::NewOrder, event.order_qty);
+        let price = if out == OrdType::Market { 0 } else { event.price };
         let message = Message {
-            now_ns,
-            order_seq,
-            street_id: street::words(street),
             orig_street_id: [0; 3],
-            price: if out == OrdType::Market { 0 } else { event.price },
-            order_qty: event.order_qty,
-            link_seq: self.venues[order.venue_id as usize].link_seq_out + 1,
-            instrument_id: order.instrument_id,
-            account_id: order.account_id,
-            venue_id: order.venue_id,
-            revision: 0,
-            msg_type: MsgType::NewOrder as u8,
-            side: order.side,
             ord_type: event.ord_type,
-            time_in_force: order.time_in_force,
+            ..self.change_message(&order, new, 0, price, qty, now_ns)
         };
-        Routed::build(log.slot(1), message);
-        let routed = Routed::view_mut(log.slot(1));
-        (routed.exec_inst, routed.max_floor) = (terms.exec_inst, terms.max_floor);
-        (routed.expire_day, routed.expire_time_ns) = (terms.expire_day, terms.expire_time_ns);
+        terms.build_routed(log.slot(1), message);
         self.commit(log, 2);
         outbox.push(Routed::from_record(log.last(1)).expect("just built"));
     }
@@ -671,8 +656,4 @@ impl Engine {
     pub(crate) fn may_arm(order: &Order) -> bool {
         order.base == OrdStatus::Held as u8 && order.flight & CANCEL_ASKED == 0
     }
-}
-
-pub(crate) fn header(kind: u16, order_seq: u64, now_ns: i64) -> Header {
-    Header { kind, order_seq, ingest_time_ns: now_ns, ..Header::ZERO }
 }

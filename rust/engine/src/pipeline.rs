@@ -22,7 +22,7 @@ const SWEEP_CANCELS: usize = 32;
 /// Words of the live bitmap that one step looks through for them.
 const SWEEP_WORDS: usize = 4096;
 
-fn header(kind: u16, order_seq: u64, now_ns: i64) -> Header {
+pub(crate) fn header(kind: u16, order_seq: u64, now_ns: i64) -> Header {
     Header { kind, order_seq, ingest_time_ns: now_ns, ..Header::ZERO }
 }
 
@@ -34,8 +34,9 @@ fn put<T: Typed, L: Log>(log: &mut L, index: usize, event: T) {
 impl Engine {
     /// Takes one input to its end: events in `log`, state changed, messages in `outbox`.
     ///
-    /// `input` is a command (100-103), a venue's word (110, its ids before it: 120), market data (112, 113), time (114) or one
-    /// of the host's own inputs (115-119, definitions, limits, rates, epoch, dropped, unknown).
+    /// `input` is a command (100-103), a venue's word (110, its ids before it: 120), market data
+    /// (112, 113), time (114) or one of the host's own inputs (115-119, definitions, limits, rates,
+    /// epoch, dropped, unknown).
     /// `now_ns` is UTC and never below the one before (the host clamps it). Returns the verdict; a
     /// refusal is an event too, unless the log has no room for one.
     #[inline]
@@ -180,7 +181,7 @@ impl Engine {
     }
 
     #[inline(always)]
-    fn acceptance(&self, judged: &Judged, now_ns: i64) -> Acceptance {
+    pub(crate) fn acceptance(&self, judged: &Judged, now_ns: i64) -> Acceptance {
         Acceptance {
             now_ns,
             order_seq: judged.order_seq,
@@ -196,7 +197,7 @@ impl Engine {
 
     /// The first message of an order.
     #[inline(always)]
-    fn new_message(&mut self, c: &NewOrder, judged: &Judged, now_ns: i64) -> Message {
+    pub(crate) fn new_message(&mut self, c: &NewOrder, judged: &Judged, now_ns: i64) -> Message {
         Message {
             now_ns,
             order_seq: judged.order_seq,
@@ -353,7 +354,7 @@ impl Engine {
         outbox.push(typed(log.last(1)));
     }
 
-    fn change_message(
+    pub(crate) fn change_message(
         &self,
         order: &crate::Order,
         msg_type: MsgType,

@@ -8,13 +8,13 @@
 
 use crate::gate::{Judged, Seen};
 use crate::order::Order;
+use crate::pipeline::header;
 use crate::risk::{Fails, Instrument, first, phase_takes_orders, side_index};
-use crate::street::{self, Street};
 use crate::{Engine, Log, Outbox};
 use layout::{
-    Acceptance, Contingency, EXEC_BY_QUOTE, EXEC_POST_ONLY, EXEC_REDUCE_ONLY, EXEC_TRAIL_PPM,
-    Header, Message, MsgType, NO_PRICE, NewOrder, OrdType, OrderAccepted, OrderTerms, Phase,
-    Routed, Side, TAG_PARENT, TAG_TERMS, TimeInForce, Typed, Verdict,
+    Contingency, EXEC_BY_QUOTE, EXEC_POST_ONLY, EXEC_REDUCE_ONLY, EXEC_TRAIL_PPM, Message,
+    NO_PRICE, NewOrder, OrdType, OrderAccepted, OrderTerms, Phase, Record, Routed, Side,
+    TAG_PARENT, TAG_TERMS, TimeInForce, Typed, Verdict,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -72,6 +72,28 @@ pub struct Terms {
 }
 
 const _: () = assert!(size_of::<Terms>() == 128);
+
+impl Terms {
+    /// What an accepted order with these terms keeps of them.
+    fn of(e: &OrderTerms, ord_type: u8, price: i64) -> Self {
+        let mut terms: Self = zerocopy::FromZeros::new_zeroed();
+        terms.order_seq = e.header.order_seq;
+        (terms.stop_px, terms.trail, terms.mark_px) = (e.stop_px, e.trail, e.reference_px);
+        (terms.limit_px, terms.max_floor) = (price, e.max_floor);
+        (terms.expire_time_ns, terms.expire_day) = (e.expire_time_ns, e.expire_day);
+        (terms.ord_type, terms.contingency) = (ord_type, e.contingency);
+        terms.exec_inst = e.exec_inst;
+        terms
+    }
+
+    /// Builds the message with which the order leaves: what the venue must keep goes with it.
+    pub(crate) fn build_routed(&self, slot: &mut Record, message: Message) {
+        Routed::build(slot, message);
+        let routed = Routed::view_mut(slot);
+        (routed.exec_inst, routed.max_floor) = (self.exec_inst, self.max_floor);
+        (routed.expire_day, routed.expire_time_ns) = (self.expire_day, self.expire_time_ns);
+    }
+}
 
 /// What a term failed by.
 pub(crate) struct Fault {
@@ -207,25 +229,9 @@ impl Engine {
             let numbers = fault.map(|fault| (fault.value, fault.bound));
             return Some(self.refuse_new(c, &judged, numbers, now_ns, log));
         }
-        let acceptance = Acceptance {
-            now_ns,
-            order_seq: judged.order_seq,
-            price: judged.price,
-            body_hash: judged.body_hash,
-            bid_ticks: judged.bid_ticks,
-            ask_ticks: judged.ask_ticks,
-            venue_id: judged.venue_id,
-            reference_age_ms: judged.reference_age_ms,
-            limits_version: self.limits_version as u16,
-        };
-        OrderAccepted::build(log.slot(0), c, acceptance);
+        OrderAccepted::build(log.slot(0), c, self.acceptance(&judged, now_ns));
         let mut terms = told;
-        terms.header = Header {
-            kind: OrderTerms::KIND,
-            order_seq: judged.order_seq,
-            ingest_time_ns: now_ns,
-            ..Header::ZERO
-        };
+        terms.header = header(OrderTerms::KIND, judged.order_seq, now_ns);
         terms.parent_order_seq = c.parent_order_seq;
         (terms.session_id, terms.reference_px) = (c.session_id, 0);
         if c.ord_type == OrdType::TrailingStop as u8 {
@@ -238,29 +244,8 @@ impl Engine {
         let held = waits_for_price(c.ord_type) || self.waits_for_leg(&terms);
         let mut count = 2;
         if !held {
-            let street =
-                Street { epoch: self.epoch as u32, order_seq: judged.order_seq, revision: 0 };
-            let message = Message {
-                now_ns,
-                order_seq: judged.order_seq,
-                street_id: street::words(street),
-                orig_street_id: [0; 3],
-                price: c.price,
-                order_qty: c.order_qty,
-                link_seq: self.venues[judged.venue_id as usize].link_seq_out + 1,
-                instrument_id: c.instrument_id,
-                account_id: c.account_id,
-                venue_id: judged.venue_id,
-                revision: 0,
-                msg_type: MsgType::NewOrder as u8,
-                side: c.side,
-                ord_type: c.ord_type,
-                time_in_force: c.time_in_force,
-            };
-            Routed::build(log.slot(2), message);
-            let routed = Routed::view_mut(log.slot(2));
-            (routed.exec_inst, routed.max_floor) = (terms.exec_inst, terms.max_floor);
-            (routed.expire_day, routed.expire_time_ns) = (terms.expire_day, terms.expire_time_ns);
+            let message = self.new_message(c, &judged, now_ns);
+            Terms::of(&terms, c.ord_type, judged.price).build_routed(log.slot(2), message);
             count = 3;
         }
         self.commit(log, count);
@@ -539,14 +524,7 @@ impl Engine {
         assert!(self.terms_free(e.header.order_seq));
         let order = self.orders[slot];
         let row = self.terms_row(e.header.order_seq);
-        let mut terms: Terms = zerocopy::FromZeros::new_zeroed();
-        terms.order_seq = e.header.order_seq;
-        (terms.stop_px, terms.trail, terms.mark_px) = (e.stop_px, e.trail, e.reference_px);
-        (terms.limit_px, terms.max_floor) = (order.price, e.max_floor);
-        (terms.expire_time_ns, terms.expire_day) = (e.expire_time_ns, e.expire_day);
-        (terms.ord_type, terms.contingency) = (order.ord_type, e.contingency);
-        terms.exec_inst = e.exec_inst;
-        self.order_terms[row] = terms;
+        self.order_terms[row] = Terms::of(e, order.ord_type, order.price);
         if e.expire_time_ns != 0 {
             self.timers.insert(0, row, e.expire_time_ns, e.header.order_seq);
         }
