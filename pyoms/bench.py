@@ -141,21 +141,22 @@ def cases() -> list[str]:
     return [*pyoms_native.bench_cases(), *PYTHON_CASES]
 
 
-def run(case: str | None = None, *, small: bool = False, count: bool = False) -> Iterator[Line]:
-    """Run one case, or all, and yield its line as soon as it is there.
+def run(*chosen: str, small: bool = False, count: bool = False) -> Iterator[Line]:
+    """Run these cases, or all, and yield each line as soon as it is there.
 
     Parameters
     ----------
-    case : str, optional
-        A name of :func:`cases`.
+    *chosen : str
+        Names of :func:`cases`; none: all of them.
     small : bool
         The size that tests run.
     count : bool
         Count instructions too where valgrind is installed: some seconds a case.
     """
-    names = cases() if case is None else [case]
-    if case is not None and case not in cases():
-        raise BenchError(f"{case!r} is no case; there are {', '.join(cases())}")
+    unknown = [name for name in chosen if name not in cases()]
+    if unknown:
+        raise BenchError(f"{unknown[0]!r} is no case; there are {', '.join(cases())}")
+    names = chosen or cases()
     for name in names:
         if name in PYTHON_CASES:
             yield PYTHON_CASES[name](small)
@@ -179,6 +180,8 @@ COUNTED = (
     "cancel",
     "replace",
     "refuse",
+    "held_quiet",
+    "held_trigger",
     "append",
 )
 

@@ -161,7 +161,7 @@ def sim(
 
 @app.command()
 def bench(
-    case: Annotated[str | None, typer.Argument(help="One case; else all.")] = None,
+    case: Annotated[list[str] | None, typer.Argument(help="Cases; none: all.")] = None,
     small: Annotated[bool, typer.Option(help="The size that tests run.")] = False,
     count: Annotated[bool, typer.Option(help="Count instructions, with valgrind.")] = False,
     as_json: JSON = False,
@@ -170,7 +170,7 @@ def bench(
     from pyoms import bench as speed
 
     lines = []
-    for line in speed.run(case, small=small, count=count):
+    for line in speed.run(*case or (), small=small, count=count):
         lines.append(line)
         if as_json:
             show(line)

@@ -4,8 +4,8 @@
 #![allow(missing_docs)] // of what the macros make
 
 use bench::paths::{
-    Append, BATCH, Cancel, DecideHot, DecideRandom, Drive, Path, Refuse, Replace, ReportBurst,
-    ReportFill, Size,
+    Append, BATCH, Cancel, DecideHot, DecideRandom, Drive, HeldQuiet, HeldTrigger, Path, Refuse,
+    Replace, ReportBurst, ReportFill, Size,
 };
 use gungraun::{library_benchmark, library_benchmark_group, main};
 
@@ -45,6 +45,8 @@ counts! {
     Cancel cancel
     Replace replace
     Refuse refuse
+    HeldQuiet held_quiet
+    HeldTrigger held_trigger
     Append append
 }
 

@@ -3,7 +3,8 @@
 //! the large desk are its business. `cargo test` runs every path once.
 
 use bench::paths::{
-    Append, BATCH, Cancel, DecideHot, DecideRandom, Drive, Path, Refuse, Replace, ReportFill, Size,
+    Append, BATCH, Cancel, DecideHot, DecideRandom, Drive, HeldQuiet, HeldTrigger, Path, Refuse,
+    Replace, ReportFill, Size,
 };
 use criterion::Criterion;
 use std::time::{Duration, Instant};
@@ -46,6 +47,8 @@ fn main() {
     mean::<Cancel>(&mut criterion);
     mean::<Replace>(&mut criterion);
     mean::<Refuse>(&mut criterion);
+    mean::<HeldQuiet>(&mut criterion);
+    mean::<HeldTrigger>(&mut criterion);
     mean::<Append>(&mut criterion);
     criterion.final_summary();
 }

@@ -29,6 +29,8 @@ pub const CASES: &[(&str, Run)] = &[
     ("cancel", path::<paths::Cancel>),
     ("replace", path::<paths::Replace>),
     ("refuse", path::<paths::Refuse>),
+    ("held_quiet", path::<paths::HeldQuiet>),
+    ("held_trigger", path::<paths::HeldTrigger>),
     ("append", path::<paths::Append>),
     ("recover", recover),
     ("kill_read", path::<paths::KillRead>),

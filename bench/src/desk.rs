@@ -115,6 +115,12 @@ impl Queue {
         Self { last: vec![Routed::ZERO; 64], count: 0 }
     }
 
+    /// The last messages, up to 64, oldest first.
+    pub fn latest(&self, count: usize) -> impl Iterator<Item = &Routed> {
+        let mask = self.last.len() - 1;
+        (self.count - count as u64..self.count).map(move |at| &self.last[at as usize & mask])
+    }
+
     /// The message pushed last.
     pub fn newest(&self) -> &Routed {
         &self.last[(self.count as usize).wrapping_sub(1) & (self.last.len() - 1)]
@@ -457,6 +463,14 @@ impl Desk {
             assert!(self.step(order.as_record()) == Verdict::Accepted);
             self.live.push(self.outbox.newest().header.order_seq);
         }
+    }
+
+    /// Sends an order with these terms.
+    pub fn place_terms(&mut self, order: &mut NewOrder, mut terms: OrderTerms) {
+        (terms.header.kind, terms.session_id) = (OrderTerms::KIND, order.session_id);
+        assert!(self.step(terms.as_record()) == Verdict::Accepted);
+        order.tags |= TAG_TERMS;
+        assert!(self.step(order.as_record()) == Verdict::Accepted);
     }
 
     /// Ends `count` random live orders: the venue says canceled.

@@ -3,7 +3,7 @@
 //! `benches/counts.rs` for instructions. What must stay true: `draw` and `settle` are never timed nor
 //! counted, and every operation is asked whether it did what the path says.
 
-use crate::desk::{Desk, Fault, Scratch, Shape};
+use crate::desk::{BID, Desk, Fault, Scratch, Shape, TICK};
 use engine::Log;
 use host::RingLog;
 use journal::{ControlFile, ControlState, DeskDir, NewDesk, Ring};
@@ -402,6 +402,190 @@ impl<C: Changing> Path for Changes<C> {
             }
         }
         self.desk.pump();
+    }
+}
+
+/// Stops of one instrument and side: one at each tick, the nearest two ticks from the market.
+#[derive(Clone, Copy, Default)]
+struct Ladder {
+    /// Triggers drawn and not settled: so many rungs are spoken for.
+    drawn: i64,
+}
+
+/// A million stops held over 1,000 instruments, each a tick farther from the market than the one
+/// before.
+struct Held {
+    desk: Desk,
+    rungs: usize,
+    ladders: Vec<Ladder>,
+}
+
+impl Held {
+    const INSTRUMENTS: usize = 1_000;
+
+    fn open(size: Size, ops: usize, trailing: usize) -> Result<Self, Fault> {
+        let rungs = size.of(500, 4);
+        let held = Self::INSTRUMENTS * (2 * rungs + trailing);
+        let mut shape = Shape::random(held + ops);
+        shape.terms_max = (held * 5 / 4).next_power_of_two();
+        let ladders = vec![Ladder::default(); 2 * Self::INSTRUMENTS];
+        let mut held = Self { desk: Desk::open(shape)?, rungs, ladders };
+        for rung in 0..rungs {
+            for ladder in 0..held.ladders.len() {
+                held.place(ladder, rung as i64);
+            }
+            held.desk.pump();
+        }
+        Ok(held)
+    }
+
+    fn stop_px(ladder: usize, rung: i64) -> i64 {
+        if ladder % 2 == 0 { BID + (rung + 3) * TICK } else { BID - (rung + 2) * TICK }
+    }
+
+    fn place(&mut self, ladder: usize, rung: i64) {
+        let mut order = self.desk.order();
+        order.instrument_id = 1 + ladder as u32 / 2;
+        order.side = if ladder % 2 == 0 { Side::Buy } else { Side::Sell } as u8;
+        (order.ord_type, order.price) = (OrdType::Stop as u8, 0);
+        let mut terms = OrderTerms::ZERO;
+        terms.stop_px = Self::stop_px(ladder, rung);
+        self.desk.place_terms(&mut order, terms);
+    }
+
+    /// One trailing stop of an instrument, two hundred ticks behind its last trade.
+    fn trail(&mut self, instrument_id: u32) {
+        let mut order = self.desk.order();
+        (order.instrument_id, order.price) = (instrument_id, 0);
+        order.ord_type = OrdType::TrailingStop as u8;
+        let mut terms = OrderTerms::ZERO;
+        terms.trail = 200 * TICK;
+        self.desk.place_terms(&mut order, terms);
+    }
+
+    fn data(&self) -> String {
+        format!(
+            "random, unpaced: {} held stops over 1,000 instruments x 100 accounts, ring 8 MiB",
+            self.rungs * self.ladders.len()
+        )
+    }
+}
+
+fn trade(instrument_id: u32, price: i64) -> BookUpdate {
+    let mut u = BookUpdate::ZERO;
+    (u.header.kind, u.instrument_id) = (BookUpdate::KIND, instrument_id);
+    (u.action, u.price, u.qty) = (BookAction::Trade as u8, price, ONE);
+    u
+}
+
+/// A trade of the market between the stops: it releases none.
+pub struct HeldQuiet {
+    held: Held,
+    trailing: usize,
+    event_seq: u64,
+}
+
+impl Path for HeldQuiet {
+    const CASE: &'static str = "held_quiet";
+    const SAMPLES: (usize, usize) = (1 << 20, 1 << 12);
+    type Input = BookUpdate;
+
+    fn open(size: Size, _: usize) -> Result<Self, Fault> {
+        let trailing = size.of(50, 2);
+        let mut held = Held::open(size, 0, trailing)?;
+        for instrument_id in 1..=Held::INSTRUMENTS as u32 {
+            let last = trade(instrument_id, BID);
+            assert!(held.desk.step(last.as_record()) == Verdict::Accepted);
+            for _ in 0..trailing {
+                held.trail(instrument_id);
+            }
+            held.desk.pump();
+            // Both ends of what the market does below, so that every trail has followed them.
+            for price in [BID + 2 * TICK, BID - TICK] {
+                held.desk.step(trade(instrument_id, price).as_record());
+            }
+        }
+        held.desk.pump();
+        let event_seq = held.desk.engine.event_seq();
+        Ok(Self { held, trailing, event_seq })
+    }
+    fn data(&self) -> String {
+        let trailing = self.trailing * Held::INSTRUMENTS;
+        self.held.data() + &format!(", {trailing} trailing ones beside them; trades between them")
+    }
+    fn draw(&mut self, batch: &mut Vec<BookUpdate>) {
+        batch.clear();
+        for _ in 0..BATCH {
+            let instrument_id = 1 + self.held.desk.seeded.below(Held::INSTRUMENTS as u64) as u32;
+            let price = BID + (self.held.desk.seeded.below(4) as i64 - 1) * TICK;
+            batch.push(trade(instrument_id, price));
+        }
+    }
+    #[inline(always)]
+    fn one(&mut self, update: &BookUpdate) -> bool {
+        self.held.desk.step(update.as_record()) == Verdict::Accepted
+    }
+    fn settle(&mut self, _: &[BookUpdate]) {
+        // Every stop stands as it stood: what changes is an event.
+        assert!(self.held.desk.engine.event_seq() == self.event_seq);
+    }
+}
+
+/// A trade that meets one stop, which is judged and goes out as a market order.
+pub struct HeldTrigger {
+    held: Held,
+    sent: u64,
+}
+
+impl Path for HeldTrigger {
+    const CASE: &'static str = "held_trigger";
+    const SAMPLES: (usize, usize) = (1 << 18, 1 << 11);
+    type Input = (usize, BookUpdate);
+
+    fn open(size: Size, ops: usize) -> Result<Self, Fault> {
+        let mut held = Held::open(size, ops, 0)?;
+        held.desk.pump();
+        Ok(Self { sent: held.desk.outbox.count, held })
+    }
+    fn data(&self) -> String {
+        self.held.data() + "; each trade meets the nearest stop of a random side"
+    }
+    fn draw(&mut self, batch: &mut Vec<Self::Input>) {
+        batch.clear();
+        self.sent = self.held.desk.outbox.count;
+        while batch.len() < BATCH {
+            let ladder = self.held.desk.seeded.below(self.held.ladders.len() as u64) as usize;
+            let rung = self.held.ladders[ladder].drawn;
+            if rung < self.held.rungs as i64 {
+                self.held.ladders[ladder].drawn += 1;
+                let price = Held::stop_px(ladder, rung);
+                batch.push((ladder, trade(1 + ladder as u32 / 2, price)));
+            }
+        }
+    }
+    #[inline(always)]
+    fn one(&mut self, (_, update): &Self::Input) -> bool {
+        let before = self.held.desk.outbox.count;
+        self.held.desk.step(update.as_record()) == Verdict::Accepted
+            && self.held.desk.outbox.count == before + 1
+    }
+    fn settle(&mut self, batch: &[Self::Input]) {
+        let Held { desk, ladders, .. } = &mut self.held;
+        let sent: Vec<_> = desk.outbox.latest(BATCH).copied().collect();
+        assert!(desk.outbox.count - self.sent == BATCH as u64 && sent.len() == batch.len());
+        for (routed, (ladder, update)) in sent.iter().zip(batch) {
+            let order_seq = routed.header.order_seq;
+            let stop_px = desk.engine.order_terms(order_seq).map(|terms| terms.stop_px);
+            assert!(stop_px == Some(update.price) && routed.instrument_id == update.instrument_id);
+            let word = desk.word(order_seq, ExecType::Canceled);
+            assert!(desk.report(&word) == Disposition::Applied);
+            ladders[*ladder].drawn = 0;
+        }
+        for (ladder, update) in batch {
+            let rung = (0..).find(|&rung| Held::stop_px(*ladder, rung) == update.price);
+            self.held.place(*ladder, rung.expect("it was drawn"));
+        }
+        self.held.desk.pump();
     }
 }
 

@@ -644,7 +644,18 @@ impl Engine {
         if id == 0 || id >= self.instruments.len() {
             return Verdict::InstrumentUnknown;
         }
+        use layout::BookAction::{Fill, Trade};
+        let traded = [Trade as u8, Fill as u8].contains(&update.action);
+        if update.action == Trade as u8 {
+            self.instruments[id].last_px = update.price;
+        }
         if self.instruments[id].book == 0 {
+            if traded {
+                // It changes no book: an instrument whose market comes as quotes needs none for it.
+                let (px, time_ns) = (update.price, update.transact_time_ns);
+                self.trade_seen(update.instrument_id, px, time_ns, now_ns, log, outbox);
+                return Verdict::Accepted;
+            }
             if self.books_used == self.books.len() {
                 self.counters.book_faults += 1;
                 return Verdict::DefinitionTableFull;
@@ -654,14 +665,9 @@ impl Engine {
         }
         let book = &mut self.books[self.instruments[id].book as usize - 1];
         let instrument = &mut self.instruments[id];
-        if update.action == layout::BookAction::Trade as u8 {
-            instrument.last_px = update.price;
-        }
         if book.apply(update).is_err() {
             self.counters.book_faults += 1;
         }
-        let traded = update.action == layout::BookAction::Trade as u8
-            || update.action == layout::BookAction::Fill as u8;
         if update.flags & layout::BOOK_LAST == 0 {
             if traded {
                 let (px, time_ns) = (update.price, update.transact_time_ns);

@@ -484,3 +484,25 @@ fn a_native_iceberg_tells_the_venue_its_floor() {
     assert_eq!((routed.max_floor, routed.order_qty), (e9(2), e9(10)));
     closing(&desk);
 }
+
+#[test]
+fn a_trade_is_seen_in_an_instrument_that_has_no_book_and_leaves_its_quote_alone() {
+    let mut desk = TestDesk::open(); // one book, and the first instrument takes it
+    let mut add = BookUpdate::ZERO;
+    (add.header.kind, add.instrument_id, add.action) =
+        (BookUpdate::KIND, ES, BookAction::Add as u8);
+    (add.side, add.price, add.qty, add.order_ref) = (Side::Buy as u8, e9(100), ONE, 1);
+    assert_eq!(desk.step(add.as_record()), Verdict::Accepted);
+    let (t, mut o) = stop("s", Side::Buy, 5, e9(102));
+    o.instrument_id = FX;
+    let seq = place(&mut desk, (t, o));
+    let mut trade = BookUpdate::ZERO;
+    (trade.header.kind, trade.instrument_id) = (BookUpdate::KIND, FX);
+    (trade.action, trade.flags) = (BookAction::Trade as u8, BOOK_LAST);
+    (trade.price, trade.qty) = (e9(102), ONE);
+    assert_eq!(desk.step(trade.as_record()), Verdict::Accepted);
+    assert_eq!(desk.status(seq), OrdStatus::PendingNew);
+    let quote = desk.engine.instrument(FX).quote();
+    assert_eq!((quote.bid_px, quote.ask_px), (e9(100), e9(100) + TICK));
+    closing(&desk);
+}
