@@ -7,6 +7,9 @@
 use rustix::mm::{Advice, madvise, mlock};
 use std::{fmt, fs, io};
 
+/// Bytes of a huge page.
+pub(crate) const HUGE_SIZE: usize = 2 << 20;
+
 /// What kind of pages a mapping got; best effort, read from `/proc/self/smaps`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pages {
@@ -64,6 +67,9 @@ pub unsafe fn lock_pages(start: *mut u8, size: usize) -> bool {
 
 /// What pages the mapping that holds `address` lies on; `Normal` when the system does not tell.
 pub fn pages_of(address: usize, size: usize) -> Pages {
+    if size < HUGE_SIZE {
+        return Pages::Normal; // too small for one, and the question costs a walk over every mapping
+    }
     let Ok(smaps) = fs::read_to_string("/proc/self/smaps") else { return Pages::Normal };
     // The kernel may split or merge mappings, so the huge pages of all that overlap are summed.
     let (mut inside, mut huge_kib) = (false, 0usize);

@@ -4,13 +4,11 @@
 //! true: the mapping lives as long as the table, every element is valid from the first moment (all
 //! zero bytes are a value of `T`), and no access meets a page fault.
 
-use crate::pages::{Pages, pages_of, prefault};
+use crate::pages::{HUGE_SIZE, Pages, pages_of, prefault};
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::ops::{Deref, DerefMut};
 use std::{io, marker::PhantomData, ptr::NonNull, slice};
 use zerocopy::FromBytes;
-
-const HUGE_SIZE: usize = 2 << 20;
 
 /// A table of `T` on its own anonymous mapping, fixed in length.
 pub struct Table<T> {

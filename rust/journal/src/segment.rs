@@ -130,7 +130,7 @@ impl Making {
 
 /// Makes the first segment of a new log, whole.
 pub(crate) fn make_first(disk: &dyn Disk, dir: &Path, log_id: u64, records: u64) -> Result<()> {
-    let mut zeros = buffer(GROUP_SIZE_MAX, dir)?;
+    let mut zeros = buffer(GROUP_SIZE_MAX.min(file_size(records) as usize), dir)?;
     let mut making = Making::begin(disk, dir, 1, records)?;
     while !making.slice(&zeros)? {}
     making.finish(disk, Ids { log_id, epoch: 0 }, &mut zeros[..BLOCK_SIZE])?;
@@ -171,10 +171,14 @@ impl SegmentWriter {
     ) -> Result<Self> {
         check_records(records_new)?;
         let dir = current.path.parent().expect("a segment lies in a directory").to_path_buf();
-        let mut group = buffer(GROUP_SIZE_MAX + BLOCK_SIZE, &dir)?;
+        // No write spans two segments, so small ones need no more than themselves.
+        let largest = records_new.max(current.records_max);
+        let largest = largest.max(next.as_ref().map_or(0, |next| next.records_max));
+        let size = GROUP_SIZE_MAX.min(largest as usize * RECORD_SIZE);
+        let mut group = buffer(size + BLOCK_SIZE, &dir)?;
         assert!(held.len() as u64 == (written_seq + 1 - current.first_seq) % BLOCK_RECORDS);
         group[..held.len() * RECORD_SIZE].copy_from_slice(held.as_bytes());
-        let zeros = buffer(SLICE_SIZE, &dir)?;
+        let zeros = buffer(SLICE_SIZE.min(file_size(records_new) as usize), &dir)?;
         let next = next.map_or(Next::None, Next::Ready);
         Ok(Self {
             disk,

@@ -84,6 +84,7 @@ pub(crate) fn run(seed: u64, steps: u64, dir: &Path) -> Outcome {
 fn engine_config() -> EngineConfig {
     EngineConfig {
         orders_max: 1 << 11,
+        terms_max: 1 << 9,
         ids_max: 1 << 12,
         fills_max: 1 << 12,
         accounts_max: ACCOUNTS as usize + 1,
