@@ -58,6 +58,7 @@ EXEC_IDS = st.sampled_from(["", "E1", "E2", "E3", "E4", "E5"]) | st.integers(6, 
 )
 ACCOUNTS, INSTRUMENTS = st.sampled_from([1, 1, 1, 2, 3]), st.sampled_from([1, 1, 1, 2, 3])
 SESSIONS = st.sampled_from([1, 1, 1, 1, 2, 3])
+NEVER_SENT = ["new_order", "cancel", "replace", "gap_fill", "order_status"]
 CALM = st.integers(0, 9)  # 0: the odd case
 
 
@@ -382,7 +383,7 @@ class Lives(RuleBasedStateMachine):
         self.fact("outcome_unknown", self.model.may_lose(seq), fields, fields)
 
     @precondition(lambda self: self.model.orders)
-    @rule(data=st.data(), msg_type=st.sampled_from(["new_order", "cancel", "replace", "gap_fill"]))
+    @rule(data=st.data(), msg_type=st.sampled_from(NEVER_SENT))
     def never_sent(self, data: Any, msg_type: str) -> None:
         event = {"order_seq": self.some_seq(data), "msg_type": msg_type}
         fields = event | {"venue_id": 1, "msg_type": code("msg_type", msg_type)}

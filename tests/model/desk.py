@@ -920,6 +920,8 @@ class Desk:
 
     def _apply_dropped_unsent(self, e: Event) -> None:
         """Never sent: our own refusal is the evidence (DESIGN §5)."""
+        if e["msg_type"] == "order_status":
+            return
         order = self.orders[e["order_seq"]]
         if e["msg_type"] == "new_order" and order.live:
             order.end("canceled", self.now_ns)
@@ -932,6 +934,8 @@ class Desk:
     def may_drop(self, e: Event) -> bool:
         """Whether a message can still have been held back."""
         order = self.orders.get(e["order_seq"])
+        if e["msg_type"] == "order_status":
+            return True  # a question changes nothing, asked or not
         if order is None or e["msg_type"] not in ("new_order", "cancel", "replace"):
             return False
         return not (

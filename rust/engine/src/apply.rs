@@ -439,6 +439,10 @@ impl Engine {
         if e.header.order_seq == 0 || self.orders[slot].order_seq != e.header.order_seq {
             return;
         }
+        if e.msg_type == MsgType::OrderStatus as u8 {
+            self.orders[slot].flight &= !QUERIED; // never asked: the next report may ask
+            return;
+        }
         let (action, revision) = self.drop_action(e).expect("checked before it was logged");
         self.act(slot, e.header.ingest_time_ns, action, revision, None);
     }

@@ -832,7 +832,11 @@ impl Engine {
                         && o.flight & crate::order::UNSURE == 0
                 }))
             }
-            DroppedUnsent::KIND => ok(self.drop_action(typed(input)).is_some()),
+            DroppedUnsent::KIND => {
+                let e: &DroppedUnsent = typed(input);
+                let question = e.msg_type == MsgType::OrderStatus as u8;
+                ok(question || self.drop_action(e).is_some())
+            }
             DeskState::KIND | TailCut::KIND | ClockAnomaly::KIND | layout::Approval::KIND => {
                 Verdict::Accepted
             }

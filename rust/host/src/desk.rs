@@ -307,9 +307,7 @@ impl Desk {
         let sent = |o: &&engine::Order| {
             let status = o.ord_status();
             let lost = engine::order::Trigger::OutcomeLost;
-            !o.is_parent()
-                && !Engine::unsure(o)
-                && engine::order::transition(status, lost).is_some()
+            !o.is_here() && !Engine::unsure(o) && engine::order::transition(status, lost).is_some()
         };
         seqs.extend(self.engine.live_orders().filter(ours).filter(sent).map(|o| o.order_seq));
         for &order_seq in &seqs {
@@ -468,6 +466,9 @@ impl Desk {
                 self.take(quote.as_record());
                 self.mark(quote.instrument_id);
             }
+            DeskEvent::Ids(ids) => {
+                self.take(ids.as_record());
+            }
             DeskEvent::Report(report, text) => {
                 let now_ns = self.clock.now_ns();
                 self.engine.step_report(report, text.as_ref(), now_ns, &mut self.log);
@@ -539,7 +540,7 @@ impl Desk {
         link.to_ask.clear();
         let all = link.ask_all;
         let doubtful = |o: &&engine::Order| {
-            o.venue_id == venue_id && (Engine::unsure(o) || all && !o.is_parent())
+            o.venue_id == venue_id && (Engine::unsure(o) || all && !o.is_here())
         };
         link.to_ask.extend(self.engine.live_orders().filter(doubtful).map(|o| o.order_seq));
         if let Err(error) = link.begin_round(mono_ns) {
@@ -579,7 +580,7 @@ impl Desk {
     fn end_round(&mut self, at: usize) {
         let mono_ns = self.clock.mono_ns();
         let venue_id = self.links[at].venue_id;
-        let ours = |o: &&engine::Order| o.venue_id == venue_id && !o.is_parent();
+        let ours = |o: &&engine::Order| o.venue_id == venue_id && !o.is_here();
         let live = self.engine.live_orders().filter(ours).count() as u32;
         let doubts = self.engine.live_orders().filter(ours).any(Engine::unsure);
         if !doubts {

@@ -222,7 +222,7 @@ impl Desk {
             if !halted || link.stream.is_none() || !link.config.cancel_on_disconnect {
                 continue;
             }
-            let ours = |o: &&engine::Order| o.venue_id == venue_id && !o.is_parent();
+            let ours = |o: &&engine::Order| o.venue_id == venue_id && !o.is_here();
             let live = self.engine.live_orders().filter(ours).count();
             if live > 0 {
                 let why = format!("dropped by the halt: {live} orders are not confirmed canceled");
@@ -247,7 +247,7 @@ impl Desk {
                     || lasting.contains(&o.time_in_force)
             })
         };
-        let halted = |o: &&engine::Order| !o.is_parent() && self.engine.mode_of(o) == halt;
+        let halted = |o: &&engine::Order| !o.is_here() && self.engine.mode_of(o) == halt;
         let mut seqs: Vec<u64> =
             self.engine.live_orders().filter(halted).filter(spared).map(|o| o.order_seq).collect();
         seqs.sort_unstable();

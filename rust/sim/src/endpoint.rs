@@ -392,13 +392,13 @@ impl VenueServer {
 }
 
 fn answer_fills(end: &mut VenueEnd, query_id: u32, since_link_seq: u32) -> Result<(), LinkError> {
-    let mut fills: Vec<ExecutionReport> = end.fills_since(since_link_seq).collect();
+    let mut fills: Vec<_> = end.fills_since(since_link_seq).collect();
     let count = fills.len() as u32;
-    if let Some(last) = fills.last_mut() {
+    if let Some((_, last)) = fills.last_mut() {
         last.flags |= crate::venue::LAST_ANSWER;
     }
-    for fill in &fills {
-        end.publish(fill.as_record(), None)?;
+    for (ids, fill) in &fills {
+        end.publish_with(ids.as_ref(), fill.as_record(), None)?;
     }
     let mut query_end = LinkQueryEnd::ZERO;
     query_end.header.kind = LinkQueryEnd::KIND;

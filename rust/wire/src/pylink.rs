@@ -10,8 +10,8 @@
 //!                                              <-   link_hello  (what I have read, what I gave out)
 //!                                              <-   reports the desk has not read, PossDup where sent before
 //!  routed, link_seq 1, 2, 3 ...                ->
-//!                                              <-   execution_report (+ report_text), phase_change,
-//!                                                   day_change: link_seq 1, 2, 3 ...
+//!                                              <-   (exec_ref +) execution_report (+ report_text),
+//!                                                   phase_change, day_change: link_seq 1, 2, 3 ...
 //!                                              <-   book_update, quote: unsequenced
 //!                                              <-   link_turn (lock-step)
 //!  link_turn_done                              ->

@@ -113,6 +113,55 @@ fn messages_and_reports_arrive_once_and_in_order() {
 }
 
 #[test]
+fn the_ids_of_a_report_come_before_it_also_in_a_replay_and_never_for_one_that_is_known() {
+    let (mut desk, mut venue) = (desk(1), venue());
+    join(&mut desk, &mut venue, 0, 0);
+    let busted = ExecRef { exec_ref_id: text("E1"), ..ExecRef::ZERO };
+    let bust = ExecutionReport { exec_id: text("E2"), ..fill() };
+    venue.report_with(Some(&busted), &bust, None);
+    venue.report(&fill(), None);
+    let (first, _) = pump(&mut desk, &mut venue);
+    let [DeskEvent::Ids(ids), DeskEvent::Report(report, None), DeskEvent::Report(..)] = first[..]
+    else {
+        panic!("{first:?}")
+    };
+    assert_eq!((ids.venue_id, ids.exec_id, ids.exec_ref_id), (VENUE, text("E2"), text("E1")));
+    assert_eq!((report.link_seq, report.exec_id), (1, text("E2")));
+    venue.disconnect();
+    let again = join(&mut desk, &mut venue, 0, 0);
+    assert!(matches!(again[1..3], [DeskEvent::Ids(_), DeskEvent::Report(r, _)] if r.link_seq == 1));
+    venue.disconnect();
+    let known = join(&mut desk, &mut venue, 2, 0);
+    assert!(matches!(known[..], [DeskEvent::Up(_), DeskEvent::CaughtUp]));
+    let answers: Vec<_> = venue.fills_since(0).collect();
+    assert_eq!(answers[0].0.expect("kept").exec_ref_id, text("E1"));
+    venue.publish_with(answers[0].0.as_ref(), answers[0].1.as_record(), None).expect("up");
+    let (asked, _) = pump(&mut desk, &mut venue);
+    assert!(matches!(asked[..], [DeskEvent::Ids(_), DeskEvent::Report(..)]));
+}
+
+#[test]
+fn ids_of_another_report_or_of_none_fail_the_link() {
+    let ids = ExecRef { venue_id: VENUE, exec_id: text("E2"), ..ExecRef::ZERO };
+    for (next, field) in [(fill(), "exec_id"), (ExecutionReport::ZERO, "")] {
+        let (mut desk, mut venue) = (desk(1), venue());
+        join(&mut desk, &mut venue, 0, 0);
+        let mut frame = *ids.as_record();
+        frame.header.kind = ExecRef::KIND;
+        desk.receive(frame.as_bytes(), 0).expect("room");
+        assert_eq!(desk.next(), Ok(None)); // the report is still to come
+        let mut after = *next.as_record();
+        after.header.kind = if field.is_empty() { Quote::KIND } else { ExecutionReport::KIND };
+        desk.receive(after.as_bytes(), 0).expect("room");
+        match desk.next() {
+            Err(LinkError::Malformed { field: told, .. }) => assert_eq!(told, field),
+            Err(LinkError::Unexpected { .. }) => assert_eq!(field, ""),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_resume_replays_what_was_not_read_and_flags_only_what_was_sent_before() {
     let (mut desk, mut venue) = (desk(1), venue());
     join(&mut desk, &mut venue, 0, 0);
@@ -312,7 +361,7 @@ fn frames_cut_anywhere_read_the_same() {
 
 fn frame() -> impl Strategy<Value = [u8; 128]> {
     let kinds = prop::sample::select(vec![
-        110u16, 111, 112, 113, 117, 118, 240, 300, 301, 302, 303, 304, 305, 0, 65_535,
+        110u16, 111, 112, 113, 117, 118, 120, 240, 300, 301, 302, 303, 304, 305, 0, 65_535,
     ]);
     let bytes = prop::collection::vec(prop_oneof![3 => Just(0u8), 1 => any::<u8>()], 128);
     (kinds, bytes, any::<bool>()).prop_map(|(kind, bytes, ours)| {

@@ -48,6 +48,8 @@ pub enum DeskEvent {
     Up(Resumed),
     /// Every report the desk had missed has been handed out.
     CaughtUp,
+    /// Further ids of the report that is the next event.
+    Ids(ExecRef),
     /// An execution report, with its text when there is one.
     Report(ExecutionReport, Option<ReportText>),
     /// The market phase changed.
@@ -186,6 +188,15 @@ impl DeskEnd {
                 LinkPhase::Greeting | LinkPhase::Up => {}
             }
             let Some(frame) = self.inbox.frame(0) else { return Ok(None) };
+            if frame.header.kind == ExecRef::KIND && self.phase == LinkPhase::Up {
+                let Some(report) = self.inbox.frame(1) else { return Ok(None) };
+                self.inbox.consume(RECORD_SIZE);
+                match self.take_ids(&frame, &report) {
+                    Ok(Some(ids)) => return Ok(Some(DeskEvent::Ids(ids))),
+                    Ok(None) => continue,
+                    Err(error) => return self.fail(error),
+                }
+            }
             let has_text = frame.header.kind == ExecutionReport::KIND && frame.header.more > 0;
             if has_text && self.inbox.frame(1).is_none() {
                 return Ok(None);
@@ -376,6 +387,23 @@ impl DeskEnd {
             return Err(LinkError::Unexpected { kind: text_frame.header.kind, place });
         };
         Ok(DeskEvent::Report(report, Some(*words)))
+    }
+
+    /// The ids that come before a report; `None` for those of a report that we have.
+    fn take_ids(&self, frame: &Record, next: &Record) -> Result<Option<ExecRef>, LinkError> {
+        let ids: ExecRef = typed(frame);
+        let kind = next.header.kind;
+        let Some(report) = ExecutionReport::from_record(next) else {
+            return Err(LinkError::Unexpected { kind, place: "after the ids of a report" });
+        };
+        if ids.venue_id != self.config.venue_id {
+            return malformed(ExecRef::KIND, "venue_id", u64::from(ids.venue_id));
+        }
+        if ids.exec_id != report.exec_id {
+            return malformed(ExecRef::KIND, "exec_id", u64::from(ids.exec_id[0]));
+        }
+        let known = venue_seq(next).is_some_and(|seq| seq <= self.seq_in);
+        Ok((!known).then_some(ids))
     }
 
     fn take_turn(&mut self, frame: &Record) -> Result<LinkTurn, LinkError> {

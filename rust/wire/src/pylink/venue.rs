@@ -7,6 +7,9 @@ use super::{Frames, LinkError, LinkPhase, Pulse, malformed, venue_seq};
 use layout::*;
 use std::collections::VecDeque;
 
+/// Most bytes that go out as one: ids, report and text.
+const GROUP_SIZE: usize = 3 * RECORD_SIZE;
+
 /// What a venue's end needs to know.
 #[derive(Clone, Copy, Debug)]
 pub struct VenueEndConfig {
@@ -55,6 +58,7 @@ pub enum VenueEvent {
 
 #[derive(Clone, Debug)]
 struct Kept {
+    ids: Option<Box<ExecRef>>,
     frame: Record,
     text: Option<Box<ReportText>>,
 }
@@ -188,8 +192,20 @@ impl VenueEnd {
 
     /// Gives a report its number, keeps it, and sends it when a desk is joined.
     pub fn report(&mut self, report: &ExecutionReport, words: Option<&ReportText>) -> u32 {
+        self.report_with(None, report, words)
+    }
+
+    /// As `report`, behind the ids it has no room for.
+    pub fn report_with(
+        &mut self,
+        ids: Option<&ExecRef>,
+        report: &ExecutionReport,
+        words: Option<&ReportText>,
+    ) -> u32 {
         let seq = self.link_seq_out() + 1;
-        let mut kept = Kept { frame: *report.as_record(), text: words.copied().map(Box::new) };
+        let ids = ids.map(|ids| Box::new(self.of_report(ids, report)));
+        let text = words.copied().map(Box::new);
+        let mut kept = Kept { ids, frame: *report.as_record(), text };
         kept.frame.header.kind = ExecutionReport::KIND;
         kept.frame.header.more = u8::from(words.is_some());
         ExecutionReport::view_mut(&mut kept.frame).link_seq = seq;
@@ -205,7 +221,7 @@ impl VenueEnd {
         let mut frame = *change.as_record();
         frame.header.kind = PhaseChange::KIND;
         PhaseChange::view_mut(&mut frame).link_seq = seq;
-        self.keep(Kept { frame, text: None })
+        self.keep(Kept { ids: None, frame, text: None })
     }
 
     /// As `report`, for a trading day that opened or closed.
@@ -214,12 +230,22 @@ impl VenueEnd {
         let mut frame = *change.as_record();
         frame.header.kind = DayChange::KIND;
         DayChange::view_mut(&mut frame).link_seq = seq;
-        self.keep(Kept { frame, text: None })
+        self.keep(Kept { ids: None, frame, text: None })
     }
 
     /// Sends an unsequenced frame behind all sequenced ones: market data, answers to a query, a
     /// turn. Not kept. `words` follow a report.
     pub fn publish(&mut self, frame: &Record, words: Option<&ReportText>) -> Result<(), LinkError> {
+        self.publish_with(None, frame, words)
+    }
+
+    /// As `publish`, for a report behind the ids it has no room for.
+    pub fn publish_with(
+        &mut self,
+        ids: Option<&ExecRef>,
+        frame: &Record,
+        words: Option<&ReportText>,
+    ) -> Result<(), LinkError> {
         assert!(venue_seq(frame).is_none());
         if self.phase != LinkPhase::Up {
             return Err(LinkError::NotUp);
@@ -227,10 +253,13 @@ impl VenueEnd {
         self.pump();
         let mut frame = *frame;
         frame.header.more = u8::from(words.is_some());
-        if self.backlog() > 0 || self.outbox.room() < 2 * RECORD_SIZE {
+        if self.backlog() > 0 || self.outbox.room() < GROUP_SIZE {
             return self.fail(LinkError::OutboxFull { bound: self.outbox.bound() });
         }
-        let queued = self.outbox.append_frame(&frame)
+        let ids = ids.zip(ExecutionReport::from_record(&frame));
+        let ids = ids.map(|(ids, report)| self.of_report(ids, report));
+        let queued = ids.is_none_or(|ids| self.outbox.append_frame(ids.as_record()))
+            && self.outbox.append_frame(&frame)
             && words.is_none_or(|words| self.outbox.append_frame(words.as_record()));
         assert!(queued); // the room was checked above
         Ok(())
@@ -241,8 +270,12 @@ impl VenueEnd {
         (self.link_seq_out() + 1 - self.next_put) as usize
     }
 
-    /// Fills kept after `since_link_seq`, as answers to a query: unsequenced, flagged.
-    pub fn fills_since(&self, since_link_seq: u32) -> impl Iterator<Item = ExecutionReport> + '_ {
+    /// Fills kept after `since_link_seq`, as answers to a query: unsequenced, flagged, each with the
+    /// ids it was reported with.
+    pub fn fills_since(
+        &self,
+        since_link_seq: u32,
+    ) -> impl Iterator<Item = (Option<ExecRef>, ExecutionReport)> + '_ {
         let skip = since_link_seq.saturating_add(1).saturating_sub(self.first_kept) as usize;
         self.memory.iter().skip(skip).filter_map(|kept| {
             let mut report = *ExecutionReport::from_record(&kept.frame)?;
@@ -252,7 +285,7 @@ impl VenueEnd {
             report.link_seq = 0;
             report.header.more = 0;
             report.flags |= REPORT_QUERIED | REPORT_POSS_DUP;
-            Some(report)
+            Some((kept.ids.as_deref().copied(), report))
         })
     }
 
@@ -338,6 +371,13 @@ impl VenueEnd {
         hello
     }
 
+    fn of_report(&self, ids: &ExecRef, report: &ExecutionReport) -> ExecRef {
+        let mut ids = *ids;
+        ids.header.kind = ExecRef::KIND;
+        (ids.venue_id, ids.exec_id) = (self.config.venue_id, report.exec_id);
+        ids
+    }
+
     fn keep(&mut self, kept: Kept) -> u32 {
         let seq = self.link_seq_out() + 1;
         self.memory.push_back(kept);
@@ -354,13 +394,17 @@ impl VenueEnd {
         if self.phase != LinkPhase::Up {
             return;
         }
-        while self.next_put <= self.link_seq_out() && self.outbox.room() >= 2 * RECORD_SIZE {
+        while self.next_put <= self.link_seq_out() && self.outbox.room() >= GROUP_SIZE {
             let kept = &self.memory[(self.next_put - self.first_kept) as usize];
             let mut frame = kept.frame;
             if self.next_put <= self.dup_max && frame.header.kind == ExecutionReport::KIND {
                 ExecutionReport::view_mut(&mut frame).flags |= REPORT_POSS_DUP;
             }
-            let mut queued = self.outbox.append_frame(&frame);
+            let mut queued = true;
+            if let Some(ids) = &kept.ids {
+                queued &= self.outbox.append_frame(ids.as_record());
+            }
+            queued &= self.outbox.append_frame(&frame);
             if let Some(words) = &kept.text {
                 queued &= self.outbox.append_frame(words.as_record());
             }
