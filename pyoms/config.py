@@ -82,6 +82,7 @@ class EngineConfig:
     orders_max: int
     ids_max: int
     fills_max: int
+    fill_days: int
     accounts_max: int
     instruments_max: int
     venues_max: int
@@ -576,6 +577,7 @@ class _Reader:
             orders_max=table.power_of_two("orders_max", 64, 2**26, 2**20),
             ids_max=table.power_of_two("ids_max", 64, 2**27, 2**21),
             fills_max=table.power_of_two("fills_max", 64, 2**27, 2**21),
+            fill_days=table.integer("fill_days", 1, 366, 5),
             accounts_max=table.integer("accounts_max", 1, 2**16, 256),
             instruments_max=table.integer("instruments_max", 1, 2**17, 1_024),
             venues_max=table.integer("venues_max", 1, 1_024, 16),

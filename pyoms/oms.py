@@ -45,6 +45,7 @@ def capacities(config: Config) -> dict[str, int]:
     fields = (
         *("orders_max", "ids_max", "fills_max", "accounts_max", "instruments_max", "venues_max"),
         *("sessions_max", "strategies_max", "traders_max", "currencies_max", "id_ttl_s"),
+        "fill_days",
         *("throttle_orders_max", "log_reserve", "books_max", "book_orders_max"),
         "book_levels_max",
     )

@@ -76,6 +76,7 @@ impl Shape {
             terms_max: self.terms_max,
             ids_max: self.ids_max,
             fills_max: self.fills_max,
+            fill_days: EngineConfig::default().fill_days,
             accounts_max: self.accounts as usize + 1,
             instruments_max: self.instruments as usize + 1,
             venues_max: 2,

@@ -34,6 +34,8 @@ ASIDE = ("suspended", "stopped", "done_for_day")
 LIVE_WORDS = ("new", "partially_filled", "pending_cancel", "pending_replace", *ASIDE)
 ENDED_WORDS = ("canceled", "expired", "filled", "rejected")
 """What a queried OrdStatus may say: the order lives, or it ended."""
+BOOKED = ("applied", "late", "overfill")
+"""Dispositions of what changes an order."""
 
 Event = dict[str, Any]
 
@@ -742,6 +744,8 @@ class Desk:
     _judge_stopped = _judge_done_for_day = _judge_suspended
 
     def _judge_calculated(self, order: Order, r: Event) -> str:
+        if order.beyond:
+            return "overfill"
         return "stale" if order.ended in ("rejected", "calculated") else "applied"
 
     def restated(self, order: Order, r: Event) -> tuple[object, ...]:
@@ -772,19 +776,31 @@ class Desk:
         return "stale"
 
     def _judge_canceled(self, order: Order, r: Event) -> str:
+        if order.beyond and not order.proves_replace(r["street_revision"]):
+            return "overfill"
         return "applied" if order.live else "stale"
 
-    _judge_expired = _judge_rejected = _judge_canceled
+    _judge_expired = _judge_canceled
+
+    def _judge_rejected(self, order: Order, r: Event) -> str:
+        if order.beyond:
+            return "overfill"
+        return "applied" if order.live else "stale"
 
     def _judge_replaced(self, order: Order, r: Event) -> str:
         last = order.last_replace
         if order.ended == "filled" and last is not None and r["exec_type"] == "replaced":
             newer = r["street_revision"] == last.revision > order.revision
-            return "late" if newer and last.qty > order.cum_qty else "stale"
+            if not newer or last.qty <= min(order.qty, order.cum_qty):
+                return "stale"
+            return "late" if last.qty > order.cum_qty else "applied"
         answers = order.replacing and order.replacing.revision == r["street_revision"]
         return "applied" if answers else "stale"
 
-    _judge_replace_rejected = _judge_replaced
+    def _judge_replace_rejected(self, order: Order, r: Event) -> str:
+        if not order.proves_replace(r["street_revision"]):
+            return "stale"
+        return "overfill" if order.beyond else "applied"
 
     def _judge_cancel_rejected(self, order: Order, r: Event) -> str:
         answers = order.canceling and order.canceling.revision == r["street_revision"]
@@ -808,8 +824,12 @@ class Desk:
             return "applied"
         if told != "rejected" and order.live and r["cum_qty"] > order.cum_qty:
             return "gap"  # a break: the fills are asked for before anything closes
+        if told == "rejected":
+            return self._judge_rejected(order, r)
         if told in ENDED_WORDS:
-            return "applied" if order.live else "stale"
+            return self._judge_canceled(order, r)
+        if order.unsure and order.beyond and not order.proves_replace(r["street_revision"]):
+            return "overfill"
         return "applied" if order.unsure or (order.live and not order.known) else "stale"
 
     def report(self, r: Event) -> tuple[str, list[str]]:
@@ -928,7 +948,7 @@ class Desk:
         elif e["msg_type"] == "cancel":
             order.canceling = None
         elif e["msg_type"] == "replace":
-            order.replacing = None
+            order.refuse_replace()
         order.settle(self.now_ns)
 
     def may_drop(self, e: Event) -> bool:
@@ -1035,7 +1055,7 @@ class Desk:
         order = self.orders.get(e["order_seq"])
         if order is None:
             return
-        if e["disposition"] in ("applied", "late", "overfill"):
+        if e["disposition"] in BOOKED:
             was_live = order.live
             getattr(self, f"_take_{e['exec_type']}")(order, e)
             order.settle(self.now_ns)
@@ -1059,11 +1079,17 @@ class Desk:
 
     def _compare_sums(self, order: Order, e: Event) -> None:
         """CumQty(14) only checks: what the venue counts beyond ours is asked about once."""
-        if e["cum_qty"] > order.cum_qty and not order.queried:
-            order.queried = True
-            self.to_ask.append(order.seq)
-        elif 0 < e["cum_qty"] <= order.cum_qty and order.queried:
-            order.queried = False
+        if e["cum_qty"] > order.cum_qty:
+            if e["cum_qty"] > order.asked_qty:  # the same sum again is no news
+                order.asked_qty = e["cum_qty"]
+                if order.seq not in self.to_ask:
+                    self.to_ask.append(order.seq)
+            return
+        amended = e["exec_type"].startswith("trade_c") and e["disposition"] in BOOKED
+        current = e["exec_type"] == "order_status" and not e.get("poss_dup")
+        agrees = current and e["cum_qty"] == order.cum_qty
+        if order.cum_qty >= order.asked_qty or amended or agrees:
+            order.asked_qty = 0
             self.to_ask = [seq for seq in self.to_ask if seq != order.seq]
 
     def _take_trade(self, order: Order, e: Event) -> None:
@@ -1138,25 +1164,30 @@ class Desk:
     def _take_new(self, order: Order, e: Event) -> None:
         order.known, order.aside, order.aside_ns = True, "", 0
 
-    def _take_canceled(self, order: Order, e: Event) -> None:
-        order.end("canceled", self.now_ns)
+    def _take_canceled(self, order: Order, e: Event, how: str = "canceled") -> None:
+        """End it, by the terms of the replace in flight where the venue names its id."""
+        proved = order.proves_replace(e.get("street_revision", -1))
+        if proved:
+            order.take_replace()
+        filled = (proved or (how == "expired" and order.aside)) and order.cum_qty >= order.qty
+        order.end("filled" if filled else how, self.now_ns)
 
     def _take_expired(self, order: Order, e: Event) -> None:
         """Only done for the day outlives its last fill: the end is that fill's then."""
-        filled = bool(order.aside) and order.cum_qty >= order.qty
-        order.end("filled" if filled else "expired", self.now_ns)
+        self._take_canceled(order, e, "expired")
 
     def _take_rejected(self, order: Order, e: Event) -> None:
         """End as canceled what was rejected after its ack or a fill (CORNERS 21)."""
         order.end("canceled" if order.known else "rejected", self.now_ns)
 
     def _take_replaced(self, order: Order, e: Event) -> None:
-        if order.ended:
+        assert order.last_replace is not None
+        if order.ended and order.last_replace.qty > order.cum_qty:
             order.reopen()
         order.take_replace()
 
     def _take_replace_rejected(self, order: Order, e: Event) -> None:
-        order.replacing = None
+        order.refuse_replace()
 
     def _take_cancel_rejected(self, order: Order, e: Event) -> None:
         order.canceling = None
@@ -1176,7 +1207,7 @@ class Desk:
             self._take_expired(order, e)
             return
         if e["ord_status"] in ENDED_WORDS:
-            order.end(e["ord_status"], self.now_ns)
+            self._take_canceled(order, e, e["ord_status"])
             return
         if e["ord_status"] in ("new", "partially_filled") and self.renews(order, e):
             self._take_new(order, e)
@@ -1184,6 +1215,8 @@ class Desk:
         if order.unsure:
             if order.replacing and order.replacing.revision == e["street_revision"]:
                 order.take_replace()
-            order.canceling = order.replacing = None
+            if order.replacing:
+                order.refuse_replace()
+            order.canceling = None
             order.unsure = False
         order.known = True

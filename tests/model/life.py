@@ -83,8 +83,8 @@ class Order:
     )  # another id -> the fill it means, and what was told under it
     aside: str = ""  # suspended, stopped or done for the day at the venue
     aside_ns: int = 0
-    queried: bool = False  # the venue counts fills that we lack, and is asked about them
-    last_replace: Change | None = None
+    asked_qty: int = 0  # the highest CumQty(14) above ours that the venue is asked about
+    last_replace: Change | None = None  # sent last and not refused
     canceling: Change | None = None
     replacing: Change | None = None
     unsure: bool = False
@@ -155,12 +155,12 @@ class Order:
     def settle(self, time_ns: int) -> None:
         """End the order when its fills say so, and let go of what an end or an answer made void.
 
-        A replace in flight to more than is filled keeps it alive: the venue may take it (D8).
+        A replace to more keeps it alive while it is in flight: the venue may take it (D8), and
+        fills beyond the old quantity are of the new one or an overfill, which its answer tells.
         """
-        cum_qty = self.cum_qty
-        most = max(self.qty, self.replacing.qty if self.replacing else 0)
+        whole = self.cum_qty >= self.qty and not (self.replacing and self.replacing.qty > self.qty)
         done = self.aside == "done_for_day"  # goes even before filled
-        if self.live and not self.is_parent and cum_qty >= most and not done:
+        if self.live and not self.is_parent and whole and not done:
             self.end("filled", time_ns)
         if self.ended or (self.known and not self.canceling and not self.replacing):
             self.unsure = False
@@ -176,6 +176,19 @@ class Order:
     def reopen(self) -> None:
         """Live again, by a fact that only the venue can make (I8)."""
         self.ended, self.end_time_ns, self.known = "", 0, True
+
+    @property
+    def beyond(self) -> bool:
+        """Whether only the replace in flight allows what has filled."""
+        return bool(self.live and self.replacing) and self.cum_qty > self.qty
+
+    def proves_replace(self, revision: int) -> bool:
+        """Whether the venue names the order by the id of the replace in flight."""
+        return self.replacing is not None and self.replacing.revision == revision
+
+    def refuse_replace(self) -> None:
+        """Forget the replace in flight: it is not accepted any more."""
+        self.replacing = self.last_replace = None
 
     def take_replace(self) -> None:
         """Let the new terms hold; the new id is the order's from now on (FIX 4.1 appendix D).

@@ -670,30 +670,49 @@ impl Engine {
         let slot = self.slot(e.header.order_seq);
         let order = &self.orders[slot];
         if order.order_seq == e.header.order_seq
-            && (e.cum_qty > order.cum_qty) != (order.flight & QUERIED != 0)
+            && (e.cum_qty > order.cum_qty || order.flight & QUERIED != 0)
         {
             self.mark_break(slot, e);
         }
     }
 
-    /// An order that leaves its slot is asked about no more.
+    /// An order whose sums agree, or that leaves its slot, is asked about no more.
     #[cold]
     fn forget_query(&mut self, slot: usize) {
         let forgotten = self.orders[slot].order_seq;
+        self.orders[slot].flight &= !QUERIED;
+        self.asked_qty[slot] = 0;
         self.queries.retain(|&order_seq| order_seq != forgotten);
     }
 
+    /// Asks about a sum above ours that was not asked about before: an answer that still differs is no
+    /// news, whatever it repeats. The gap is over when ours reaches that sum, when a fill is undone or
+    /// another, or when the venue's own status agrees with us.
     #[cold]
     fn mark_break(&mut self, slot: usize, e: &ExecutionReport) {
         let order = &mut self.orders[slot];
+        let asked = if order.flight & QUERIED != 0 { self.asked_qty[slot] } else { 0 };
         if e.cum_qty > order.cum_qty {
-            if self.queries.len() < self.queries.capacity() {
-                order.flight |= QUERIED;
+            let waits = asked != 0 && self.queries.contains(&order.order_seq);
+            if e.cum_qty <= asked || !waits && self.queries.len() == self.queries.capacity() {
+                return;
+            }
+            if !waits {
                 self.queries.push(order.order_seq);
             }
-        } else if e.cum_qty > 0 {
-            order.flight &= !QUERIED;
-            self.queries.retain(|&order_seq| order_seq != e.header.order_seq);
+            order.flight |= QUERIED;
+            self.asked_qty[slot] = e.cum_qty;
+            return;
+        }
+        let amends = [ExecType::TradeCancel as u8, ExecType::TradeCorrect as u8];
+        let booked =
+            [Disposition::Applied as u8, Disposition::Late as u8, Disposition::Overfill as u8];
+        let amended = amends.contains(&e.exec_type) && booked.contains(&e.disposition);
+        let agrees = e.exec_type == ExecType::OrderStatus as u8
+            && e.flags & layout::REPORT_POSS_DUP == 0
+            && e.cum_qty == order.cum_qty;
+        if order.cum_qty >= asked || amended || agrees {
+            self.forget_query(slot);
         }
     }
 
@@ -730,7 +749,7 @@ impl Engine {
                     order.base = filled_or(order.base); // precedence: filled before canceled
                 }
             }
-            Action::Cancel => order.base = OrdStatus::Canceled as u8,
+            Action::Cancel => end(order, revision, OrdStatus::Canceled),
             // Once acknowledged or filled it was an order: its end is a cancel, the fills are kept.
             Action::Reject
                 if order.base != OrdStatus::PendingNew as u8
@@ -739,12 +758,8 @@ impl Engine {
                 order.base = OrdStatus::Canceled as u8;
             }
             Action::Reject => order.base = OrdStatus::Rejected as u8,
-            // Only done for the day outlives its last fill: the end is that fill's then.
-            Action::Expire if order.cum_qty >= order.order_qty && set_aside(order.base) => {
-                order.base = OrdStatus::Filled as u8;
-            }
-            Action::Expire => order.base = OrdStatus::Expired as u8,
-            Action::Complete => order.base = OrdStatus::Filled as u8,
+            Action::Expire => end(order, revision, OrdStatus::Expired),
+            Action::Complete => end(order, revision, OrdStatus::Filled),
             Action::Replace => replace(order),
             Action::RestoreCancel => {
                 order.flight &= !CANCELING;
@@ -752,11 +767,12 @@ impl Engine {
             }
             Action::RestoreReplace => {
                 order.flight &= !REPLACING;
+                order.replace_revision = 0; // refused once, it is never accepted
                 settle_doubt(order);
             }
             Action::Resolve => {
-                if order.flight & REPLACING != 0 && revision == order.replace_revision {
-                    replace(order);
+                if !take_proved(order, revision) && order.flight & REPLACING != 0 {
+                    order.replace_revision = 0;
                 }
                 order.flight &= CANCEL_ASKED | QUERIED;
                 order.base = by_fills(order);
@@ -1113,11 +1129,12 @@ impl Engine {
     }
 }
 
-/// Live base status by what has filled; a replace in flight that would leave something open keeps the
-/// order alive until it is answered. What the venue has set aside stays so until it is renewed; done
+/// Live base status by what has filled; a replace in flight that would leave something open, or whose
+/// terms the fills already are, keeps the order alive until it is answered. What the venue has set aside stays so until it is renewed; done
 /// for the day goes even before filled (FIX precedence).
 pub(crate) fn by_fills(order: &Order) -> u8 {
-    let open_by_replace = order.flight & REPLACING != 0 && order.pending_qty > order.cum_qty;
+    let open_by_replace =
+        order.flight & REPLACING != 0 && order.pending_qty > order.cum_qty.min(order.order_qty);
     if order.cum_qty >= order.order_qty && !open_by_replace {
         if order.base == OrdStatus::DoneForDay as u8 { order.base } else { OrdStatus::Filled as u8 }
     } else if set_aside(order.base) {
@@ -1141,6 +1158,24 @@ fn replace(order: &mut Order) {
     (order.revision, order.id_row) = (order.replace_revision, order.replace_id_row);
     order.flight &= !REPLACING;
     order.base = by_fills(order);
+}
+
+/// The pending terms hold when the venue names the order by their id; whether it did.
+fn take_proved(order: &mut Order, revision: u16) -> bool {
+    let proved = order.flight & REPLACING != 0 && revision == order.replace_revision;
+    if proved {
+        replace(order);
+    }
+    proved
+}
+
+/// Ends an order as the venue says; filled goes before it where the venue has filled it by terms that
+/// it names, and where only done for the day had outlived the last fill.
+fn end(order: &mut Order, revision: u16, by: OrdStatus) {
+    let proved = take_proved(order, revision);
+    let outlived = by == OrdStatus::Expired && set_aside(order.base);
+    let whole = order.cum_qty >= order.order_qty && (proved || outlived);
+    order.base = if whole { OrdStatus::Filled } else { by } as u8;
 }
 
 /// After an answer: the fills decide, unless the order itself is still unanswered.

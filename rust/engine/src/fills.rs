@@ -2,7 +2,7 @@
 //! for each account and instrument the chain of its fills in event order. Read when a report is
 //! judged, written by `apply` alone; never grows.
 //!
-//! A fill leaves in two steps, oldest first: after `FILL_DAYS` it is folded into the base of its
+//! A fill leaves in two steps, oldest first: after `fill_days` it is folded into the base of its
 //! chain, and once its order is closed too its id is forgotten. A bust or correct of a chained fill
 //! refolds what remains in event order; of one folded into the base it is booked against the base, so
 //! that cash, net and total PnL are exact and only the realised split is that of now.
@@ -15,8 +15,6 @@ use crate::position::carry;
 use arch::Table;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// Days a booked fill stays in its chain, and at least is known by its id.
-pub const FILL_DAYS: u16 = 5;
 /// No row.
 const NONE: u32 = u32::MAX;
 
@@ -124,11 +122,13 @@ pub struct Fills {
     oldest: u32, // booked longest ago
     last: u32,   // booked last
     synthetic: u64,
+    days: u16,
 }
 
 impl Fills {
-    /// Room for `fills_max` executions, a power of two; at most 15 of 16 rows are used.
-    pub fn new(fills_max: usize, pairs: usize) -> std::io::Result<Self> {
+    /// Room for `fills_max` executions, a power of two; at most 15 of 16 rows are used. A fill stays in
+    /// its chain, and at least is known by its id, for `fill_days`.
+    pub fn new(fills_max: usize, pairs: usize, fill_days: u16) -> std::io::Result<Self> {
         assert!(fills_max.is_power_of_two());
         assert!(fills_max < NONE as usize);
         Ok(Self {
@@ -142,6 +142,7 @@ impl Fills {
             oldest: NONE,
             last: NONE,
             synthetic: 0,
+            days: fill_days,
         })
     }
 
@@ -343,7 +344,7 @@ impl Fills {
         for _ in 0..most.min(self.len) {
             let at = self.oldest;
             let row = self.rows[at as usize];
-            if today <= row.booked_day.saturating_add(FILL_DAYS) {
+            if today <= row.booked_day.saturating_add(self.days) {
                 return;
             }
             if row.flags & CHAINED != 0 {
@@ -483,6 +484,8 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::HashMap;
 
+    const FILL_DAYS: u16 = 3;
+
     fn row(n: u64, payload: u32) -> FillRow {
         FillRow {
             exec_id: layout::text(&format!("X{n}")),
@@ -504,7 +507,7 @@ mod tests {
 
     #[test]
     fn a_booked_fill_is_known_and_a_full_table_says_so() {
-        let mut fills = Fills::new(64, 1).unwrap();
+        let mut fills = Fills::new(64, 1, 5).unwrap();
         for n in 0..60 {
             assert!(fills.find(key(&row(n, 7))).is_none());
             assert!(fills.book(row(n, 7)).is_some());
@@ -516,7 +519,7 @@ mod tests {
 
     #[test]
     fn one_exec_id_on_two_orders_venues_or_days_is_two_fills() {
-        let mut fills = Fills::new(16, 1).unwrap();
+        let mut fills = Fills::new(16, 1, 5).unwrap();
         fills.book(row(1, 7));
         for other in [
             FillRow { order_seq: 99, ..row(1, 7) },
@@ -537,7 +540,7 @@ mod tests {
         fn the_table_is_a_map_and_the_chain_a_list(
             ops in prop::collection::vec((0u8..4, 0u64..40, -9i64..9, 1i64..50), 1..200)
         ) {
-            let mut fills = Fills::new(32, 2).unwrap();
+            let mut fills = Fills::new(32, 2, FILL_DAYS).unwrap();
             let mut known: HashMap<u64, (u16, bool)> = HashMap::new();
             let mut list: Vec<(u64, i64, i64)> = Vec::new();
             let mut base: Vec<(u64, i64, i64)> = Vec::new();

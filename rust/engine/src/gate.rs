@@ -10,7 +10,7 @@ use crate::risk::{
 };
 use crate::{Engine, Order, dedup, number, risk, street};
 use layout::{
-    CancelOrder, KillMode, LinkState, MassCancel, NO_PRICE, NO_TICKS, NewOrder, OrdStatus, OrdType,
+    CancelOrder, KillMode, LinkState, MassCancel, NO_PRICE, NO_TICKS, NewOrder, OrdType,
     OrderAccepted, Record, Refusal, ReplaceOrder, Side, TAG_PARENT, TimeInForce, Typed, Verdict,
 };
 use zerocopy::IntoBytes;
@@ -441,7 +441,8 @@ impl Engine {
         self.order(order_seq).filter(|order| order.session_id == session_id)
     }
 
-    /// Judges a cancel: it passes every limit and throttle, and every kill mode but `halt`.
+    /// Judges a cancel: it passes every limit and throttle, and every kill mode but `halt`, which stops
+    /// what would leave.
     pub(crate) fn decide_cancel(&self, c: &CancelOrder, now_ns: i64, room: u64) -> Judged {
         let hash = body_hash(c.as_bytes().try_into().expect("a record"))
             ^ c.header.order_seq.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -466,7 +467,7 @@ impl Engine {
     pub(crate) fn check_cancel(&self, order: &Order) -> Fails {
         let mode = self.mode_of(order);
         // What is here needs no message: it ends under any mode.
-        fail(mode == KillMode::Halt as u8 && order.base != OrdStatus::Held as u8, Verdict::Killed)
+        fail(mode == KillMode::Halt as u8 && !order.is_here(), Verdict::Killed)
             | fail(
                 !order.is_here()
                     && at(&self.venues, order.venue_id as usize).link == LinkState::Down as u8,

@@ -70,6 +70,8 @@ pub struct EngineConfig {
     pub ids_max: usize,
     /// Executions remembered; a power of two.
     pub fills_max: usize,
+    /// Days for which a fill can be busted, corrected and told again, also when its order is forgotten.
+    pub fill_days: u16,
     /// Account numbers, 0 included.
     pub accounts_max: usize,
     /// Instrument numbers, 0 included.
@@ -105,6 +107,7 @@ impl Default for EngineConfig {
             terms_max: 1 << 14,
             ids_max: 1 << 19,
             fills_max: 1 << 18,
+            fill_days: 5,
             accounts_max: 64,
             instruments_max: 256,
             venues_max: 16,
@@ -166,6 +169,7 @@ pub struct Engine {
     dedup: dedup::Dedup,
     fills: fills::Fills,
     queries: Vec<u64>,
+    asked_qty: Table<i64>, // by slot: CumQty that the venue told when it was last asked, if QUERIED
     exec_ref: Option<layout::ExecRef>, // of the report that follows in its group
     definitions: Vec<Definition>,
     names: HashMap<(u8, [u8; 36]), u32, foldhash::fast::FixedState>,
@@ -250,8 +254,9 @@ impl Engine {
             orders: Table::zeroed(config.orders_max)?,
             live: Table::zeroed(config.orders_max / 64)?,
             dedup: dedup::Dedup::new(config.ids_max)?,
-            fills: fills::Fills::new(config.fills_max, pairs)?,
+            fills: fills::Fills::new(config.fills_max, pairs, config.fill_days)?,
             queries: Vec::with_capacity(QUERIES_MAX),
+            asked_qty: Table::zeroed(config.orders_max)?,
             exec_ref: None,
             offered_refs: vec![None; config.venues_max],
             definitions: Vec::with_capacity(names),

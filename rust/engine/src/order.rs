@@ -16,8 +16,8 @@ pub const REPLACING: u8 = 2;
 pub const UNSURE: u8 = 4;
 /// A mass cancel or the kill switch wants a cancel sent, as the venue's rate allows.
 pub const CANCEL_ASKED: u8 = 8;
-/// The venue counts fills that we lack, and was asked about it: asked once, until the sums agree.
-/// The only bit that outlives the order's end.
+/// The venue counts fills that we lack, and was asked about it: once for each sum it tells, until the
+/// sums agree. The only bit that outlives the order's end.
 pub const QUERIED: u8 = 16;
 
 /// One order: a line of what every event needs and a line of the rest.

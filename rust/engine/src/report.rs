@@ -64,12 +64,18 @@ impl Engine {
         if trigger == Trigger::Restated && !self.sound_terms(order, report) {
             return taken(Disposition::Malformed);
         }
-        taken(match self.action(order, trigger, street.revision) {
+        let revision = street.revision;
+        taken(match self.action(order, trigger, revision) {
             None => Disposition::OutsideTable,
+            Some(action) if leaves_overfilled(order, action, revision) => Disposition::Overfill,
             Some(Action::Stay) => Disposition::Stale,
             Some(Action::Restate) if restated(order, report) == *order => Disposition::Stale,
             Some(Action::SetAside) if aside(order, exec_type).0 == order.base => Disposition::Stale,
-            Some(Action::Restate | Action::Replace) if !order.live() => Disposition::Late,
+            Some(Action::Restate) if !order.live() => Disposition::Late,
+            // What was filled whole by the terms that now hold stays filled: nothing to alarm about.
+            Some(Action::Replace) if !order.live() && order.pending_qty > order.cum_qty => {
+                Disposition::Late
+            }
             Some(_) => Disposition::Applied,
         })
     }
@@ -266,7 +272,7 @@ impl Engine {
             Trigger::Replaced if !order.live() => {
                 revision == order.replace_revision
                     && revision > order.revision
-                    && order.pending_qty > order.cum_qty
+                    && order.pending_qty > order.cum_qty.min(order.order_qty)
             }
             Trigger::Replaced | Trigger::ReplaceRejected | Trigger::ReplaceDropped => {
                 order.flight & REPLACING != 0 && revision == order.replace_revision
@@ -290,6 +296,20 @@ impl Engine {
             Some(Action::Stay)
         }
     }
+}
+
+/// Whether fills that only a replace in flight would have allowed are left without it: an overfill, told
+/// when the venue refuses the replace or ends the order without naming it by its new id (I9).
+fn leaves_overfilled(order: &Order, action: Action, revision: u16) -> bool {
+    let by_replace = order.flight & REPLACING != 0 && order.cum_qty > order.order_qty;
+    by_replace
+        && match action {
+            Action::RestoreReplace | Action::Reject | Action::Calculate => true,
+            Action::Cancel | Action::Expire | Action::Complete | Action::Resolve => {
+                revision != order.replace_revision
+            }
+            _ => false,
+        }
 }
 
 /// The trigger of a report; `None` for what has no meaning.

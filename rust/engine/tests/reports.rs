@@ -173,8 +173,9 @@ fn corner_25_a_bust_refolds_what_remains_in_event_order() {
 
 #[test]
 fn corner_24_a_bust_days_later_finds_its_fill_also_when_order_and_chain_are_forgotten() {
-    for days in [1, 3, 8] {
-        let mut desk = TestDesk::open();
+    // How long is configuration: five days, or ten.
+    for (days, fill_days) in [(1, 5), (3, 5), (8, 5), (8, 10), (11, 10)] {
+        let mut desk = TestDesk::with(engine::EngineConfig { fill_days, ..small_config() });
         let a = desk.place("a", Side::Buy, 5, e9(100));
         let mut r = trade(&desk, a, "X1", 5, 100);
         r.trade_day = 50;
@@ -203,17 +204,22 @@ fn corner_24_a_bust_days_later_finds_its_fill_also_when_order_and_chain_are_forg
         let mut r = bust_report;
         (r.exec_id, r.trade_day) = (text("B"), 58);
         offer(&mut desk, &r, |ids| ids.exec_ref_id = text("X1"));
+        let kept = days < i64::from(fill_days);
         let taken = desk.take(&r);
-        if days < 8 {
+        if kept {
             assert_eq!(taken, Disposition::Late, "{days}");
-            assert_eq!(money(&desk).0, 1);
+            // Position, PnL and limits are as if only X2 had been: 1 bought at 101.
+            assert_eq!(money(&desk), (1, points(101, 1), 0));
+            let room = desk.engine.row(1, ES).open_points().0 + points(101, 1);
+            assert_eq!(desk.engine.account_sums(1).1, room * 50 / 1_000_000_000_000);
+            assert_eq!(desk.take(&r), Disposition::Duplicate);
         } else {
             assert_eq!(taken, Disposition::UnknownOrder, "forgotten: flagged, for people");
         }
         // A live order's fill is known as long as the order lives, out of its chain or not.
         assert_eq!(desk.take(&live), Disposition::Duplicate);
         assert_eq!(bust(&mut desk, c, "B2", "X2", 9), Disposition::Applied);
-        assert_eq!(money(&desk).0, if days < 8 { 0 } else { 5 });
+        assert_eq!(money(&desk).0, if kept { 0 } else { 5 });
         closing(&desk);
     }
 }
@@ -539,6 +545,144 @@ fn a_reference_to_another_report_is_dropped() {
     assert_eq!(desk.take(&own), Disposition::Applied);
     assert_eq!(desk.take(&own), Disposition::Duplicate);
     assert_eq!(money(&desk).0, 1);
+    closing(&desk);
+}
+
+#[test]
+fn corner_16_fills_of_the_new_quantity_before_the_answer_are_the_new_terms_fills() {
+    let race = |fills: i64| {
+        let mut desk = TestDesk::open();
+        let a = desk.place("a", Side::Buy, 5, e9(100));
+        desk.tell(a, 0, ExecType::New);
+        assert_eq!(desk.replace("r", "a", 8, e9(100) + ONE / 4), Verdict::Accepted);
+        assert_eq!(desk.take(&trade(&desk, a, "X1", fills, 100)), Disposition::Applied);
+        (desk, a)
+    };
+    let (mut desk, a) = race(8);
+    assert_eq!(desk.status(a), OrdStatus::PendingReplace, "which goes before filled");
+    assert_eq!(desk.engine.row(1, ES).open_qty().0, 0, "nothing is left by either terms");
+    assert_eq!(desk.tell(a, 1, ExecType::Replaced), Disposition::Applied);
+    assert_eq!((desk.status(a), desk.order(a).order_qty), (OrdStatus::Filled, e9(8)));
+    assert_eq!(text_of(&desk.engine.cl_ord_id(desk.order(a))), "r");
+    assert_eq!(desk.tell(a, 1, ExecType::Replaced), Disposition::Stale);
+    closing(&desk);
+    // Refused: what was filled beyond the old quantity is an overfill, and told as one (I9).
+    for fills in [6, 8] {
+        let (mut desk, a) = race(fills);
+        assert_eq!(desk.tell(a, 1, ExecType::ReplaceRejected), Disposition::Overfill);
+        assert_eq!((desk.status(a), desk.order(a).order_qty), (OrdStatus::Filled, e9(5)));
+        assert_eq!(desk.tell(a, 1, ExecType::ReplaceRejected), Disposition::Stale);
+        assert_eq!(desk.tell(a, 1, ExecType::Replaced), Disposition::Stale, "it was refused");
+        closing(&desk);
+    }
+    // Ended with the answer lost: an overfill, unless the end comes under the replace's own id.
+    for (end, ended) in [
+        (ExecType::Canceled, OrdStatus::Canceled),
+        (ExecType::Expired, OrdStatus::Expired),
+        (ExecType::OrderStatus, OrdStatus::Filled),
+    ] {
+        for revision in [0, 1] {
+            let (mut desk, a) = race(6);
+            let mut r = desk.report(a, revision, end);
+            (r.ord_status, r.cum_qty) = (OrdStatus::Filled as u8, e9(6));
+            let held = revision == 1;
+            let taken = if held { Disposition::Applied } else { Disposition::Overfill };
+            assert_eq!(desk.take(&r), taken, "{end:?} {revision}");
+            assert_eq!(desk.status(a), ended);
+            assert_eq!(desk.order(a).order_qty, e9(if held { 8 } else { 5 }));
+            closing(&desk);
+        }
+    }
+}
+
+#[test]
+fn corner_20_a_replace_that_was_refused_reopens_nothing_when_it_is_told_accepted_later() {
+    for answer in [ExecType::ReplaceRejected, ExecType::OrderStatus] {
+        let mut desk = TestDesk::open();
+        let a = desk.place("a", Side::Buy, 5, e9(100));
+        desk.tell(a, 0, ExecType::New);
+        desk.replace("r", "a", 8, e9(100));
+        if answer == ExecType::OrderStatus {
+            desk.lost(a); // asked by its old id, the venue has it without the replace
+        }
+        let mut r = desk.report(a, u16::from(answer == ExecType::ReplaceRejected), answer);
+        r.ord_status = OrdStatus::New as u8;
+        assert_eq!(desk.take(&r), Disposition::Applied);
+        desk.take(&trade(&desk, a, "X1", 5, 100));
+        assert_eq!(desk.status(a), OrdStatus::Filled);
+        assert_eq!(desk.tell(a, 1, ExecType::Replaced), Disposition::Stale);
+        assert_eq!((desk.status(a), desk.order(a).order_qty), (OrdStatus::Filled, e9(5)));
+        assert_eq!(desk.engine.row(1, ES).open_qty().0, 0);
+        closing(&desk);
+    }
+}
+
+#[test]
+fn corner_37_under_halt_a_direct_cancel_closes_a_parent_as_the_sweep_does_since_nothing_leaves() {
+    let mut desk = TestDesk::open();
+    let mut parents = Vec::new();
+    for n in 0..40 {
+        // More than one sweep takes, so that a direct cancel comes before it.
+        let mut parent = TestDesk::new_order(&format!("p{n}"), Side::Buy, 10, e9(100));
+        parent.tags = TAG_PARENT;
+        assert_eq!(desk.submit(&parent), Verdict::Accepted);
+        parents.push(desk.newest());
+    }
+    let mut child = TestDesk::new_order("c", Side::Buy, 4, e9(100));
+    child.parent_order_seq = parents[39];
+    assert_eq!(desk.submit(&child), Verdict::Accepted);
+    let (c, sent) = (desk.newest(), desk.sent.0.len());
+    desk.tell(c, 0, ExecType::New);
+    desk.kill(Scope::Desk, 0, KillMode::Halt);
+    assert_eq!(desk.status(parents[0]), OrdStatus::Canceled, "by the sweep");
+    assert_eq!(desk.status(parents[39]), OrdStatus::New);
+    assert_eq!(desk.cancel("x", "p39"), Verdict::Accepted);
+    assert_eq!(desk.cancel("y", "c"), Verdict::Killed, "a cancel of a child would leave");
+    assert!(parents.iter().all(|&p| desk.status(p) == OrdStatus::Canceled));
+    assert_eq!((desk.status(c), desk.sent.0.len()), (OrdStatus::New, sent));
+    closing(&desk);
+    desk.kill(Scope::Desk, 0, KillMode::CancelOnly);
+    assert_eq!(desk.status(c), OrdStatus::PendingCancel, "asked for as soon as one may leave");
+    closing(&desk);
+}
+
+#[test]
+fn corner_36_a_venue_whose_answers_never_agree_is_asked_once_for_each_sum_it_tells() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 9, e9(100));
+    let asked = |desk: &TestDesk| {
+        desk.sent.0.iter().filter(|r| r.msg_type == MsgType::OrderStatus as u8).count()
+    };
+    let mut known = trade(&desk, a, "X1", 2, 100);
+    known.cum_qty = e9(2);
+    desk.take(&known);
+    let mut answer = desk.report(a, 0, ExecType::OrderStatus);
+    (answer.ord_status, answer.cum_qty) = (OrdStatus::PartiallyFilled as u8, e9(5));
+    desk.take(&answer);
+    desk.time();
+    assert_eq!(asked(&desk), 1);
+    // The venue tells all it has again, which is what we know, and sums that it cannot account for.
+    known.flags = REPORT_POSS_DUP;
+    for _ in 0..5 {
+        assert_eq!(desk.take(&known), Disposition::Duplicate);
+        desk.take(&answer);
+        desk.time();
+    }
+    assert_eq!(asked(&desk), 1, "the same answer is no news");
+    let mut more = trade(&desk, a, "X3", 1, 100);
+    more.cum_qty = e9(6);
+    desk.take(&more);
+    desk.time();
+    assert_eq!(asked(&desk), 2, "another sum is");
+    // It takes its word back, and loses a fill later: that is a new gap, though its sum is smaller.
+    answer.cum_qty = e9(3);
+    desk.take(&answer);
+    desk.time();
+    more = trade(&desk, a, "X5", 1, 100);
+    more.cum_qty = e9(5);
+    desk.take(&more);
+    desk.time();
+    assert_eq!(asked(&desk), 3);
     closing(&desk);
 }
 

@@ -31,6 +31,7 @@ pub fn read(options: Option<&Bound<'_, PyDict>>) -> PyResult<EngineConfig> {
             "terms_max" => config.terms_max = take(16, 1 << 24)?.next_power_of_two(),
             "ids_max" => config.ids_max = take(64, 1 << 27)?.next_power_of_two(),
             "fills_max" => config.fills_max = take(64, 1 << 27)?.next_power_of_two(),
+            "fill_days" => config.fill_days = take(1, 366)? as u16,
             "accounts_max" => config.accounts_max = take(1, 1 << 16)? + 1,
             "instruments_max" => config.instruments_max = take(1, 1 << 17)? + 1,
             "venues_max" => config.venues_max = take(1, 1024)? + 1,
@@ -49,7 +50,7 @@ pub fn read(options: Option<&Bound<'_, PyDict>>) -> PyResult<EngineConfig> {
             _ => {
                 let text = format!(
                     "{name} is no capacity of an engine; allowed are orders_max, terms_max, ids_max, fills_max, \
-                     accounts_max, instruments_max, venues_max, sessions_max, strategies_max, \
+                     fill_days, accounts_max, instruments_max, venues_max, sessions_max, strategies_max, \
                      traders_max, currencies_max, throttle_orders_max, id_ttl_s, log_reserve, \
                      books_max, book_orders_max, book_levels_max"
                 );
@@ -67,6 +68,7 @@ pub fn shown<'py>(py: Python<'py>, config: &EngineConfig) -> PyResult<Bound<'py,
     dict.set_item("terms_max", config.terms_max)?;
     dict.set_item("ids_max", config.ids_max)?;
     dict.set_item("fills_max", config.fills_max)?;
+    dict.set_item("fill_days", config.fill_days)?;
     dict.set_item("accounts_max", config.accounts_max - 1)?;
     dict.set_item("instruments_max", config.instruments_max - 1)?;
     dict.set_item("venues_max", config.venues_max - 1)?;

@@ -290,6 +290,13 @@ impl TestDesk {
         self.take(&r)
     }
 
+    /// The outcome of what is in flight becomes unknown.
+    pub fn lost(&mut self, order_seq: u64) {
+        let mut u = OutcomeUnknown::ZERO;
+        (u.header.kind, u.header.order_seq, u.venue_id) = (OutcomeUnknown::KIND, order_seq, 1);
+        self.fact(u);
+    }
+
     pub fn order(&self, order_seq: u64) -> &Order {
         self.engine.order(order_seq).expect("remembered")
     }
