@@ -941,6 +941,7 @@ class Desk:
     def _apply_dropped_unsent(self, e: Event) -> None:
         """Never sent: our own refusal is the evidence (DESIGN §5)."""
         if e["msg_type"] == "order_status":
+            self._forget_query(e["order_seq"])  # never asked
             return
         order = self.orders[e["order_seq"]]
         if e["msg_type"] == "new_order" and order.live:
@@ -1089,8 +1090,12 @@ class Desk:
         current = e["exec_type"] == "order_status" and not e.get("poss_dup")
         agrees = current and e["cum_qty"] == order.cum_qty
         if order.cum_qty >= order.asked_qty or amended or agrees:
-            order.asked_qty = 0
-            self.to_ask = [seq for seq in self.to_ask if seq != order.seq]
+            self._forget_query(order.seq)
+
+    def _forget_query(self, seq: int) -> None:
+        if seq in self.orders:
+            self.orders[seq].asked_qty = 0
+        self.to_ask = [other for other in self.to_ask if other != seq]
 
     def _take_trade(self, order: Order, e: Event) -> None:
         """Book a fill whatever the order's state; before the ack it is the ack."""

@@ -440,7 +440,7 @@ impl Engine {
             return;
         }
         if e.msg_type == MsgType::OrderStatus as u8 {
-            self.orders[slot].flight &= !QUERIED; // never asked: the next report may ask
+            self.forget_query(slot); // never asked: the next report may ask
             return;
         }
         let (action, revision) = self.drop_action(e).expect("checked before it was logged");
