@@ -7,14 +7,18 @@ import sys
 import pytest
 
 KINDS = {
-    *("cancel_on_disconnect", "cancel_of_unknown", "clock_back", "clock_forward"),
-    *("conflicting_copy", "connect_refused", "cut_mid_frame", "day_change", "delay", "disconnect"),
-    *("disk_error", "drop", "duplicate", "expired", "fill_before_ack", "flood", "foreign_report"),
-    *("kill_process", "kill_switch", "late_fill", "log_full", "market_absent", "market_crossed"),
-    *("market_not_positive", "market_silent", "market_stale", "mass_cancel", "nonsense"),
-    *("other_body", "overfill", "phase_change", "power_loss", "query", "reject", "reject_change"),
-    *("reject_late", "release", "reorder", "replay", "retry", "slow_venue", "tail_lost"),
-    *("throttled", "torn_write", "unsolicited_cancel"),
+    *("amended_days_later", "bust", "bust_after_end", "cancel_of_unknown"),
+    *("cancel_on_disconnect", "clock_back", "clock_forward", "conflicting_copy"),
+    *("connect_refused", "correct", "correct_after_end", "cut_mid_frame", "day_change"),
+    *("day_replayed", "delay", "disconnect", "disk_error", "drop", "drop_copy"),
+    *("drop_copy_unmatched", "duplicate", "exec_id_untold", "expired", "fill_before_ack"),
+    *("flood", "foreign_report", "kill_process", "kill_switch", "late_fill", "log_full"),
+    *("market_absent", "market_crossed", "market_not_positive", "market_silent"),
+    *("market_stale", "mass_cancel", "nonsense", "other_body", "overfill", "phase_change"),
+    *("power_loss", "query", "reject", "reject_change", "reject_late", "release", "renewed"),
+    *("reopened_by_bust", "reorder", "replay", "restated", "retry", "slow_venue"),
+    *("status_request", "stopped", "suspended", "tail_lost", "throttled", "torn_write"),
+    *("trade_day_untold", "unsolicited_cancel"),
 }
 
 

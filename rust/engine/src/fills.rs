@@ -197,13 +197,12 @@ impl Fills {
         fills.max_by_key(|&(own, event_seq, _)| (own, event_seq)).map(|(_, _, fill)| fill)
     }
 
-    /// An unmatched fill with this id of either kind (`flag`: set in it or not) and payload.
+    /// An unmatched fill with this id of either kind (`flag`: set in it or not) and payload as first
+    /// told; one that was busted meanwhile too: its other teller must not book it anew.
     pub fn find_other(&self, key: Key, flag: u8, set: bool, payload: u32) -> Option<u32> {
         self.all(key).filter_map(|at| self.resolve(at)).find(|&at| {
             let row = &self.rows[at as usize];
-            (row.flags & flag != 0) == set
-                && row.flags & (MATCHED | BUSTED) == 0
-                && row.payload == payload
+            (row.flags & flag != 0) == set && row.flags & MATCHED == 0 && row.payload == payload
         })
     }
 

@@ -593,7 +593,7 @@ impl Engine {
 
     /// Keeps the ids of the venue's next report until it comes; outside the state.
     #[cold]
-    fn offer_ref(&mut self, ids: &ExecRef) -> Verdict {
+    pub fn offer_ref(&mut self, ids: &ExecRef) -> Verdict {
         match self.offered_refs.get_mut(ids.venue_id as usize) {
             Some(offered) if ids.venue_id != 0 => {
                 *offered = Some(*ids);

@@ -324,6 +324,44 @@ fn corner_33_a_fill_by_stream_drop_copy_and_query_is_booked_once() {
 }
 
 #[test]
+fn a_drop_copy_that_comes_after_the_bust_of_its_fill_books_nothing() {
+    // Found by the fault simulator: the busted fill was no match for its copy, which was booked anew.
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 9, e9(100));
+    let stream = trade(&desk, a, "S1", 2, 100);
+    let mut copy = trade(&desk, a, "DC-1", 2, 100);
+    copy.flags = REPORT_DROP_COPY;
+    offer(&mut desk, &stream, |ids| ids.trd_match_id = text("M1"));
+    assert_eq!(desk.take(&stream), Disposition::Applied);
+    assert_eq!(bust(&mut desk, a, "B1", "S1", 9), Disposition::Applied);
+    offer(&mut desk, &copy, |ids| ids.trd_match_id = text("M1"));
+    assert_eq!(desk.take(&copy), Disposition::Reconciled);
+    assert_eq!(desk.order(a).cum_qty, 0);
+    assert_eq!(money(&desk), (0, 0, 0));
+    assert_eq!(bust(&mut desk, a, "B2", "DC-1", 9), Disposition::Duplicate, "undone once");
+    closing(&desk);
+}
+
+#[test]
+fn fills_told_again_after_a_bust_count_as_they_did_and_ask_nothing() {
+    // Found by the fault simulator: a venue that answers a question with all its fills was asked anew
+    // by each answer, since the fills' CumQty(14) is that of before the bust.
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 9, e9(100));
+    let mut fill = trade(&desk, a, "X1", 2, 100);
+    fill.cum_qty = e9(2);
+    assert_eq!(desk.take(&fill), Disposition::Applied);
+    assert_eq!(bust(&mut desk, a, "B", "X1", 9), Disposition::Applied);
+    fill.flags = REPORT_POSS_DUP;
+    assert_eq!(desk.take(&fill), Disposition::Duplicate);
+    let mut time = TimeInput::ZERO;
+    time.header.kind = TimeInput::KIND;
+    desk.step(time.as_record());
+    assert!(desk.sent.0.iter().all(|r| r.msg_type != MsgType::OrderStatus as u8));
+    closing(&desk);
+}
+
+#[test]
 fn corner_7_and_36_a_gap_in_the_sums_asks_the_venue_once_until_they_agree() {
     let mut desk = TestDesk::open();
     let a = desk.place("a", Side::Buy, 9, e9(100));

@@ -467,7 +467,7 @@ impl Desk {
                 self.mark(quote.instrument_id);
             }
             DeskEvent::Ids(ids) => {
-                self.take(ids.as_record());
+                self.engine.offer_ref(ids);
             }
             DeskEvent::Report(report, text) => {
                 let now_ns = self.clock.now_ns();

@@ -2,10 +2,11 @@
 //! world of clocks, disk, wires, venues and clients, where everything goes wrong by one seed.
 //!
 //! Called by `pyoms sim` and by tests. One seed is one run, bit for bit. `fault/world` is what the
-//! desk stands on, `fault/venue` the truth it is held against, `fault/watch` the auditor of each step,
+//! desk stands on, `fault/venue` and `fault/executions` the truth it is held against, `fault/watch` the auditor of each step,
 //! `fault/run` the day. What must stay true: nothing here reads a clock or another randomness than
 //! the seed's, so that a failing seed fails again.
 
+mod executions;
 mod run;
 mod venue;
 mod watch;
@@ -85,7 +86,12 @@ pub struct Report {
 
 /// Runs one seed for `steps` steps in a directory of its own below `dir`.
 pub fn run(seed: u64, steps: u64, dir: &Path) -> Outcome {
-    run::run(seed, steps, dir)
+    run::run(seed, steps, dir, false)
+}
+
+/// Runs one seed and leaves its desk, closed in order, as `s<seed>/desk` below `dir`.
+pub fn keep(seed: u64, steps: u64, dir: &Path) -> Outcome {
+    run::run(seed, steps, dir, true)
 }
 
 /// The fewest steps after which a failing seed still fails: by halving, then checked.
@@ -111,17 +117,18 @@ impl Report {
     }
 }
 
-/// Runs seeds `first` to `last`, both included.
-pub fn campaign((first, last): (u64, u64), steps: u64, dir: &Path) -> Report {
+/// Runs seeds `first` to `last`, both included; `kept`: every desk is left below `dir`.
+pub fn campaign((first, last): (u64, u64), steps: u64, dir: &Path, kept: bool) -> Report {
     let mut report = Report { seeds: format!("{first}..{last}"), ..Report::default() };
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     for seed in first..=last {
-        let outcome = run(seed, steps, dir);
+        let outcome = if kept { keep(seed, steps, dir) } else { run(seed, steps, dir) };
         report.events += outcome.events;
         report.faults.add(&outcome.faults);
         hash = (hash ^ outcome.log_hash).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
         if !outcome.violations.is_empty() {
-            let (steps, shown) = shortest(seed, outcome.steps, dir);
+            let aside = dir.join("shortest");
+            let (steps, shown) = shortest(seed, outcome.steps, &aside);
             let reproduce = format!("pyoms sim --seeds {seed}..{seed} --steps {steps}");
             report.violations.push(Violation { seed, steps, what: shown.violations, reproduce });
         }

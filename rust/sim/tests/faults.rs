@@ -56,7 +56,7 @@ fn a_link_lost_with_a_question_under_way_drops_it_once() {
 #[test]
 fn days_of_every_fault_break_no_invariant() {
     let dir = Dir::new("days");
-    let report = fault::campaign((1, 3), 600, &dir.0);
+    let report = fault::campaign((1, 3), 600, &dir.0, false);
     assert!(report.violations.is_empty(), "{}", report.to_json());
     for kind in ["kill_process", "disconnect", "delay", "duplicate", "kill_switch", "late_fill"] {
         assert!(report.faults.of(kind) > 0, "{kind} never happened");

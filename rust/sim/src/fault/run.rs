@@ -3,6 +3,7 @@
 //! seed; a violation ends the day at its step.
 
 use super::Outcome;
+use super::executions::DAY_ROLL_MIN;
 use super::venue::{FaultVenue, Holding, Manners};
 use super::watch::{Throttle, Watch, holding_of};
 use super::world::{Death, Kill, SimWorld};
@@ -39,8 +40,8 @@ struct Run {
     lives: u64,
 }
 
-/// Runs a seed; the directory is removed at the end.
-pub(crate) fn run(seed: u64, steps: u64, dir: &Path) -> Outcome {
+/// Runs a seed in a directory of its own; `keep`: the desk stays there, closed in order.
+pub(crate) fn run(seed: u64, steps: u64, dir: &Path, keep: bool) -> Outcome {
     keep_quiet();
     let dir = dir.join(format!("s{seed}"));
     let _ = std::fs::remove_dir_all(&dir);
@@ -54,6 +55,11 @@ pub(crate) fn run(seed: u64, steps: u64, dir: &Path) -> Outcome {
     }
     if run.sound() {
         run.settle();
+    }
+    if let Some(desk) = run.desk.take().filter(|_| keep) {
+        if let Err(panic) = caught(|| desk.close()) {
+            run.violate(format!("close: {}", told(&panic)));
+        }
     }
     run.desk = None;
     let outcome = {
@@ -77,7 +83,9 @@ pub(crate) fn run(seed: u64, steps: u64, dir: &Path) -> Outcome {
             log_hash: run.watch.log_hash(),
         }
     };
-    let _ = std::fs::remove_dir_all(&dir);
+    if !keep {
+        let _ = std::fs::remove_dir_all(&dir);
+    }
     outcome
 }
 
@@ -801,7 +809,8 @@ impl Run {
                 .flat_map(|s| s.links.iter())
                 .map(|l| format!("{}: {:?}", l.venue, l.error))
                 .collect();
-            return self.violate(format!("I39: the desk does not settle: {links:?}"));
+            let waits = self.unsettled();
+            return self.violate(format!("I39: the desk does not settle: {links:?}, {waits}"));
         }
         self.compare();
         self.check_replay();
@@ -813,10 +822,26 @@ impl Run {
         let up = LinkState::Up.code();
         self.venues.iter().all(|v| v.is_idle() && engine.venue(v.id).link() == up)
             && engine.asked_count() == 0
-            && !engine.live_orders().any(|o| {
-                let base = o.base == OrdStatus::PendingNew.code();
-                !o.is_parent() && (base || o.flight != 0)
-            })
+            && !engine.live_orders().any(Self::waits)
+    }
+
+    /// Something of the order is on its way.
+    fn waits(o: &engine::Order) -> bool {
+        !o.is_parent() && (o.base == OrdStatus::PendingNew.code() || o.flight != 0)
+    }
+
+    /// What keeps a desk from being settled, for people.
+    fn unsettled(&self) -> String {
+        let Some(desk) = &self.desk else { return "no desk".into() };
+        let engine = desk.engine();
+        let links = self.venues.iter().map(|v| (v.is_idle(), engine.venue(v.id).link()));
+        let orders = engine.live_orders().filter(|o| Self::waits(o));
+        format!(
+            "links {:?}, {} cancels asked for, orders {:?}",
+            links.collect::<Vec<_>>(),
+            engine.asked_count(),
+            orders.map(|o| (o.order_seq, o.ord_status(), o.flight)).collect::<Vec<_>>()
+        )
     }
 
     /// Our orders, fills and positions against the venues' own.
@@ -921,6 +946,9 @@ fn setup() -> Vec<Record> {
         let mut d = Definition::ZERO;
         d.header.kind = Definition::KIND;
         (d.entity, d.name, d.parent_id, d.level) = (entity.code(), text(name), parent_id, level);
+        if name == "V2" {
+            (d.flags, d.day_roll_min) = (VENUE_CALENDAR, DAY_ROLL_MIN);
+        }
         records.push(*d.as_record());
     };
     define(Entity::Currency, "USD", 0, 0);

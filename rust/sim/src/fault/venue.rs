@@ -1,9 +1,11 @@
 //! The venue that is the truth: its own orders, fills and positions, and every way of telling of them
 //! late, twice, in another order or not at all. What must stay true: what it holds follows from the
 //! messages it got and its own chance, never from the desk's word; reports of one order keep their
-//! order but for copies and what is lost, and a question is answered with the truth.
+//! order but for copies and what is lost, and a question is answered with the truth. What it executes
+//! is in `executions`.
 
-use super::world::Inner;
+use super::executions::Execution;
+use super::world::{Inner, VENUE_NS};
 use crate::random::Random;
 use layout::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -19,6 +21,10 @@ pub(crate) struct Manners {
     pub refuse_change: u32,
     pub late_fill: u32,
     pub overfill: u32,
+    pub amend: u32,
+    pub drop_copy: u32,
+    pub anonymous: u32,
+    pub set_aside: u32,
 }
 
 impl Manners {
@@ -31,6 +37,10 @@ impl Manners {
         refuse_change: 0,
         late_fill: 0,
         overfill: 0,
+        amend: 0,
+        drop_copy: 0,
+        anonymous: 0,
+        set_aside: 0,
     };
 
     pub fn draw(random: &mut Random) -> Self {
@@ -43,15 +53,12 @@ impl Manners {
             refuse_change: up_to(200_000),
             late_fill: up_to(200_000),
             overfill: up_to(10_000),
+            amend: up_to(120_000),
+            drop_copy: up_to(600_000),
+            anonymous: up_to(200_000),
+            set_aside: up_to(60_000),
         }
     }
-}
-
-/// One execution.
-pub(crate) struct Fill {
-    report: ExecutionReport,
-    /// Its number on the link, once it was put there.
-    link_seq: u32,
 }
 
 /// An order as the venue has it.
@@ -66,12 +73,29 @@ pub(crate) struct VenueOrder {
     pub order_qty: i64,
     pub cum_qty: i64,
     pub ord_status: OrdStatus,
+    /// It may rest in the book: what is undone of it can be worked again.
+    pub rests: bool,
     told_due: i64,
 }
 
 impl VenueOrder {
     pub fn is_open(&self) -> bool {
         !engine::order::closed(self.ord_status.code())
+    }
+    /// What its fills make of a live order; what was set aside stays so.
+    pub fn by_fills(&self) -> OrdStatus {
+        let aside = [OrdStatus::Suspended, OrdStatus::Stopped].contains(&self.ord_status);
+        match self.by_fills_alone() {
+            status if status == OrdStatus::Filled || !aside => status,
+            _ => self.ord_status,
+        }
+    }
+    pub fn by_fills_alone(&self) -> OrdStatus {
+        match self.cum_qty {
+            cum if cum >= self.order_qty => OrdStatus::Filled,
+            0 => OrdStatus::New,
+            _ => OrdStatus::PartiallyFilled,
+        }
     }
     pub fn leaves(&self) -> i64 {
         if self.is_open() { (self.order_qty - self.cum_qty).max(0) } else { 0 }
@@ -104,21 +128,32 @@ impl Holding {
     }
 }
 
-enum Work {
+pub(crate) enum Work {
     Process(Box<Routed>),
-    Tell { report: Box<ExecutionReport>, fill: Option<usize>, copy: bool },
+    /// A report on its way, and the execution that it tells of under its own id.
+    Tell {
+        report: Box<ExecutionReport>,
+        ids: Box<ExecRef>,
+        execution: Option<usize>,
+    },
+}
+
+/// The ids that a report has no room for, if there are any.
+pub(crate) fn said(ids: &ExecRef) -> Option<&ExecRef> {
+    let told = [ids.exec_ref_id, ids.trd_match_id, ids.secondary_exec_id];
+    told.iter().any(|id| *id != [0; 16]).then_some(ids)
 }
 
 /// One venue.
 pub(crate) struct FaultVenue {
     pub id: u16,
     at: usize,
-    end: VenueEnd,
+    pub(crate) end: VenueEnd,
     pub manners: Manners,
     pub orders: Vec<VenueOrder>,
     by_order: HashMap<(u32, u64), usize>,
     ids: HashSet<[u8; 20]>,
-    pub fills: Vec<Fill>,
+    pub executions: Vec<Execution>,
     pub holdings: BTreeMap<(u32, u32), Holding>,
     work: BTreeMap<(i64, u64), Work>,
     works: u64,
@@ -145,7 +180,7 @@ impl FaultVenue {
             orders: Vec::new(),
             by_order: HashMap::new(),
             ids: HashSet::new(),
-            fills: Vec::new(),
+            executions: Vec::new(),
             holdings: BTreeMap::new(),
             work: BTreeMap::new(),
             works: 0,
@@ -161,7 +196,7 @@ impl FaultVenue {
         self.work.is_empty() && self.end.backlog() == 0
     }
 
-    fn push(&mut self, due_ns: i64, work: Work) {
+    pub(crate) fn push(&mut self, due_ns: i64, work: Work) {
         self.works += 1;
         self.work.insert((due_ns, self.works), work);
     }
@@ -198,10 +233,10 @@ impl FaultVenue {
             }
             match self.work.remove(&key).expect("it was just seen") {
                 Work::Process(routed) => self.process(world, &routed),
-                Work::Tell { report, fill, copy } => {
-                    let seq = self.end.report(&report, None);
-                    if let (Some(fill), false) = (fill, copy) {
-                        self.fills[fill].link_seq = seq;
+                Work::Tell { report, ids, execution } => {
+                    let seq = self.end.report_with(said(&ids), &report, None);
+                    if let Some(at) = execution {
+                        self.executions[at].link_seq = seq;
                     }
                 }
             }
@@ -290,7 +325,12 @@ impl FaultVenue {
         }
     }
 
-    fn report(&self, index: usize, exec_type: ExecType, street_id: [u8; 20]) -> ExecutionReport {
+    pub(crate) fn report(
+        &self,
+        index: usize,
+        exec_type: ExecType,
+        street_id: [u8; 20],
+    ) -> ExecutionReport {
         let order = &self.orders[index];
         let mut report = ExecutionReport::ZERO;
         report.header.kind = ExecutionReport::KIND;
@@ -301,13 +341,35 @@ impl FaultVenue {
         report
     }
 
-    /// Puts a report on its way, with all that may happen to it there.
-    fn tell(&mut self, world: &mut Inner, index: usize, mut report: ExecutionReport) {
+    /// UTC by the venue's own clock, which never steps.
+    pub fn wall_ns(&self, world: &Inner) -> i64 {
+        VENUE_NS + world.mono_ns
+    }
+
+    /// Puts a report on its way, with all that may happen to it there. `execution`: what it tells of.
+    pub(crate) fn tell(
+        &mut self,
+        world: &mut Inner,
+        index: usize,
+        mut report: ExecutionReport,
+        execution: Option<usize>,
+    ) {
         let (random, manners) = (&mut world.random, self.manners);
         let now_ns = world.mono_ns;
-        report.transact_time_ns = now_ns;
-        let fill = (report.exec_type == ExecType::Trade.code()).then(|| self.fills.len() - 1);
-        if random.happens(manners.drop) {
+        let mut ids = execution.map_or(ExecRef::ZERO, |at| self.executions[at].ids);
+        let mut own = execution;
+        if execution.is_none() {
+            report.transact_time_ns = VENUE_NS + now_ns;
+        } else if self.id != 1
+            && report.exec_type == ExecType::Trade.code()
+            && random.happens(manners.anonymous)
+        {
+            world.faults.count("exec_id_untold");
+            (report.exec_id, ids, own) = ([0; 16], ExecRef::ZERO, None);
+        }
+        // New terms are in no sum: nobody could ask for them again.
+        let lossy = report.exec_type != ExecType::Restated.code();
+        if lossy && random.happens(manners.drop) {
             world.faults.count("drop");
             return; // a question finds it
         }
@@ -327,9 +389,11 @@ impl FaultVenue {
             let mut copy = report;
             copy.flags |= if world.random.below(2) == 0 { REPORT_POSS_DUP } else { 0 };
             let later = due_ns + world.random.below(30_000_000) as i64;
-            self.push(later, Work::Tell { report: Box::new(copy), fill, copy: true });
+            let (report, ids) = (Box::new(copy), Box::new(ids));
+            self.push(later, Work::Tell { report, ids, execution: None });
         }
-        self.push(due_ns, Work::Tell { report: Box::new(report), fill, copy: false });
+        let (report, ids) = (Box::new(report), Box::new(ids));
+        self.push(due_ns, Work::Tell { report, ids, execution: own });
     }
 
     fn finish(&mut self, world: &mut Inner, index: usize, end: OrdStatus, exec_type: ExecType) {
@@ -341,48 +405,19 @@ impl FaultVenue {
             let qty = self.part(world, leaves);
             self.orders[index].ord_status = end;
             let report = self.report(index, exec_type, street_id);
-            self.tell(world, index, report);
+            self.tell(world, index, report, None);
             world.faults.count("late_fill");
             return self.trade(world, index, qty);
         }
         self.orders[index].ord_status = end;
         let report = self.report(index, exec_type, street_id);
-        self.tell(world, index, report);
+        self.tell(world, index, report, None);
     }
 
     /// Whole lots of a quantity, at least one.
     fn part(&self, world: &mut Inner, qty: i64) -> i64 {
         let lots = (qty / ONE).max(1) as u64;
         if world.random.below(2) == 0 { qty } else { (1 + world.random.below(lots)) as i64 * ONE }
-    }
-
-    /// An execution: the books first, then the word of it.
-    pub fn trade(&mut self, world: &mut Inner, index: usize, qty: i64) {
-        let mut qty = qty;
-        if self.orders[index].is_open() && world.random.happens(self.manners.overfill) {
-            world.faults.count("overfill");
-            qty = self.orders[index].leaves() + ONE;
-        }
-        let order = &mut self.orders[index];
-        let market = order.ord_type == OrdType::Market.code();
-        let px = if market { self.mid[order.instrument_id as usize] } else { order.price };
-        let fee = world.random.below(2_000) as i64 * 1_000 - 500_000;
-        order.cum_qty += qty;
-        if order.is_open() {
-            order.ord_status = match order.cum_qty >= order.order_qty {
-                true => OrdStatus::Filled,
-                false => OrdStatus::PartiallyFilled,
-            };
-        }
-        let key = (order.account_id, order.instrument_id);
-        self.holdings.entry(key).or_default().book(order.side, px, qty, fee);
-        let street_id = order.street_id;
-        let mut report = self.report(index, ExecType::Trade, street_id);
-        (report.last_px, report.last_qty, report.fee) = (px, qty, fee);
-        report.exec_id = text(&format!("V{}-{}", self.id, self.fills.len() + 1));
-        report.transact_time_ns = world.mono_ns;
-        self.fills.push(Fill { report, link_seq: 0 });
-        self.tell(world, index, report);
     }
 
     fn process(&mut self, world: &mut Inner, routed: &Routed) {
@@ -418,36 +453,28 @@ impl FaultVenue {
             let exec_type =
                 if replace { ExecType::ReplaceRejected } else { ExecType::CancelRejected };
             let report = self.report(index, exec_type, routed.street_id);
-            return self.tell(world, index, report);
+            return self.tell(world, index, report, None);
         }
         if !replace {
             return self.finish(world, index, OrdStatus::Canceled, ExecType::Canceled);
         }
         let order = &mut self.orders[index];
+        // A quantity below what is filled is amended to it (FIX 4.4 vol. 4, C.3).
         (order.street_id, order.price, order.order_qty) =
-            (routed.street_id, routed.price, routed.order_qty);
-        order.ord_status = match order.cum_qty {
-            cum if cum >= order.order_qty => OrdStatus::Filled,
-            0 => OrdStatus::New,
-            _ => OrdStatus::PartiallyFilled,
-        };
+            (routed.street_id, routed.price, routed.order_qty.max(order.cum_qty));
+        order.ord_status = order.by_fills();
         let report = self.report(index, ExecType::Replaced, routed.street_id);
-        self.tell(world, index, report);
+        self.tell(world, index, report, None);
     }
 
     /// The desk misses fills of an order: all of them again, then how it stands.
     fn tell_again(&mut self, world: &mut Inner, key: (u32, u64)) {
         world.faults.count("status_request");
         let Some(&index) = self.by_order.get(&key) else { return };
-        let ours = |fill: &&Fill| {
-            let street = engine::street::decode(&fill.report.street_id).expect("the desk's own id");
-            (street.epoch, street.order_seq) == key
-        };
-        let fills: Vec<ExecutionReport> =
-            self.fills.iter().filter(ours).map(|fill| fill.report).collect();
-        for mut report in fills {
+        for execution in self.executions.iter().filter(|execution| execution.order == index) {
+            let mut report = execution.report;
             report.flags |= REPORT_POSS_DUP;
-            self.end.report(&report, None);
+            self.end.report_with(said(&execution.ids), &report, None);
         }
         let status = self.status(index);
         self.end.report(&status, None);
@@ -466,6 +493,9 @@ impl FaultVenue {
             order_qty: routed.order_qty,
             cum_qty: 0,
             ord_status: OrdStatus::New,
+            rests: routed.ord_type != OrdType::Market.code()
+                && ![TimeInForce::Ioc.code(), TimeInForce::Fok.code()]
+                    .contains(&routed.time_in_force),
             told_due: 0,
         });
         self.by_order.insert(key, index);
@@ -477,7 +507,7 @@ impl FaultVenue {
         let fill_first = world.random.below(16) == 0;
         let ack = self.report(index, ExecType::New, routed.street_id);
         if !fill_first {
-            self.tell(world, index, ack);
+            self.tell(world, index, ack, None);
         }
         if fill_first || world.random.below(4) == 0 {
             let qty = self.part(world, routed.order_qty);
@@ -485,7 +515,7 @@ impl FaultVenue {
         }
         if fill_first {
             world.faults.count("fill_before_ack");
-            self.tell(world, index, ack);
+            self.tell(world, index, ack, None);
         }
         let at_once = [TimeInForce::Ioc.code(), TimeInForce::Fok.code()];
         let gone =
@@ -503,6 +533,15 @@ impl FaultVenue {
             return;
         }
         let index = open[world.random.below(open.len() as u64) as usize];
+        if world.random.happens(self.manners.amend) {
+            self.amend(world);
+        }
+        if world.random.happens(self.manners.set_aside) {
+            return self.word(world, index);
+        }
+        if world.random.below(1_000) == 0 {
+            return self.replay_day(world);
+        }
         match world.random.below(20) {
             0 => {
                 world.faults.count("unsolicited_cancel");
@@ -522,19 +561,56 @@ impl FaultVenue {
                 (report.last_px, report.last_qty) = (ONE, ONE);
                 world.faults.count("foreign_report");
                 self.end.report(&report, None);
-                if let Some(fill) = self.fills.iter().rev().find(|fill| fill.link_seq != 0) {
+                let told = |e: &&Execution| e.link_seq != 0 && e.is_fill();
+                if let Some(fill) = self.executions.iter().rev().find(told) {
                     let mut other = fill.report;
                     other.last_qty += ONE;
                     world.faults.count("conflicting_copy");
                     self.end.report(&other, None);
                 }
             }
+            _ if self.orders[index].ord_status == OrdStatus::Suspended => {}
             _ => {
                 let leaves = self.orders[index].leaves();
                 let qty = self.part(world, leaves);
                 self.trade(world, index, qty);
             }
         }
+    }
+
+    /// The venue's own word about an open order: set aside, good again, on other terms.
+    fn word(&mut self, world: &mut Inner, index: usize) {
+        let order = &mut self.orders[index];
+        let aside = [OrdStatus::Suspended, OrdStatus::Stopped].contains(&order.ord_status);
+        let street_id = order.street_id;
+        let (exec_type, kind) = match world.random.below(3) {
+            _ if aside => {
+                order.ord_status = order.by_fills_alone();
+                (ExecType::New, "renewed")
+            }
+            0 => {
+                order.ord_status = OrdStatus::Suspended;
+                (ExecType::Suspended, "suspended")
+            }
+            1 => {
+                order.ord_status = OrdStatus::Stopped;
+                (ExecType::Stopped, "stopped")
+            }
+            _ => {
+                order.price += (world.random.below(3) as i64 - 1) * ONE / 4;
+                if order.leaves() > ONE {
+                    order.order_qty -= ONE;
+                }
+                (ExecType::Restated, "restated")
+            }
+        };
+        world.faults.count(kind);
+        let mut report = self.report(index, exec_type, street_id);
+        if exec_type == ExecType::Restated {
+            (report.last_px, report.last_qty) =
+                (self.orders[index].price, self.orders[index].order_qty);
+        }
+        self.tell(world, index, report, None);
     }
 
     /// Best bid and offer of every instrument; sometimes such as nobody may believe.
@@ -598,39 +674,35 @@ impl FaultVenue {
     }
 
     fn answer(&mut self, world: &mut Inner, query: &LinkQuery) {
-        let mut answers: Vec<ExecutionReport> = Vec::new();
+        let mut answers: Vec<(ExecRef, ExecutionReport)> = Vec::new();
+        let plain = |report| (ExecRef::ZERO, report);
         match QueryKind::from_code(query.query_kind) {
-            Some(QueryKind::Fills) => answers.extend(
-                self.fills
-                    .iter()
-                    .filter(|fill| fill.link_seq == 0 || fill.link_seq > query.since_link_seq)
-                    .map(|fill| fill.report),
-            ),
+            Some(QueryKind::Fills) => answers = self.untold(query.since_link_seq),
             Some(QueryKind::Open) => answers.extend(
                 (0..self.orders.len())
                     .filter(|&index| self.orders[index].is_open())
-                    .map(|index| self.status(index)),
+                    .map(|index| plain(self.status(index))),
             ),
             _ => {
                 let street = engine::street::decode(&query.street_id).expect("the desk's own id");
                 match self.by_order.get(&(street.epoch, street.order_seq)) {
-                    Some(&index) => answers.push(self.status(index)),
+                    Some(&index) => answers.push(plain(self.status(index))),
                     None => {
                         let mut none = ExecutionReport::ZERO;
                         none.header.kind = ExecutionReport::KIND;
                         (none.street_id, none.venue_id) = (query.street_id, self.id);
                         none.exec_type = ExecType::UnknownOrder.code();
                         none.ord_status = OrdStatus::Rejected.code();
-                        answers.push(none);
+                        answers.push(plain(none));
                     }
                 }
             }
         }
         let count = answers.len() as u32;
-        for mut report in answers {
+        for (ids, mut report) in answers {
             report.flags |= REPORT_QUERIED;
             report.link_seq = 0;
-            if self.end.publish(report.as_record(), None).is_err() {
+            if self.end.publish_with(said(&ids), report.as_record(), None).is_err() {
                 return; // the link failed: the desk asks again
             }
         }

@@ -5,7 +5,7 @@
 use super::venue::Holding;
 use engine::Engine;
 use layout::*;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use zerocopy::IntoBytes;
 
 /// An order as the log tells it.
@@ -18,6 +18,16 @@ struct Shadow {
     is_parent: bool,
     order_qty: i64,
     cum_qty: i64,
+}
+
+/// A fill that was booked, as it stands.
+#[derive(Clone, Copy)]
+struct Booked {
+    order_seq: u64,
+    px: i64,
+    qty: i64,
+    fee: i64,
+    busted: bool,
 }
 
 /// Limits the run has set, for the throttle.
@@ -36,7 +46,12 @@ pub(crate) struct Watch {
     orders: HashMap<u64, Shadow>,
     children: BTreeMap<u64, Vec<u64>>,
     holdings: BTreeMap<(u32, u32), Holding>,
-    executions: HashSet<(u16, u16, u64, [u8; 16])>,
+    fills: Vec<Booked>,
+    /// Every id under which a fill was told: its own, a copy's, that of the match, of what amended it.
+    ids: HashMap<(u16, u64, [u8; 16]), usize>,
+    /// What tells a fill without an id from others: venue, order, time, cum_qty.
+    prints: HashMap<(u16, u64, i64, i64), usize>,
+    exec_ref: Option<ExecRef>,
     sends: BTreeMap<u32, VecDeque<i64>>,
     modes: BTreeMap<(u8, u32), u8>,
     touched_orders: BTreeSet<u64>,
@@ -125,6 +140,8 @@ impl Watch {
             }
         } else if let Some(e) = ExecutionReport::from_record(record) {
             wrong = wrong.or(self.report(e));
+        } else if let Some(e) = ExecRef::from_record(record) {
+            self.exec_ref = Some(*e);
         } else if let Some(e) = Control::from_record(record) {
             self.modes.insert((e.scope, e.target_id), e.mode);
         } else if let Some(e) = OrderRefused::from_record(record) {
@@ -162,23 +179,91 @@ impl Watch {
 
     fn report(&mut self, e: &ExecutionReport) -> Option<String> {
         *self.dispositions.entry(e.disposition).or_default() += 1;
-        let booked = [Disposition::Applied, Disposition::Late, Disposition::Overfill]
-            .map(Disposition::code)
-            .contains(&e.disposition);
-        if !booked || e.exec_type != ExecType::Trade.code() {
-            return None;
-        }
+        let ids = self.exec_ref.take();
+        let is = |kinds: &[Disposition]| kinds.iter().any(|kind| kind.code() == e.disposition);
+        let booked = is(&[Disposition::Applied, Disposition::Late, Disposition::Overfill]);
+        let (trade, amends) = match ExecType::from_code(e.exec_type) {
+            Some(ExecType::Trade) => (true, false),
+            Some(ExecType::TradeCancel | ExecType::TradeCorrect) => (false, true),
+            _ => return None,
+        };
         let order_seq = e.header.order_seq;
+        if trade && booked {
+            self.book(e, ids.as_ref())
+        } else if trade && is(&[Disposition::Reconciled]) {
+            let at = self.fill_of(e, ids.as_ref());
+            let Some(at) = at else {
+                return Some(format!("I13: order {order_seq} has no fill that was reconciled"));
+            };
+            self.name(e, ids.as_ref(), at);
+            None
+        } else if amends && booked {
+            self.amend(e, ids.as_ref())
+        } else {
+            None
+        }
+    }
+
+    /// I13: a fill is booked once, under whatever id it comes.
+    fn book(&mut self, e: &ExecutionReport, ids: Option<&ExecRef>) -> Option<String> {
+        let order_seq = e.header.order_seq;
+        let known = self.fill_of(e, ids);
         let Some(shadow) = self.orders.get_mut(&order_seq) else {
             return Some(format!("I11: a fill of order {order_seq}, which nobody sent"));
         };
         shadow.cum_qty += e.last_qty;
         let key = (shadow.account_id, shadow.instrument_id);
         self.holdings.entry(key).or_default().book(shadow.side, e.last_px, e.last_qty, e.fee);
-        let key = (e.venue_id, e.trade_day, order_seq, e.exec_id);
-        (!self.executions.insert(key)).then(|| {
+        let (px, qty, fee) = (e.last_px, e.last_qty, e.fee);
+        self.fills.push(Booked { order_seq, px, qty, fee, busted: false });
+        self.name(e, ids, self.fills.len() - 1);
+        known.map(|_| {
             format!("I13: execution {} of order {order_seq} was booked twice", text_of(&e.exec_id))
         })
+    }
+
+    /// A bust or correct undoes what stands of the fill that it names.
+    fn amend(&mut self, e: &ExecutionReport, ids: Option<&ExecRef>) -> Option<String> {
+        let order_seq = e.header.order_seq;
+        let named = ids.map(|ids| ids.exec_ref_id).filter(|id| *id != [0; 16]);
+        let of = named.unwrap_or(e.exec_id);
+        let at = self.ids.get(&(e.venue_id, order_seq, of)).copied();
+        let (Some(at), Some(shadow)) = (at, self.orders.get_mut(&order_seq)) else {
+            return Some(format!("I23: order {order_seq} has no fill {} to undo", text_of(&of)));
+        };
+        let (old, holding) = (self.fills[at], (shadow.account_id, shadow.instrument_id));
+        let holding = self.holdings.entry(holding).or_default();
+        shadow.cum_qty -= old.qty;
+        holding.unbook(shadow.side, old.px, old.qty, old.fee);
+        let now = &mut self.fills[at];
+        (now.px, now.qty, now.fee) = (e.last_px, e.last_qty, e.fee);
+        if e.exec_type == ExecType::TradeCancel.code() {
+            (now.qty, now.busted) = (0, true);
+        } else {
+            shadow.cum_qty += now.qty;
+            holding.book(shadow.side, now.px, now.qty, now.fee);
+        }
+        self.ids.insert((e.venue_id, order_seq, e.exec_id), at);
+        let wrong = old.busted || old.order_seq != order_seq;
+        wrong.then(|| format!("I13: fill {} of order {order_seq} was undone twice", text_of(&of)))
+    }
+
+    /// The fill that is told here already, by any of its ids.
+    fn fill_of(&self, e: &ExecutionReport, ids: Option<&ExecRef>) -> Option<usize> {
+        let by_id = |id: [u8; 16]| self.ids.get(&(e.venue_id, e.header.order_seq, id)).copied();
+        let print = (e.venue_id, e.header.order_seq, e.transact_time_ns, e.cum_qty);
+        let told = [Some(e.exec_id), ids.map(|i| i.trd_match_id), ids.map(|i| i.secondary_exec_id)];
+        let told = told.into_iter().flatten().filter(|id| *id != [0; 16]);
+        told.filter_map(by_id).next().or_else(|| self.prints.get(&print).copied())
+    }
+
+    fn name(&mut self, e: &ExecutionReport, ids: Option<&ExecRef>, at: usize) {
+        let order_seq = e.header.order_seq;
+        let told = [Some(e.exec_id), ids.map(|i| i.trd_match_id), ids.map(|i| i.secondary_exec_id)];
+        for id in told.into_iter().flatten().filter(|id| *id != [0; 16]) {
+            self.ids.insert((e.venue_id, order_seq, id), at);
+        }
+        self.prints.insert((e.venue_id, order_seq, e.transact_time_ns, e.cum_qty), at);
     }
 
     /// Holds the engine against the watch, where something has changed since the last look.

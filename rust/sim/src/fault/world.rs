@@ -22,6 +22,9 @@ const SECTOR: usize = 512;
 /// Calls into the world that one life may make: far more is a desk that runs away.
 const CALLS_MAX: u64 = 50_000;
 
+/// UTC at the venues and, but for its jumps, at the desk when a run begins: 22:13:52 of a day.
+pub(crate) const VENUE_NS: i64 = 1_700_000_032_000_000_000;
+
 /// How a life ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Death {
@@ -221,7 +224,7 @@ impl SimWorld {
         let inner = Inner {
             random: Random::new(seed ^ 0x005e_ed0f_d15c),
             mono_ns: 0,
-            wall_off_ns: 1_700_000_000_000_000_000,
+            wall_off_ns: VENUE_NS,
             dead: None,
             calls: 0,
             die_in: None,
