@@ -334,8 +334,39 @@ def old_compilers(root, promised):
     ]
 
 
+def mutants(root):
+    """Table and sites of deliberate bugs agree one to one, and only their own tool builds them."""
+    table, problems = "tests/data/mutants.toml", []
+    sites: dict[str, list[Path]] = {}
+    for path in tracked(root):
+        text = text_of(root, path)
+        if path.parts[0] == "rust" and path.suffix == ".rs" and path.name != "mutants.rs":
+            for name in re.findall(r"\bmutant!\(\s*(\w+)", text):
+                sites.setdefault(name, []).append(path)
+        builds = path.suffix in (".toml", ".yml", ".lock") or path.parts[0] in ("tools", ".ci")
+        builds |= path.name in ("Makefile", "setup.py", "build.rs")
+        if builds and str(path) not in (table, "rust/arch/Cargo.toml", "tools/mutants"):
+            problems += [
+                f"{path}: names the feature mutants"
+                for line in text.splitlines()
+                if re.search(r"features?\b.*\bmutants\b|arch/mutants|cfg.*mutants", line)
+            ]
+    manifest = tomllib.loads(text_of(root, Path("rust/arch/Cargo.toml")))
+    if manifest["features"] != {"mutants": []}:
+        problems.append("rust/arch/Cargo.toml: its one feature is mutants, off by default")
+    told = [row["name"] for row in tomllib.loads(text_of(root, Path(table)))["mutant"]]
+    problems += [f"{table}: {name} has no site" for name in sorted(set(told) - sites.keys())]
+    problems += [f"{table}: {n} stands there twice" for n in sorted(set(told)) if told.count(n) > 1]
+    for name, paths in sorted(sites.items()):
+        if name not in told:
+            problems.append(f"{paths[0]}: mutant {name} is not in the table")
+        if len(paths) > 1:
+            problems.append(f"{paths[1]}: mutant {name} has a second site")
+    return problems
+
+
 RULES = (
     *(crate_imports, python_imports, unsafe_code, dead_files),
-    *(documented, open_questions, places),
+    *(documented, open_questions, places, mutants),
 )
 """Every rule over a tree alone."""

@@ -108,6 +108,14 @@ PLANTED = [
     (rules.places, "uv.lock", '\n# { url = "https://mirror.example.com/simple" }\n'),
     (rules.places, "pyoms/doctor.py", "\n# see /ho" + "me/ann/desk\n"),
     (rules.places, "Cargo.lock", '\n# "registry+http://10.0.0.1/index"\n'),
+    (rules.mutants, "rust/wire/src/lib.rs", "\nfn f() { mutant!(unheard_of => g()) }\n"),
+    (rules.mutants, "rust/wire/src/lib.rs", "\nfn f() { mutant!(arrival_day => g()) }\n"),
+    (rules.mutants, "tests/data/mutants.toml", '\n[[mutant]]\nname = "siteless"\n'),
+    (rules.mutants, "tests/data/mutants.toml", '\n[[mutant]]\nname = "arrival_day"\n'),
+    (rules.mutants, "rust/native/Cargo.toml", "\n[features]\ndefault = ['arch/mutants']\n"),
+    (rules.mutants, "rust/host/Cargo.toml", "\n[x]\narch = {features = ['mutants']}\n"),
+    (rules.mutants, "rust/arch/Cargo.toml", "\n[features.default]\n"),
+    (rules.mutants, "tools/build", "\ncargo build --features mutants\n"),
 ]
 
 
@@ -126,6 +134,15 @@ def test_rule_finds_a_missing_forbid(plant, copied):
     lib = copied / "rust/layout/src/lib.rs"
     lib.write_text(lib.read_text().replace("#![forbid(unsafe_code)]", ""))
     assert any("lacks #![forbid" in problem for problem in rules.unsafe_code(copied))
+
+
+def test_the_extension_module_knows_no_mutant():
+    (library,) = Path(pyoms_native.__file__).parent.glob("pyoms_native*.so")
+    code = library.read_bytes()
+    table = tomllib.loads((ROOT / "tests/data/mutants.toml").read_text())["mutant"]
+    assert b"PyInit_pyoms_native" in code, "this is no build of the core"
+    assert b"PYOMS_MUTANT" not in code
+    assert [row["name"] for row in table if row["name"].encode() in code] == []
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@
 
 mod clock;
 mod crc;
+mod mutants;
 mod pages;
 mod prefetch;
 mod scan;
@@ -14,6 +15,8 @@ mod table;
 
 pub use clock::{Clock, tsc, tsc_fenced, utc_now_ns};
 pub use crc::{crc32c, record_crc, sealed_crc};
+#[cfg(feature = "mutants")]
+pub use mutants::mutant_is;
 pub use pages::{Pages, lock_pages, pages_of, prefault};
 pub use prefetch::{prefetch_read, prefetch_write};
 pub use scan::{is_padded_text, is_printable, printable_len, words_equal};

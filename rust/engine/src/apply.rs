@@ -12,6 +12,7 @@ use crate::plain::Plan;
 use crate::report::{aside, restated, trigger_of};
 use crate::risk::{Weight, side_index, stops_orders};
 use crate::{Engine, fills, position, street};
+use arch::mutant;
 use layout::{
     Annotation, CancelAccepted, ChangeRefused, CommandRepeated, Control, DayChange, Definition,
     DeskState, Disposition, DroppedUnsent, Entity, EpochStarted, ExecRef, ExecType,
@@ -71,6 +72,9 @@ impl Engine {
             DeskState::KIND => self.recovering = view!(DeskState).recovering,
             EpochStarted::KIND => {
                 self.epoch = view!(EpochStarted).epoch;
+                mutant!(ids_forgotten_at_restart => while !self.dedup.is_empty() {
+                    self.dedup.forget_oldest();
+                });
                 self.purge_fills(u64::MAX);
             }
             Definition::KIND => self.apply_definition(view!(Definition)),
@@ -85,6 +89,7 @@ impl Engine {
             // Facts for readers: tail_cut, clock_anomaly, approvals.
             _ => {}
         }
+        mutant!(recovering_desk_trades => self.recovering = 0);
     }
 
     #[inline(always)]
@@ -158,6 +163,7 @@ impl Engine {
 
     /// A refusal behind the duplicate check takes its id; one before it does not (DESIGN §7).
     fn refusal_takes_id(verdict: u16) -> bool {
+        mutant!(refusal_takes_no_id => return false);
         verdict > Verdict::IdTableFull.code()
     }
 
@@ -308,6 +314,7 @@ impl Engine {
             };
             self.expect(slot, trigger, 0, action);
             self.change(slot, time_ns, None, |order| order.base = base as u8);
+            mutant!(parent_cancel_spares_children => return);
             self.ask_cancels(|order| order.parent_order_seq == e.header.order_seq);
             return;
         }
@@ -338,6 +345,7 @@ impl Engine {
                 order.flight |= REPLACING;
                 (order.replace_revision, order.replace_id_row) = (e.revision, id_row);
                 (order.pending_price, order.pending_qty) = (e.price, e.order_qty);
+                mutant!(new_id_shown_early => order.id_row = id_row);
             });
         }
         let (account_id, session_id) = (self.orders[slot].account_id, self.orders[slot].session_id);
@@ -377,6 +385,7 @@ impl Engine {
                     continue;
                 }
                 matched += 1;
+                mutant!(held_order_survives_kill => if order.is_here() { continue });
                 if order.flight & (CANCELING | CANCEL_ASKED) == 0 {
                     order.flight |= CANCEL_ASKED;
                     self.asked_count += 1;
@@ -459,12 +468,14 @@ impl Engine {
             MsgType::Cancel => (Trigger::CancelDropped, order.cancel_revision),
             _ => return None,
         };
+        mutant!(dropped_order_keeps_its_reserve => return Some((Action::Stay, revision)));
         Some((self.action(order, trigger, revision)?, revision))
     }
 
     fn apply_outcome_unknown(&mut self, e: &OutcomeUnknown) {
         let slot = self.slot(e.header.order_seq);
         assert!(self.orders[slot].order_seq == e.header.order_seq);
+        mutant!(unknown_outcome_ended => return self.act(slot, 0, Action::Cancel, 0, None));
         self.expect(slot, Trigger::OutcomeLost, 0, Action::Doubt);
         self.act(slot, e.header.ingest_time_ns, Action::Doubt, 0, None);
     }
@@ -516,6 +527,10 @@ impl Engine {
         let remembered = self.remember_fill(e, ids, pair, signed);
         self.counters.fills += 1;
         let fill = Filled { qty: e.last_qty, px: e.last_px, fee: e.fee };
+        mutant!(overfill_clipped: fill = Filled {
+            qty: fill.qty.min(self.orders[slot].leaves_qty()),
+            ..fill
+        });
         self.act(slot, e.header.ingest_time_ns, action, revision, Some(fill));
         if !remembered {
             let row = &self.rows[pair];
@@ -598,6 +613,7 @@ impl Engine {
             let old_qty = old.last_qty * side;
             self.change(slot, e.header.ingest_time_ns, None, |order| {
                 order.cum_qty += qty - old_qty;
+                mutant!(correct_counts_twice => if correct { order.cum_qty += old_qty });
                 order.cum_points += crate::number::points(px, qty);
                 order.cum_points -= crate::number::points(old.last_px, old_qty);
                 order.base = if !closed(order.base) {
@@ -691,6 +707,7 @@ impl Engine {
     /// another, or when the venue's own status agrees with us.
     #[cold]
     fn mark_break(&mut self, slot: usize, e: &ExecutionReport) {
+        mutant!(gap_never_asked => return);
         let order = &mut self.orders[slot];
         let asked = if order.flight & QUERIED != 0 { self.asked_qty[slot] } else { 0 };
         if e.cum_qty > order.cum_qty {
@@ -739,6 +756,9 @@ impl Engine {
                 let fill = fill.expect("a trade has a fill");
                 order.cum_qty += fill.qty;
                 order.cum_points += crate::number::points(fill.px, fill.qty);
+                mutant!(fill_before_ack_uncounted => if order.base == OrdStatus::PendingNew as u8 {
+                    order.cum_qty -= fill.qty;
+                });
                 if action == Action::Fill {
                     if order.base == OrdStatus::PendingNew as u8
                         && order.flight & (CANCELING | REPLACING) == 0
@@ -747,6 +767,7 @@ impl Engine {
                     }
                     order.base = by_fills(order);
                 } else if order.cum_qty >= order.order_qty {
+                    mutant!(late_fill_completes_nothing => return);
                     order.base = filled_or(order.base); // precedence: filled before canceled
                 }
             }
@@ -757,6 +778,7 @@ impl Engine {
                     && order.base != OrdStatus::Held as u8 =>
             {
                 order.base = OrdStatus::Canceled as u8;
+                mutant!(reject_forgets_what_was => order.base = OrdStatus::Rejected as u8);
             }
             Action::Reject => order.base = OrdStatus::Rejected as u8,
             Action::Expire => end(order, revision, OrdStatus::Expired),
@@ -765,8 +787,10 @@ impl Engine {
             Action::RestoreCancel => {
                 order.flight &= !CANCELING;
                 settle_doubt(order);
+                mutant!(cancel_reject_forgets_fills => order.base = OrdStatus::New as u8);
             }
             Action::RestoreReplace => {
+                mutant!(replace_reject_keeps_new_terms => replace(order));
                 order.flight &= !REPLACING;
                 order.replace_revision = 0; // refused once, it is never accepted
                 settle_doubt(order);
@@ -834,6 +858,9 @@ impl Engine {
                 self.orders[parent].children_qty += now_committed - committed;
             }
         }
+        mutant!(reserve_leaked_at_reject => if self.orders[slot].base == OrdStatus::Rejected as u8 {
+            return;
+        });
         if exposed != after || fill.is_some() {
             self.settle(slot, exposed, after, fill);
         }
@@ -1156,6 +1183,7 @@ fn filled_or(base: u8) -> u8 {
 /// amended to it (FIX 4.4 vol. 4, C.3.a-c).
 fn replace(order: &mut Order) {
     (order.price, order.order_qty) = (order.pending_price, order.pending_qty.max(order.cum_qty));
+    mutant!(replaced_qty_counts_from_now => order.order_qty += order.cum_qty);
     (order.revision, order.id_row) = (order.replace_revision, order.replace_id_row);
     order.flight &= !REPLACING;
     order.base = by_fills(order);
@@ -1193,6 +1221,8 @@ pub(crate) fn mass_cancel_matches(c: &MassCancel, entitled: u32, order: &Order) 
         Some(Side::Buy) => order.is_buy(),
         Some(_) => !order.is_buy(),
     };
+    mutant!(mass_cancel_ignores_side: side = true);
+    mutant!(mass_cancel_ignores_entitlement: entitled = 0);
     side && (entitled == 0 || order.account_id == entitled)
         && (c.account_id == 0 || order.account_id == c.account_id)
         && (c.instrument_id == 0 || order.instrument_id == c.instrument_id)

@@ -12,6 +12,7 @@ use crate::order::{CANCEL_ASKED, CANCELING, Order};
 use crate::pipeline::header;
 use crate::terms::{ARMED, DUE, FLAGGED, Fault, RACED, Terms, fault};
 use crate::{Engine, Log, Outbox};
+use arch::mutant;
 use layout::{
     Contingency, GroupFlagged, NewOrder, OrdStatus, OrderTerms, OwnCause, TriggerCause, Typed,
     Verdict,
@@ -143,6 +144,7 @@ impl Engine {
                 self.push_due(order.order_seq);
             }
         }
+        mutant!(oco_sibling_spared => return);
         self.ask_own(rival_seq, OwnCause::Group);
     }
 
@@ -157,6 +159,7 @@ impl Engine {
             return;
         }
         let over = ended || first.base == OrdStatus::Filled as u8;
+        mutant!(full_leg_released_by_a_part: over = filled);
         let due = if is(terms, Contingency::OtoFirst) {
             filled && first.cum_qty > 0
         } else {

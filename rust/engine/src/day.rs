@@ -8,6 +8,7 @@
 use crate::order::{Action, Order, Trigger};
 use crate::risk::first;
 use crate::{Engine, Log, Outbox, number};
+use arch::mutant;
 use layout::{CancelAccepted, DayChange, OrdStatus, OwnCause, TimeInForce, Verdict};
 
 /// A cancel that expiry asked for and that did not end its order is asked for again after this.
@@ -77,6 +78,7 @@ impl Engine {
     /// Ends what the closed day was the last of: what is here by an event of its own, which the sweep
     /// writes; what was at the venue by this event, where it is proved that the venue had it.
     fn end_day(&mut self, venue_id: u16, proved: bool, time_ns: i64) {
+        mutant!(day_end_without_proof: proved = true);
         for word in 0..self.live.len() {
             let mut bits = self.live[word];
             while bits != 0 {

@@ -9,6 +9,7 @@ use crate::risk::{
     stops_orders,
 };
 use crate::{Engine, Order, dedup, number, risk, street};
+use arch::mutant;
 use layout::{
     CancelOrder, KillMode, LinkState, MassCancel, NO_PRICE, NO_TICKS, NewOrder, OrdType,
     OrderAccepted, Record, Refusal, ReplaceOrder, Side, TAG_PARENT, TimeInForce, Typed, Verdict,
@@ -75,6 +76,7 @@ pub(crate) fn at<T>(table: &[T], id: usize) -> &T {
 /// its own, so that order counts.
 #[inline(always)]
 pub(crate) fn body_hash(record: &[u8; 128]) -> u64 {
+    mutant!(body_hash_ignored => return 0);
     let words: &[[u8; 8]; 16] = zerocopy::transmute_ref!(record);
     let word = |at: usize| u64::from_le_bytes(words[at]);
     let pair = |at: usize| {
@@ -166,6 +168,7 @@ impl Engine {
             Some(order) => order.end_time_ns.max(row.time_ns),
             None => row.time_ns,
         };
+        mutant!(id_ttl_from_its_beginning: start = row.time_ns);
         now_ns >= start.saturating_add(self.config.id_ttl_ns)
     }
 
@@ -262,6 +265,7 @@ impl Engine {
         };
         let session = at(&self.sessions, c.session_id as usize);
         let entitled = session.account_id == 0 || session.account_id == c.account_id;
+        mutant!(foreign_account_taken: entitled = true);
         if self.answered(&mut judged, &c.cl_ord_id, c.session_id, entitled, now_ns) {
             return judged;
         }
@@ -271,6 +275,7 @@ impl Engine {
             // Reserved, and banded, at the far edge of the band.
             let buy = c.side == Side::Buy as u8;
             judged.price = if buy { instrument.band_high } else { instrument.band_low };
+            mutant!(market_reserved_at_the_touch => judged.price = instrument.ask);
             if instrument.reference_fails == 0
                 && judged.price != i64::MIN
                 && judged.price != i64::MAX
@@ -347,6 +352,7 @@ impl Engine {
             .max(venue.mode)
             .max(session.mode)
             .max(strategy.mode);
+        mutant!(strategy_kill_ignored: mode = if strategy.mode == mode { 0 } else { mode });
         let killed = mode != KillMode::Open as u8 && {
             let side = side_index(buy);
             let net = row.signed_net(side);
@@ -354,6 +360,7 @@ impl Engine {
             stops_orders(mode) || !reduces
         };
         let halted = instrument.phase != 0 && !phase_takes_orders(instrument.phase);
+        mutant!(instrument_halt_ignored: halted = false);
         let negative_fine = instrument.flags & layout::FLAG_NEGATIVE_PRICES != 0;
         check!(f, !self.dedup.has_room(judged.id_hash), IdTableFull);
         check!(f, killed, Killed);
@@ -415,6 +422,7 @@ impl Engine {
             && parent.strategy_id == c.strategy_id
             && parent.session_id == c.session_id;
         let held = parent.children_qty.saturating_add(c.order_qty.max(0));
+        mutant!(child_over_parent: held = c.order_qty);
         check!(f, !same || c.tags & TAG_PARENT != 0, ParentMismatch);
         check!(f, held > parent.order_qty, ParentExceeded);
         false
@@ -438,6 +446,7 @@ impl Engine {
             }
             self.dedup.row(row).order_seq
         };
+        mutant!(foreign_order_changed => return self.order(order_seq));
         self.order(order_seq).filter(|order| order.session_id == session_id)
     }
 
@@ -466,6 +475,7 @@ impl Engine {
     /// What stops a cancel of this order.
     pub(crate) fn check_cancel(&self, order: &Order) -> Fails {
         let mode = self.mode_of(order);
+        mutant!(cancel_stopped_by_kill: mode = if mode == 2 { 3 } else { mode });
         // What is here needs no message: it ends under any mode.
         fail(mode == KillMode::Halt as u8 && !order.is_here(), Verdict::Killed)
             | fail(
@@ -508,6 +518,7 @@ impl Engine {
         let row = &self.rows[self.pair(order.account_id, order.instrument_id)];
         let points = number::points(c.price, c.order_qty).saturating_abs();
         let mode = self.mode_of(order);
+        mutant!(replace_under_kill: mode = KillMode::Open as u8);
         fails |= fail(mode != KillMode::Open as u8, Verdict::Killed)
             | fail(self.recovering != 0, Verdict::Recovering)
             | fail(order.ord_type != OrdType::Limit as u8, Verdict::OrdTypeUnsupported)
@@ -550,6 +561,7 @@ impl Engine {
             check_exposure(&mut all, row, account, &instrument.factor, order.is_buy(), qty, points);
             if let Some(parent) = self.order(order.parent_order_seq) {
                 let held = parent.children_qty.saturating_add(qty);
+                mutant!(replace_grows_child_over_parent: held = 0);
                 all.0 |= fail(qty > 0 && held > parent.order_qty, Verdict::ParentExceeded);
             }
         }

@@ -22,6 +22,7 @@ use crate::pipeline::{Change, header};
 use crate::risk::{All, check_exposure, fail, first, phase_takes_orders, side_index, stops_orders};
 use crate::terms::{ARMED, DUE, Fault, Terms, fault, street_type, waits_for_price};
 use crate::{Engine, Log, Outbox, number};
+use arch::mutant;
 use layout::{
     EXEC_BY_QUOTE, EXEC_TRAIL_PPM, KillMode, LinkState, Message, MsgType, NO_PRICE, OrdStatus,
     OrdType, OrderTerms, ReplaceAccepted, ReplaceOrder, Routed, TAG_TERMS, TrailMoved,
@@ -70,6 +71,7 @@ fn rises(buy: bool, ord_type: u8) -> bool {
         OrdType::from_code(ord_type),
         Some(OrdType::MarketIfTouched | OrdType::LimitIfTouched)
     );
+    mutant!(stop_on_the_wrong_side: touched = !touched);
     buy != touched
 }
 
@@ -273,6 +275,7 @@ impl Engine {
         let i = &self.instruments[instrument_id as usize];
         let age_ns = now_ns.saturating_sub(i.reference_time_ns);
         let stale = age_ns > i.reference_age_ns_max && i.flags & layout::FLAG_NO_BAND == 0;
+        mutant!(stop_by_an_unsound_quote => return false);
         i.reference_fails != 0 || stale
     }
 
@@ -346,6 +349,7 @@ impl Engine {
             let (order, terms) = (self.orders[self.slot(order_seq)], self.order_terms[row]);
             let buy = order.is_buy();
             let better = if buy { px < self.peaks[row] } else { px > self.peaks[row] };
+            mutant!(trail_moves_back: better = true);
             if better {
                 self.peaks[row] = px;
             }
@@ -440,7 +444,9 @@ impl Engine {
         };
         terms.build_routed(log.slot(1), message);
         self.commit(log, 2);
-        outbox.push(Routed::from_record(log.last(1)).expect("just built"));
+        let routed = Routed::from_record(log.last(1)).expect("just built");
+        outbox.push(routed);
+        mutant!(triggered_twice => outbox.push(routed));
     }
 
     /// Every check that holds at the moment an order leaves; what it adds to exposure is the move of
@@ -461,12 +467,14 @@ impl Engine {
         let market = event.ord_type == OrdType::Market as u8;
         let points = number::points(price, qty).saturating_abs();
         let mode = self.mode_of(order);
+        mutant!(release_under_kill: mode = KillMode::Open as u8);
         let reduces = {
             let side = side_index(order.is_buy());
             row.signed_net(side).saturating_add(row.open_qty[side]) <= 0
         };
         let halted = i.phase != 0 && !phase_takes_orders(i.phase);
         let parent = self.order(order.parent_order_seq);
+        mutant!(release_over_parent: parent = None);
         let mut all = All(fail(
             mode != KillMode::Open as u8 && (stops_orders(mode) || !reduces),
             Verdict::Killed,

@@ -203,6 +203,7 @@ pub fn whole_units(micro: i128) -> i64 {
 /// leaves 128 bits.
 pub fn share_floor(cost: i128, part: i64, whole: i64) -> i128 {
     debug_assert!(0 <= part && part <= whole && whole > 0);
+    arch::mutant!(realised_rounds_up => return -(-cost * part as i128).div_euclid(whole as i128));
     match cost.checked_mul(part as i128) {
         Some(product) => product.div_euclid(whole as i128),
         None => {

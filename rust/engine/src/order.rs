@@ -5,6 +5,7 @@
 //! A status is a base (what the venue last proved) and what is in flight on top of it, so that the
 //! reject of a cancel or replace restores exactly what was, fills in between included.
 
+use arch::mutant;
 use layout::{OrdStatus, ReplaceRule, TAG_PARENT};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -154,14 +155,24 @@ impl Order {
     /// is unsure, both.
     #[inline]
     pub fn exposure(&self, rule: u8) -> Exposure {
+        mutant!(reserve_leaked_at_cancel => if self.base == Canceled as u8 {
+            return self.open(self.order_qty, self.price);
+        });
         if closed(self.base) || self.is_parent() {
             return Exposure::default();
         }
         let old = self.open(self.order_qty, self.price);
+        mutant!(unknown_reserves_nothing => if self.flight & UNSURE != 0 {
+            return Exposure::default();
+        });
         if self.flight & REPLACING == 0 {
+            mutant!(reserve_leaked_at_replace_reject => if self.pending_qty > self.order_qty {
+                return self.open(self.pending_qty, self.price);
+            });
             return old;
         }
         let new = self.open(self.pending_qty, self.pending_price);
+        mutant!(replace_reserves_the_new_alone => return new);
         if rule == ReplaceRule::InFlightCounted as u8 && self.flight & UNSURE == 0 {
             Exposure { qty: old.qty.max(new.qty), points: larger(old.points, new.points) }
         } else {
@@ -179,6 +190,7 @@ impl Order {
     /// Quantity it takes of its parent: filled, and what may still fill.
     #[inline]
     pub fn committed_qty(&self, rule: u8) -> i64 {
+        mutant!(filled_child_frees_its_parent => return self.exposure(rule).qty);
         self.cum_qty.saturating_add(self.exposure(rule).qty)
     }
 }

@@ -7,6 +7,7 @@ use crate::gate::{Judged, Seen};
 use crate::order::CANCEL_ASKED;
 use crate::street::{self, Street};
 use crate::{Engine, GROUP_MAX, Log, Outbox};
+use arch::mutant;
 use layout::{
     Acceptance, BookUpdate, CancelAccepted, CancelOrder, ChangeRefused, ClockAnomaly,
     CommandRepeated, Control, DayChange, Definition, DeskState, DroppedUnsent, Entity,
@@ -94,6 +95,14 @@ impl Engine {
         if self.due_count != 0 {
             self.work_off_due(now_ns, log, outbox);
         }
+        mutant!(unknown_sent_again => if input.header.kind == OutcomeUnknown::KIND {
+            let order = self.orders[self.slot(input.header.order_seq)];
+            let (price, order_qty) = (order.price, order.order_qty);
+            let again = self.change_message(&order, MsgType::NewOrder, 0, price, order_qty, now_ns);
+            Routed::build(log.slot(0), again);
+            self.commit(log, 1);
+            outbox.push(typed(log.last(0)));
+        });
         verdict
     }
 
@@ -332,8 +341,13 @@ impl Engine {
         outbox: &mut O,
     ) {
         let order = self.orders[self.slot(order_seq)];
+        mutant!(new_id_named_early: order = crate::Order {
+            revision: order.revision_last,
+            ..order
+        });
         event.header = header(CancelAccepted::KIND, order_seq, now_ns);
         let (closed, why) = self.closes_here(&order);
+        mutant!(expired_by_its_timer: closed = if event.why == 0 { closed } else { 2 });
         if event.session_id == 0 && event.why == 0 {
             event.why = why as u8;
         }

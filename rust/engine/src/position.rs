@@ -4,6 +4,7 @@
 
 use crate::number::{points, share_floor};
 use crate::risk::RiskRow;
+use arch::mutant;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// The cold half of a position; net and open cost lie in the risk row, which the gate reads.
@@ -57,6 +58,7 @@ pub(crate) fn book(row: &mut RiskRow, ledger: &mut Ledger, buy: bool, qty: i64, 
 /// Takes the money of a fill into the ledger.
 #[inline]
 pub(crate) fn enter(ledger: &mut Ledger, signed: i64, px: i64, fee: i64) {
+    mutant!(fee_with_the_wrong_sign: fee = -fee);
     ledger.cash = ledger.cash.saturating_sub(points(px, signed));
     ledger.fees = ledger.fees.saturating_add(fee as i128);
     let qty = (signed as i128).abs();
@@ -67,6 +69,7 @@ pub(crate) fn enter(ledger: &mut Ledger, signed: i64, px: i64, fee: i64) {
 #[inline]
 pub(crate) fn carry((net, cost): (i64, i128), signed: i64, px: i64) -> (i64, i128) {
     let now = net.saturating_add(signed);
+    mutant!(through_zero_keeps_its_cost => if now.signum() != net.signum() { return (now, cost) });
     let cost = if net == 0 || (net > 0) == (signed > 0) {
         cost.saturating_add(points(px, signed))
     } else if signed.unsigned_abs() < net.unsigned_abs() {
@@ -79,6 +82,7 @@ pub(crate) fn carry((net, cost): (i64, i128), signed: i64, px: i64) -> (i64, i12
 
 /// Takes the money of a fill back out of the ledger; net and open cost are the refold's.
 pub(crate) fn unbook(ledger: &mut Ledger, signed: i64, px: i64, fee: i64) {
+    mutant!(bust_keeps_its_cash: px = 0);
     ledger.cash = ledger.cash.saturating_add(points(px, signed));
     ledger.fees = ledger.fees.saturating_sub(fee as i128);
     let qty = (signed as i128).abs();

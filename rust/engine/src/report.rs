@@ -4,6 +4,7 @@
 
 use crate::order::{Action, CANCELING, REPLACING, Trigger, UNSURE, closed, set_aside, transition};
 use crate::{Engine, Order, fills, number, street};
+use arch::mutant;
 use layout::{
     Disposition, ExecRef, ExecType, ExecutionReport, FLAG_NEGATIVE_PRICES, OrdStatus,
     REPORT_DROP_COPY,
@@ -31,6 +32,7 @@ impl Engine {
             && order.venue_id == report.venue_id
             && street.revision <= order.revision_last
             && !order.is_parent();
+        mutant!(another_venue_fills: ours = order.epoch == street.epoch);
         if !ours {
             return nobody(Disposition::UnknownOrder);
         }
@@ -58,6 +60,7 @@ impl Engine {
                 | Trigger::FoundCanceled
                 | Trigger::FoundExpired
         );
+        mutant!(answer_closes_over_a_gap: queried = false);
         if queried && order.live() && report.cum_qty > order.cum_qty {
             return taken(Disposition::Gap); // fills are missing: closing now would lose their reserve
         }
@@ -86,6 +89,7 @@ impl Engine {
             0 => self.venues[report.venue_id as usize].day_of(report.transact_time_ns),
             told => told,
         };
+        mutant!(arrival_day: day = self.venues[report.venue_id as usize].trade_day);
         fills::key_of(report, order_seq, day)
     }
 
@@ -115,7 +119,10 @@ impl Engine {
             return Disposition::Malformed;
         }
         let (key, payload) = self.fill_key(report, order.order_seq);
-        match self.fills.find(key) {
+        let known = self.fills.find(key);
+        mutant!(duplicate_fill_booked: known = None);
+        mutant!(conflicting_copy_booked: known = known.filter(|row| row.payload == payload));
+        match known {
             Some(row) if row.payload == payload => return Disposition::Duplicate,
             Some(_) => return Disposition::Conflict,
             None => {}
@@ -130,6 +137,7 @@ impl Engine {
             // Under an id of its own and without a match id it cannot be told from a fill we have.
             return Disposition::Gap;
         }
+        mutant!(late_fill_dropped => if !order.live() { return Disposition::Stale });
         let most = if order.flight & REPLACING != 0 {
             order.order_qty.max(order.pending_qty)
         } else {
@@ -267,6 +275,9 @@ impl Engine {
     /// report answers, and whether that message is still in flight.
     pub(crate) fn action(&self, order: &Order, trigger: Trigger, revision: u16) -> Option<Action> {
         let action = transition(order.ord_status(), trigger)?;
+        mutant!(ack_reopens_what_ended => if trigger == Trigger::Acked {
+            return Some(Action::Open);
+        });
         let answers = match trigger {
             // Of an order that fills had ended: only to more, and never acknowledged before (D8).
             Trigger::Replaced if !order.live() => {

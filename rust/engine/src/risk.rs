@@ -3,6 +3,7 @@
 //! `Order::exposure` over the live orders of its account and instrument.
 
 use crate::number::{Divisor, Factor};
+use arch::mutant;
 use layout::{KillMode, NO_PRICE, Phase, Quote, Verdict};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -132,6 +133,8 @@ impl Instrument {
         } else {
             self.band_low = bid.saturating_sub(self.band_of(bid));
             self.band_high = ask.saturating_add(self.band_of(ask));
+            mutant!(band_edge_excluded => self.band_high -= 1);
+            mutant!(band_open_below => self.band_low = i64::MIN + 1);
         }
         self.ready();
     }
@@ -256,6 +259,7 @@ impl Instrument {
     #[inline(always)]
     pub(crate) fn check_reference<F: Findings>(&self, f: &mut F, price: i64, now_ns: i64) -> bool {
         let stale = now_ns.saturating_sub(self.reference_time_ns) > self.reference_age_ns_max;
+        mutant!(stale_quote_believed: stale = false);
         if self.reference_fails != 0 {
             let has = |verdict: Verdict| self.reference_fails & fail(true, verdict) != 0;
             check!(f, has(Verdict::ReferenceAbsent), ReferenceAbsent);
@@ -320,6 +324,7 @@ impl Throttle {
         if max == 0 {
             return;
         }
+        mutant!(throttle_allows_one_more: max = max + 1);
         times[first + (self.sends as usize & (len - 1))] = now_ns;
         self.sends += 1;
         if self.sends >= max {
@@ -594,6 +599,7 @@ pub(crate) fn check_exposure<F: Findings>(
 ) -> bool {
     let side = side_index(buy);
     let worst_qty = row.signed_net(side).saturating_add(row.open_qty[side]).saturating_add(qty);
+    mutant!(closing_ignores_open_orders => if row.signed_net(side) + qty <= 0 { return false });
     // What stays between the position and zero reduces it; a change that adds nothing on its side (a
     // replace downwards) is no new risk either.
     if worst_qty <= 0 || (qty <= 0 && points <= 0) {

@@ -11,6 +11,7 @@ use crate::order::Order;
 use crate::pipeline::header;
 use crate::risk::{Fails, Instrument, first, phase_takes_orders, side_index};
 use crate::{Engine, Log, Outbox};
+use arch::mutant;
 use layout::{
     Contingency, EXEC_BY_QUOTE, EXEC_POST_ONLY, EXEC_REDUCE_ONLY, EXEC_TRAIL_PPM, Message,
     NO_PRICE, NewOrder, OrdType, OrderAccepted, OrderTerms, Phase, Record, Routed, Side,
@@ -498,6 +499,7 @@ impl Engine {
             let against = if order.is_buy() { i.ask } else { i.bid };
             let crosses = against != NO_PRICE
                 && if order.is_buy() { price >= against } else { price <= against };
+            mutant!(post_only_at_the_touch: crosses = crosses && price != against);
             if crosses {
                 return fault(Verdict::PostOnlyCrosses, price, against);
             }
@@ -507,6 +509,7 @@ impl Engine {
             let side = side_index(order.is_buy());
             let own = if order.live() { order.leaves_qty() } else { 0 };
             let others = row.open_qty[side].saturating_sub(own);
+            mutant!(reduce_only_ignores_open_orders: others = 0);
             let left = 0i64.saturating_sub(row.signed_net(side)).saturating_sub(others).max(0);
             if order_qty > left {
                 return fault(Verdict::ReduceOnlyExceeds, order_qty, left);

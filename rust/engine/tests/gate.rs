@@ -524,3 +524,76 @@ fn a_market_order_is_taken_when_the_edge_of_its_band_lies_between_two_ticks() {
         assert_eq!(desk.order(desk.newest()).price, edge);
     }
 }
+
+#[test]
+fn a_halt_of_one_instrument_stops_new_orders_in_it_alone() {
+    let mut desk = TestDesk::open();
+    let mut halt = PhaseChange::ZERO;
+    (halt.header.kind, halt.venue_id, halt.instrument_id) = (PhaseChange::KIND, 1, ES);
+    halt.phase = Phase::Halted as u8;
+    let resting = desk.place("a", Side::Buy, 1, e9(100));
+    desk.fact(halt);
+    let mut order = TestDesk::new_order("b", Side::Buy, 1, e9(100));
+    assert_eq!(desk.submit(&order), Verdict::MarketClosed);
+    assert_eq!(desk.refusal().value, Phase::Halted as i64);
+    assert_eq!(desk.replace("r", "a", 2, e9(100)), Verdict::MarketClosed);
+    (order.cl_ord_id, order.instrument_id) = (text("c"), FX);
+    assert_eq!(desk.submit(&order), Verdict::Accepted, "the other one trades");
+    assert_eq!(desk.cancel("x", "a"), Verdict::Accepted);
+    assert_eq!(desk.status(resting), OrdStatus::PendingCancel);
+    halt.phase = Phase::Open as u8;
+    desk.fact(halt);
+    desk.place("d", Side::Buy, 1, e9(100));
+    desk.assert_replay_equals();
+}
+
+#[test]
+fn i34_a_session_neither_changes_nor_mass_cancels_what_is_not_its_own() {
+    let mut desk = TestDesk::open();
+    let foreign = desk.place("a", Side::Buy, 5, e9(100)); // session 1, account 1
+    let mut own = TestDesk::new_order("b", Side::Buy, 5, e9(100));
+    (own.session_id, own.account_id) = (2, 2);
+    assert_eq!(desk.submit(&own), Verdict::Accepted);
+    let own = desk.newest();
+    let mut cancel = CancelOrder::ZERO;
+    (cancel.header.kind, cancel.session_id) = (CancelOrder::KIND, 2);
+    let mut replace = ReplaceOrder::ZERO;
+    (replace.header.kind, replace.session_id) = (ReplaceOrder::KIND, 2);
+    (replace.order_qty, replace.price) = (e9(6), e9(100));
+    // A foreign order and one that nobody has ever sent look the same.
+    for (n, order_seq) in [foreign, 999].into_iter().enumerate() {
+        (cancel.cl_ord_id, cancel.header.order_seq) = (text(&format!("c{n}")), order_seq);
+        assert_eq!(desk.step(cancel.as_record()), Verdict::OrderUnknown);
+        assert_eq!((desk.refusal().value, desk.refusal().bound), (0, 0));
+        (replace.cl_ord_id, replace.header.order_seq) = (text(&format!("r{n}")), order_seq);
+        assert_eq!(desk.step(replace.as_record()), Verdict::OrderUnknown);
+        assert_eq!((desk.refusal().value, desk.refusal().bound), (0, 0));
+    }
+    let mut all = MassCancel::ZERO;
+    (all.header.kind, all.cl_ord_id, all.session_id) = (MassCancel::KIND, text("m"), 2);
+    assert_eq!(desk.step(all.as_record()), Verdict::Accepted);
+    assert_eq!(desk.status(foreign), OrdStatus::PendingNew);
+    assert_eq!(desk.status(own), OrdStatus::PendingCancel);
+    desk.assert_replay_equals();
+}
+
+#[test]
+fn corner_22_an_id_of_before_a_restart_is_answered_and_not_taken_again() {
+    let mut desk = TestDesk::open();
+    let order = TestDesk::new_order("a", Side::Buy, 5, e9(100));
+    assert_eq!(desk.submit(&order), Verdict::Accepted);
+    let mut bad = TestDesk::new_order("bad", Side::Buy, 5, e9(1));
+    assert_eq!(desk.submit(&bad), Verdict::PriceBelowBand);
+    let mut epoch = EpochStarted::ZERO;
+    (epoch.header.kind, epoch.epoch, epoch.log_id) = (EpochStarted::KIND, 2, 77);
+    desk.fact(epoch);
+    desk.quote(ES, e9(100), e9(100) + TICK);
+    let sent = desk.sent.0.len();
+    assert_eq!(desk.submit(&order), Verdict::Accepted);
+    let told = *CommandRepeated::from_record(desk.last()).expect("an answer, no second order");
+    assert_eq!(told.ord_status, OrdStatus::PendingNew as u8);
+    assert_eq!((desk.sent.0.len(), desk.engine.live_count()), (sent, 1));
+    bad.price = e9(100);
+    assert_eq!(desk.submit(&bad), Verdict::DuplicateId, "a refusal takes its id, too");
+    desk.assert_replay_equals();
+}

@@ -506,3 +506,37 @@ fn a_trade_is_seen_in_an_instrument_that_has_no_book_and_leaves_its_quote_alone(
     assert_eq!((quote.bid_px, quote.ask_px), (e9(100), e9(100) + TICK));
     closing(&desk);
 }
+
+#[test]
+fn i10_a_held_child_is_judged_against_its_parent_again_when_it_leaves() {
+    for overfilled in [false, true] {
+        let mut desk = TestDesk::open();
+        let mut parent = TestDesk::new_order("p", Side::Buy, 10, e9(100));
+        parent.tags = TAG_PARENT;
+        assert_eq!(desk.submit(&parent), Verdict::Accepted);
+        let parent_seq = desk.newest();
+        let mut sibling = TestDesk::new_order("c1", Side::Buy, 5, e9(100));
+        sibling.parent_order_seq = parent_seq;
+        assert_eq!(desk.submit(&sibling), Verdict::Accepted);
+        let sibling = desk.newest();
+        let (terms, mut child) = stop("c2", Side::Buy, 5, e9(102));
+        child.parent_order_seq = parent_seq;
+        let child = place(&mut desk, (terms, child));
+        let sent = desk.sent.0.len();
+        if overfilled {
+            // The venue gave the sibling one lot too many: nothing is left for five more.
+            assert_eq!(desk.fill(sibling, 6, e9(100)), Disposition::Overfill);
+        }
+        desk.trade(ES, e9(102));
+        let told = desk.log.records.iter().rev().find_map(Triggered::from_record).unwrap();
+        if overfilled {
+            assert_eq!(told.verdict, Verdict::ParentExceeded.code());
+            assert_eq!(desk.status(child), OrdStatus::Rejected);
+            assert_eq!(desk.sent.0.len(), sent);
+        } else {
+            assert_eq!(told.outcome, TriggerOutcome::Released as u8);
+            assert_eq!(desk.sent.0.len(), sent + 1);
+        }
+        closing(&desk);
+    }
+}

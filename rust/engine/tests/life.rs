@@ -410,3 +410,24 @@ fn corner_40_a_mass_cancel_reaches_every_match_once_and_in_order() {
     assert_eq!(cancels, (1..=100).step_by(2).collect::<Vec<u64>>());
     closing(&desk);
 }
+
+#[test]
+fn corner_15_and_17_until_the_replace_is_accepted_the_old_id_is_shown_and_named() {
+    for (answer, shown) in [(ExecType::Replaced, "b"), (ExecType::ReplaceRejected, "a")] {
+        let mut desk = TestDesk::open();
+        let a = desk.place("a", Side::Buy, 5, e9(100));
+        desk.tell(a, 0, ExecType::New);
+        assert_eq!(desk.replace("b", "a", 6, e9(100)), Verdict::Accepted);
+        assert_eq!(desk.engine.cl_ord_id(desk.order(a)), text("a"), "pending");
+        desk.fill(a, 1, e9(100));
+        assert_eq!(desk.engine.cl_ord_id(desk.order(a)), text("a"), "filled on the old id");
+        // A cancel that follows names what the venue acknowledged last: that is revision 0 still.
+        assert_eq!(desk.cancel("c", "a"), Verdict::Accepted);
+        let cancel = desk.sent.0.last().unwrap();
+        assert_eq!(engine::street::decode(&cancel.street_id).unwrap().revision, 2);
+        assert_eq!(engine::street::decode(&cancel.orig_street_id).unwrap().revision, 0);
+        desk.tell(a, 1, answer);
+        assert_eq!(desk.engine.cl_ord_id(desk.order(a)), text(shown), "{answer:?}");
+        closing(&desk);
+    }
+}

@@ -12,6 +12,7 @@ use crate::link::{Incoming, Link, Stage};
 use crate::options::{Doing, HostError, Result, refused};
 use crate::outbox::{DeskBounds, Outbox, RingLog, creates};
 use crate::status::durations;
+use arch::mutant;
 use engine::{Engine, EngineConfig, Log};
 use hdrhistogram::Histogram;
 use journal::{Board, DeskDir, DeskLock, NewDesk, Recovered, Ring, RingOptions, RingView};
@@ -301,6 +302,7 @@ impl Desk {
 
     /// Marks every order with something sent and unanswered: of one venue, or of all.
     fn doubt(&mut self, venue_id: Option<u16>) {
+        mutant!(restart_trusts_what_was_in_flight => if venue_id.is_none() { return });
         let mut seqs = std::mem::take(&mut self.seqs);
         seqs.clear();
         let ours = |o: &&engine::Order| venue_id.is_none_or(|id| o.venue_id == id);
@@ -708,6 +710,7 @@ impl Desk {
             return Ok(false);
         }
         let committed_seq = self.log.ring.committed_seq();
+        mutant!(leaves_before_committed: committed_seq = u64::MAX);
         let mono_ns = self.clock.mono_ns();
         let queue = &mut self.outbox.queues[at];
         let mut count = 0;

@@ -8,6 +8,7 @@ use crate::Desk;
 use crate::link::Stage;
 use crate::options::{Result, refused};
 use crate::outbox::creates;
+use arch::mutant;
 use engine::order::{CANCEL_ASKED, CANCELING, UNSURE};
 use journal::{ControlFile, ControlState, Sender, Switch, Words};
 use layout::{
@@ -104,11 +105,13 @@ impl Desk {
             return Ok(());
         };
         for (scope, id, mode) in self.engaged() {
+            mutant!(kill_of_the_log_forgotten => continue);
             file.engage(scope, id, mode)?;
         }
         file.read_all(&mut self.kill.words);
         let epoch = control_epoch(self.kill.words.desk);
         for switch in self.kill.words.engaged() {
+            mutant!(kill_of_the_file_forgotten => continue);
             if self.engine.mode_in(switch.scope, switch.id) < switch.mode.code() {
                 let e = control(switch.scope, switch.id, switch.mode, epoch, KillCause::Restart);
                 self.take(e.as_record());
@@ -177,6 +180,7 @@ impl Desk {
                 tighter |= switch.mode != KillMode::Open;
                 self.take(control(switch.scope, switch.id, switch.mode, epoch, cause).as_record());
             }
+            mutant!(outbox_not_swept_at_kill: tighter = false);
             if tighter {
                 self.sweep_outbox();
             }
@@ -193,6 +197,7 @@ impl Desk {
         for link in 0..self.links.len() {
             self.drop_where(link, |engine, routed| {
                 let mode = engine.order(routed.header.order_seq).map_or(0, |o| engine.mode_of(o));
+                mutant!(outbox_of_a_killed_account_flows: mode = engine.desk_mode());
                 match creates(routed) {
                     true => mode != KillMode::Open.code(),
                     false => mode == KillMode::Halt.code(),

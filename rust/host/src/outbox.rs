@@ -5,6 +5,7 @@
 //! it on the same link: it needs not, since the whole queue goes out at once when it is committed.
 //! What must stay true: what is in a queue has not reached the kernel, not by one byte.
 
+use arch::mutant;
 use engine::Log;
 use journal::Ring;
 use layout::{MsgType, Record, Routed};
@@ -147,6 +148,7 @@ impl engine::Outbox for Outbox {
         if !new && !queue.is_empty() {
             let order_seq = routed.header.order_seq;
             let cancel = routed.msg_type == MsgType::Cancel.code();
+            mutant!(cancel_waits_behind_its_order: cancel = false);
             let unsent = |w: &Routed| {
                 w.header.order_seq == order_seq && w.msg_type == MsgType::NewOrder.code()
             };

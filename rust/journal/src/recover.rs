@@ -16,6 +16,7 @@ use crate::error::{Doing, JournalError, Result};
 use crate::map::Mapping;
 use crate::ring::{GROUP_MAX, Ring, RingOptions, Shared, check_unheld};
 use crate::segment::{self, GROUP_RECORDS_MAX, Open, SegmentWriter, is_valid};
+use arch::mutant;
 use layout::{
     EpochStarted, FILE_HEADER_SIZE, LAYOUT_HASH, RECORD_SIZE, Record, SEGMENT_MAGIC, SegmentHeader,
     Typed,
@@ -297,6 +298,7 @@ impl Log {
         }
         let first = durable + 1;
         let mut tail = Vec::with_capacity((published - durable) as usize);
+        mutant!(recovery_reads_one_record_less: published = published - 1);
         for seq in first..=published {
             match ring.get(seq) {
                 Some(record) => tail.push(record),
@@ -327,6 +329,7 @@ impl Log {
     fn without_ring(segments: Vec<Segment>, log_id: u64) -> Result<Self> {
         let (mut checker, _) = Self::check(&segments, log_id, u64::MAX - 1)?;
         let (bad_seq, end) = (checker.next_seq, checker.group_first);
+        mutant!(half_a_group_kept: end = bad_seq);
         let past = look_past(&segments, bad_seq, log_id);
         if let Some(last_valid) = past.last_valid {
             let segment =
@@ -562,6 +565,7 @@ pub fn recover(desk: &DeskDir) -> Result<Recovered> {
 impl Recovered {
     /// The epoch that the next run gets: above every one ever seen on this log.
     pub fn next_epoch(&self) -> u64 {
+        mutant!(epoch_not_raised => return self.epoch_floor.max(1));
         self.epoch_floor + 1
     }
 

@@ -14,6 +14,7 @@ use crate::disk::{BLOCK_SIZE, Disk, DiskFile, SyncMode};
 use crate::error::{Doing, JournalError, Result};
 use crate::ring::Shared;
 use arch::Table;
+use arch::mutant;
 use layout::{FILE_HEADER_SIZE, LAYOUT_HASH, RECORD_SIZE, Record, SEGMENT_MAGIC, SegmentHeader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -212,6 +213,7 @@ impl SegmentWriter {
         let ring = Arc::clone(self.ring.as_ref().expect("a live writer follows a ring"));
         let published = ring.published_seq();
         if published > self.written_seq {
+            mutant!(durable_told_before_its_write => ring.store_durable(published));
             self.write_group(published, &|seq| ring.get(seq))?;
             ring.store_durable(self.written_seq);
             if self.next_is_due() {
@@ -400,5 +402,6 @@ impl std::fmt::Debug for SegmentWriter {
 #[inline(always)]
 pub(crate) fn is_valid(record: &Record, seq: u64, log_id: u64) -> bool {
     let bytes: &[u8; RECORD_SIZE] = zerocopy::transmute_ref!(record);
+    mutant!(checksum_unchecked => return record.header.event_seq == seq);
     record.header.event_seq == seq && record.header.crc32c == arch::record_crc(log_id, bytes)
 }
