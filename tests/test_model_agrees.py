@@ -66,7 +66,7 @@ class Lives(RuleBasedStateMachine):
     """One engine, one model, one story."""
 
     @initialize(
-        rule_of=st.sampled_from(["in_flight_counted", "in_flight_lost", "cancel_new"]),
+        rule_of=st.sampled_from(["in_flight_counted", "in_flight_lost"]),
         limit=st.sampled_from([10**6, 10**4]),
     )
     def begin(self, rule_of: str, limit: int) -> None:

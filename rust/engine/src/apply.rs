@@ -5,11 +5,11 @@
 use crate::dedup::{Entry, IdRow, id_hash};
 use crate::number::{Divisor, Factor};
 use crate::order::{
-    Action, CANCEL_ASKED, CANCELING, Exposure, Order, QUERIED, REPLACING, Trigger, UNSURE, closed,
-    set_aside,
+    Action, CANCEL_ASKED, CANCELING, Exposure, MOVING, Order, QUERIED, REPLACING, Trigger, UNSURE,
+    VACANT, closed, set_aside,
 };
 use crate::plain::Plan;
-use crate::report::{aside, restated, trigger_of};
+use crate::report::{aside, restated};
 use crate::risk::{Weight, side_index, stops_orders};
 use crate::{Engine, fills, position, street};
 use arch::mutant;
@@ -17,7 +17,7 @@ use layout::{
     Annotation, CancelAccepted, ChangeRefused, CommandRepeated, Control, DayChange, Definition,
     DeskState, Disposition, DroppedUnsent, Entity, EpochStarted, ExecRef, ExecType,
     ExecutionReport, GroupFlagged, Header, InstrumentTerms, LimitRow, LimitsActivated, LinkChange,
-    MassCancel, MsgType, OrdStatus, OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown,
+    MassCancel, Moved, MsgType, OrdStatus, OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown,
     OwnCause, PhaseChange, PositionAdjusted, Rate, Record, Refusal, ReplaceAccepted, ReportText,
     Routed, Scope, Side, TrailMoved, Triggered, Typed, Verdict,
 };
@@ -57,6 +57,7 @@ impl Engine {
             OutcomeUnknown::KIND => return self.apply_outcome_unknown(view!(OutcomeUnknown)),
             Triggered::KIND => return self.apply_triggered(view!(Triggered)),
             TrailMoved::KIND => return self.apply_trail_moved(view!(TrailMoved)),
+            Moved::KIND => return self.apply_moved(view!(Moved)),
             GroupFlagged::KIND => return self.apply_group_flagged(view!(GroupFlagged)),
             // Facts for readers that come often; the rarer ones are told apart below.
             Refusal::KIND | ReportText::KIND | Annotation::KIND => return,
@@ -342,7 +343,7 @@ impl Engine {
         } else {
             self.expect(slot, Trigger::ReplaceSent, e.revision, Action::BeginReplace);
             self.change(slot, time_ns, None, |order| {
-                order.flight |= REPLACING;
+                order.flight |= if e.by_cancel != 0 { REPLACING | MOVING } else { REPLACING };
                 (order.replace_revision, order.replace_id_row) = (e.revision, id_row);
                 (order.pending_price, order.pending_qty) = (e.price, e.order_qty);
                 mutant!(new_id_shown_early => order.id_row = id_row);
@@ -460,11 +461,18 @@ impl Engine {
     pub(crate) fn drop_action(&self, e: &DroppedUnsent) -> Option<(Action, u16)> {
         let order = self.order(e.header.order_seq)?;
         let (trigger, revision) = match MsgType::from_code(e.msg_type)? {
-            MsgType::NewOrder if order.live() && order.base != OrdStatus::PendingNew as u8 => {
+            MsgType::NewOrder
+                if order.live()
+                    && order.base != OrdStatus::PendingNew as u8
+                    && order.flight & (MOVING | VACANT) != VACANT =>
+            {
                 return None;
             }
             MsgType::NewOrder => (Trigger::NewDropped, 0),
             MsgType::Replace => (Trigger::ReplaceDropped, order.replace_revision),
+            MsgType::Cancel if order.flight & (CANCELING | MOVING) == MOVING => {
+                (Trigger::ReplaceDropped, order.replace_revision)
+            }
             MsgType::Cancel => (Trigger::CancelDropped, order.cancel_revision),
             _ => return None,
         };
@@ -491,7 +499,10 @@ impl Engine {
         let ids = if self.exec_ref.is_some() { self.exec_ref.take() } else { None };
         let disposition = Disposition::from_code(e.disposition).unwrap_or(Disposition::Malformed);
         match disposition {
-            Disposition::Applied | Disposition::Late | Disposition::Overfill => {
+            Disposition::Applied
+            | Disposition::Late
+            | Disposition::Overfill
+            | Disposition::MoveLost => {
                 self.apply_booked(e, ids.as_ref());
             }
             Disposition::Reconciled => self.apply_reconciled(e, ids.as_ref()),
@@ -511,7 +522,7 @@ impl Engine {
         }
         assert!(self.orders[slot].order_seq == e.header.order_seq);
         let order = &self.orders[slot];
-        let trigger = trigger_of(exec_type, order, e).expect("judged before it was logged");
+        let trigger = self.trigger_of(exec_type, order, e).expect("judged before it was logged");
         let revision = street::decode(&e.street_id).map_or(0, |street| street.revision);
         let action = self.action(order, trigger, revision).expect("judged before it was logged");
         if exec_type != ExecType::Trade {
@@ -744,6 +755,7 @@ impl Engine {
         revision: u16,
         fill: Option<Filled>,
     ) {
+        let rule = self.replace_rule(&self.orders[slot]);
         self.change(slot, time_ns, fill, |order| match action {
             Action::Stay => {}
             Action::Open => {
@@ -754,6 +766,9 @@ impl Engine {
             }
             Action::Fill | Action::LateFill => {
                 let fill = fill.expect("a trade has a fill");
+                if order.binds(revision, rule) {
+                    replace(order);
+                }
                 order.cum_qty += fill.qty;
                 order.cum_points += crate::number::points(fill.px, fill.qty);
                 mutant!(fill_before_ack_uncounted => if order.base == OrdStatus::PendingNew as u8 {
@@ -766,6 +781,9 @@ impl Engine {
                         order.flight &= !UNSURE; // the fill proves that the order arrived
                     }
                     order.base = by_fills(order);
+                    if order.is_vacant() && order.cum_qty >= order.pending_qty {
+                        replace(order); // nothing is left that could go out
+                    }
                 } else if order.cum_qty >= order.order_qty {
                     mutant!(late_fill_completes_nothing => return);
                     order.base = filled_or(order.base); // precedence: filled before canceled
@@ -791,12 +809,23 @@ impl Engine {
             }
             Action::RestoreReplace => {
                 mutant!(replace_reject_keeps_new_terms => replace(order));
-                order.flight &= !REPLACING;
+                order.end_replace();
                 order.replace_revision = 0; // refused once, it is never accepted
                 settle_doubt(order);
             }
+            Action::Vacate => {
+                order.flight = (order.flight | VACANT) & !UNSURE;
+                if order.cum_qty >= order.pending_qty {
+                    replace(order);
+                } else if order.base == OrdStatus::PendingNew as u8 {
+                    order.base = OrdStatus::New as u8; // what has ended there was there
+                }
+            }
+            Action::Move => order.flight &= !MOVING,
             Action::Resolve => {
-                if !take_proved(order, revision) && order.flight & REPLACING != 0 {
+                if order.flight & VACANT != 0 {
+                    replace(order); // nothing else of it can be there
+                } else if !take_proved(order, revision) && order.flight & REPLACING != 0 {
                     order.replace_revision = 0;
                 }
                 order.flight &= CANCEL_ASKED | QUERIED;
@@ -836,6 +865,7 @@ impl Engine {
         {
             order.flight &= !UNSURE;
         }
+        let (was_vacant, is_vacant) = (before.is_vacant(), order.is_vacant());
         let ended = before.live() && closed(order.base);
         if ended {
             order.end_time_ns = time_ns;
@@ -845,6 +875,11 @@ impl Engine {
                 self.asked_count -= 1;
             }
             order.flight &= QUERIED;
+            if was_vacant || is_vacant {
+                self.vacated.retain(|&order_seq| order_seq != before.order_seq);
+            }
+        } else if was_vacant != is_vacant {
+            self.turn_vacant(before.order_seq, is_vacant);
         } else if !before.live() && !closed(order.base) {
             self.revive(slot);
         }
@@ -869,6 +904,17 @@ impl Engine {
         }
         if fill.is_some() && self.reducing_count != 0 {
             self.follow_reducing(before.account_id, before.instrument_id);
+        }
+    }
+
+    /// Nothing of an order is at the venue any more, or its new self has gone there.
+    #[cold]
+    fn turn_vacant(&mut self, order_seq: u64, is_vacant: bool) {
+        if is_vacant {
+            assert!(self.vacated.len() < self.vacated.capacity()); // room for every order
+            self.vacated.push(order_seq);
+        } else {
+            self.vacated.retain(|&vacated| vacated != order_seq);
         }
     }
 
@@ -1185,7 +1231,7 @@ fn replace(order: &mut Order) {
     (order.price, order.order_qty) = (order.pending_price, order.pending_qty.max(order.cum_qty));
     mutant!(replaced_qty_counts_from_now => order.order_qty += order.cum_qty);
     (order.revision, order.id_row) = (order.replace_revision, order.replace_id_row);
-    order.flight &= !REPLACING;
+    order.end_replace();
     order.base = by_fills(order);
 }
 

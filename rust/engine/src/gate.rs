@@ -538,7 +538,8 @@ impl Engine {
             | fail(order.flight & UNSURE != 0, Verdict::OutcomeUnknown)
             | fail(c.order_qty <= order.cum_qty, Verdict::QtyBelowFilled)
             | fail(c.price == order.price && c.order_qty == order.order_qty, Verdict::Unchanged)
-            | fail(order.revision_last >= street::REVISION_MAX, Verdict::RevisionFull)
+            // By cancel and new it takes two.
+            | fail(order.revision_last >= street::REVISION_MAX - 1, Verdict::RevisionFull)
             | fail(c.order_qty > row.order_qty_max, Verdict::OrderQtyLimit)
             | fail(points > row.order_points_max, Verdict::OrderNotionalLimit);
         let mut all = All(fails);
@@ -549,12 +550,7 @@ impl Engine {
         Self::check_throttles(&mut all, session, account, now_ns);
         if points < number::POINTS_MAX && c.order_qty > 0 && !order.is_parent() && order.live() {
             let before = order.exposure(venue.replace_rule);
-            let changed = Order {
-                flight: order.flight | REPLACING,
-                pending_price: c.price,
-                pending_qty: c.order_qty,
-                ..*order
-            };
+            let changed = order.with_replace(venue.replace_rule, c.price, c.order_qty);
             let after = changed.exposure(venue.replace_rule);
             let (qty, points) =
                 (after.qty.saturating_sub(before.qty), after.points - before.points);
@@ -724,13 +720,7 @@ impl Engine {
         if let Some(order) = change {
             let rule = at(&self.venues, order.venue_id as usize).replace_rule;
             let before = order.exposure(rule);
-            let after = Order {
-                flight: order.flight | REPLACING,
-                pending_price: t.price,
-                pending_qty: t.order_qty,
-                ..*order
-            }
-            .exposure(rule);
+            let after = order.with_replace(rule, t.price, t.order_qty).exposure(rule);
             (add_qty, add_points) = (after.qty - before.qty, after.points - before.points);
         }
         let (side, other) = if buy {

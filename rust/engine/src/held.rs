@@ -449,8 +449,7 @@ impl Engine {
         mutant!(triggered_twice => outbox.push(routed));
     }
 
-    /// Every check that holds at the moment an order leaves; what it adds to exposure is the move of
-    /// its price, since it has reserved all along.
+    /// Every check that holds at the moment a held order leaves.
     fn check_release(
         &self,
         order: &Order,
@@ -459,12 +458,25 @@ impl Engine {
         now_ns: i64,
         room: u64,
     ) -> Result<(), Fault> {
+        let market = event.ord_type == OrdType::Market as u8;
+        self.check_leaving(order, (event.price, event.order_qty), market, now_ns, room)?;
+        self.check_exec_inst(order, terms.exec_inst, event.price, event.order_qty)
+    }
+
+    /// Every check that holds at the moment an order leaves that was accepted before; what it adds to
+    /// exposure is the move of its price, since it has reserved all along.
+    pub(crate) fn check_leaving(
+        &self,
+        order: &Order,
+        (price, qty): (i64, i64),
+        market: bool,
+        now_ns: i64,
+        room: u64,
+    ) -> Result<(), Fault> {
         let i = &self.instruments[order.instrument_id as usize];
         let account = &self.accounts[order.account_id as usize];
         let venue = &self.venues[order.venue_id as usize];
         let row = &self.rows[self.pair(order.account_id, order.instrument_id)];
-        let (price, qty) = (event.price, event.order_qty);
-        let market = event.ord_type == OrdType::Market as u8;
         let points = number::points(price, qty).saturating_abs();
         let mode = self.mode_of(order);
         mutant!(release_under_kill: mode = KillMode::Open as u8);
@@ -506,7 +518,7 @@ impl Engine {
             let told = self.explain_change(&id, order.session_id, &judged, qty, now_ns, room);
             return fault(verdict, told.value, told.bound);
         }
-        self.check_exec_inst(order, terms.exec_inst, price, qty)
+        Ok(())
     }
 
     // Replace --------------------------------------------------------------------------------------
@@ -657,7 +669,10 @@ impl Engine {
 
     /// Whether the desk's own work waits: cancels asked for, legs due, timers run out.
     pub fn work_due(&self, now_ns: i64) -> bool {
-        self.asked_count != 0 || self.due_count != 0 || self.timers.first_key(0) <= now_ns
+        self.asked_count != 0
+            || self.due_count != 0
+            || !self.vacated.is_empty()
+            || self.timers.first_key(0) <= now_ns
     }
 
     /// Whether a held order waits only for its price, and has not been asked to end.

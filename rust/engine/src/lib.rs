@@ -14,6 +14,7 @@ pub mod fills;
 mod forest;
 mod gate;
 pub mod held;
+mod moved;
 pub mod number;
 pub mod order;
 mod pipeline;
@@ -170,6 +171,7 @@ pub struct Engine {
     fills: fills::Fills,
     queries: Vec<u64>,
     asked_qty: Table<i64>, // by slot: CumQty that the venue told when it was last asked, if QUERIED
+    vacated: Vec<u64>,
     exec_ref: Option<layout::ExecRef>, // of the report that follows in its group
     definitions: Vec<Definition>,
     names: HashMap<(u8, [u8; 36]), u32, foldhash::fast::FixedState>,
@@ -257,6 +259,7 @@ impl Engine {
             fills: fills::Fills::new(config.fills_max, pairs, config.fill_days)?,
             queries: Vec::with_capacity(QUERIES_MAX),
             asked_qty: Table::zeroed(config.orders_max)?,
+            vacated: Vec::with_capacity(config.orders_max),
             exec_ref: None,
             offered_refs: vec![None; config.venues_max],
             definitions: Vec::with_capacity(names),

@@ -20,6 +20,12 @@ pub const CANCEL_ASKED: u8 = 8;
 /// The venue counts fills that we lack, and was asked about it: once for each sum it tells, until the
 /// sums agree. The only bit that outlives the order's end.
 pub const QUERIED: u8 = 16;
+/// The replace in flight goes by cancel and new: the cancel is out, or the new order is still to go.
+pub const MOVING: u8 = 32;
+/// The old self of the order that is replaced has ended at the venue: what may fill is the new one.
+pub const VACANT: u8 = 64;
+/// All that a replace in flight sets.
+const REPLACE_BITS: u8 = REPLACING | MOVING | VACANT;
 
 /// One order: a line of what every event needs and a line of the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, Immutable, IntoBytes)]
@@ -138,10 +144,11 @@ impl Order {
         self.tags & TAG_PARENT != 0
     }
 
-    /// Never at the venue: a parent, or held here. It ends by our own event.
+    /// Not at the venue: a parent, held here, or between its old self and its new one. It ends by our
+    /// own event.
     #[inline(always)]
     pub fn is_here(&self) -> bool {
-        self.is_parent() || self.base == OrdStatus::Held as u8
+        self.is_parent() || self.base == OrdStatus::Held as u8 || self.is_vacant()
     }
 
     /// Buys count to the long side, every kind of sell to the short side.
@@ -150,9 +157,67 @@ impl Order {
         self.side == layout::Side::Buy as u8
     }
 
+    /// As it stands with a replace to these terms in flight, by the venue's rule.
+    pub(crate) fn with_replace(&self, rule: u8, price: i64, order_qty: i64) -> Self {
+        let moving = if rule == ReplaceRule::CancelNew as u8 { MOVING } else { 0 };
+        let flight = self.flight | REPLACING | moving;
+        Self { flight, pending_price: price, pending_qty: order_qty, ..*self }
+    }
+
+    /// Forgets the replace in flight.
+    pub(crate) fn end_replace(&mut self) {
+        self.flight &= !REPLACE_BITS;
+    }
+
+    /// Its old self has ended and its new one has not gone yet: nothing of it is at the venue.
+    #[inline(always)]
+    pub fn is_vacant(&self) -> bool {
+        self.flight & (MOVING | VACANT) == MOVING | VACANT
+    }
+
+    /// Whether a word on the street id of this revision proves that the new self of a replaced order
+    /// is at the venue, where that comes as an order of its own.
+    pub(crate) fn binds(&self, revision: u16, rule: u8) -> bool {
+        self.flight & (REPLACING | MOVING) == REPLACING
+            && (self.flight & VACANT != 0 || rule == ReplaceRule::ModifyNew as u8)
+            && revision == self.replace_revision
+    }
+
+    /// Whether a word on this street id speaks of what the order was before its replace, at a venue
+    /// that ends the old id and begins a new one. The cancel that makes room for the new one has the
+    /// revision above it.
+    pub(crate) fn was(&self, revision: u16, rule: u8) -> bool {
+        let by_cancel = rule == ReplaceRule::CancelNew as u8;
+        if !by_cancel && rule != ReplaceRule::ModifyNew as u8 {
+            return false;
+        }
+        let (new, replacing) = match self.flight & REPLACING {
+            0 => (self.revision, false),
+            _ => (self.replace_revision, true),
+        };
+        let own_cancel = by_cancel && new != 0 && revision == new + 1;
+        let first = replacing && self.flight & (MOVING | VACANT) == MOVING;
+        first || revision < new || own_cancel
+    }
+
+    /// Whether this is the revision of the cancel that makes room for the replace in flight.
+    pub(crate) fn own_cancel(&self, revision: u16) -> bool {
+        self.flight & (MOVING | VACANT) == MOVING && revision == self.replace_revision + 1
+    }
+
+    /// Revision under which the venue knows it.
+    pub fn street_revision(&self) -> u16 {
+        if self.flight & (MOVING | VACANT) == VACANT {
+            self.replace_revision
+        } else {
+            self.revision
+        }
+    }
+
     /// What it may still cost, by the venue's rule for a replace in flight (DESIGN §7): counting
     /// fills in flight, the larger of old and new in quantity and in value; else, or when the outcome
-    /// is unsure, both.
+    /// is unsure, both. Where the new order waits for the end of the old one they never live together:
+    /// the larger, and the new alone once that end is proved.
     #[inline]
     pub fn exposure(&self, rule: u8) -> Exposure {
         mutant!(reserve_leaked_at_cancel => if self.base == Canceled as u8 {
@@ -173,7 +238,11 @@ impl Order {
         }
         let new = self.open(self.pending_qty, self.pending_price);
         mutant!(replace_reserves_the_new_alone => return new);
-        if rule == ReplaceRule::InFlightCounted as u8 && self.flight & UNSURE == 0 {
+        if self.flight & VACANT != 0 {
+            return new;
+        }
+        let counted = rule == ReplaceRule::InFlightCounted as u8 && self.flight & UNSURE == 0;
+        if counted || self.flight & MOVING != 0 {
             Exposure { qty: old.qty.max(new.qty), points: larger(old.points, new.points) }
         } else {
             Exposure { qty: old.qty.saturating_add(new.qty), points: old.points + new.points }
@@ -276,10 +345,16 @@ pub enum Trigger {
     HeldReplaced,
     /// A held order's own time is over.
     ExpiredHere,
+    /// The venue has canceled what the order was before its replace.
+    OldCanceled,
+    /// The new self of a replaced order goes out.
+    Moved,
+    /// The new self of a replaced order may not go, or has nothing left to do.
+    NotMoved,
 }
 
 /// Number of triggers.
-pub const TRIGGERS: usize = Trigger::ExpiredHere as usize + 1;
+pub const TRIGGERS: usize = Trigger::NotMoved as usize + 1;
 
 /// What a transition does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -331,13 +406,22 @@ pub enum Action {
     Release,
     /// Held until its price.
     Arm,
+    /// Nothing of it is at the venue: its new self goes next.
+    Vacate,
+    /// Its new self goes out.
+    Move,
 }
 
 impl Action {
     /// The statuses it may lead to, besides what is in flight; none: the status stays or is restored.
     pub const fn leads_to(self) -> &'static [OrdStatus] {
         match self {
-            Self::Stay | Self::Arm | Self::RestoreCancel | Self::RestoreReplace => &[],
+            Self::Stay
+            | Self::Arm
+            | Self::RestoreCancel
+            | Self::RestoreReplace
+            | Self::Vacate
+            | Self::Move => &[],
             Self::Open | Self::Renew | Self::Resolve => &[New, PartiallyFilled],
             Self::Fill => &[PartiallyFilled, Filled],
             Self::LateFill => &[Filled],
@@ -435,7 +519,7 @@ pub const ROWS: &[Row] = &[
     row(CLOSED, Trigger::FoundRejected, Action::Stay, "the end is known"),
     row(LIVE, Trigger::FoundExpired, Action::Expire, "the venue's clock ended it while we were away"),
     row(CLOSED, Trigger::FoundExpired, Action::Stay, "the end is known"),
-    row(&[Unknown], Trigger::NotFound, Action::Reject, "the venue proves that it never had the order"),
+    row(&[Unknown], Trigger::NotFound, Action::Reject, "the venue proves that it never had the order, or what a replace made of it"),
     row(CLOSED, Trigger::NotFound, Action::Stay, "the end is known"),
     row(&[PendingNew, New, PartiallyFilled, Suspended, Stopped, DoneForDay, PendingReplace, Unknown], Trigger::CancelSent, Action::BeginCancel, "a cancel is always possible while live"),
     row(QUIET, Trigger::ReplaceSent, Action::BeginReplace, "one change in flight at a time"),
@@ -469,14 +553,20 @@ pub const ROWS: &[Row] = &[
     row(&[Rejected, Calculated], Trigger::Calculated, Action::Stay, "the end is known"),
     row(&[Suspended, Stopped, DoneForDay, PendingCancel, PendingReplace, Unknown], Trigger::Renewed, Action::Renew, "a new day, or the halt is over"),
     row(&[Held], Trigger::Triggered, Action::Release, "its trigger was met and the gate let it go"),
-    row(&[Held, New], Trigger::CanceledHere, Action::Cancel, "the venue never had it (a parent is new): canceled at once"),
+    row(&[Held, New, PendingReplace], Trigger::CanceledHere, Action::Cancel, "nothing is at the venue (a parent is new): canceled at once"),
     row(&[Held], Trigger::RejectedHere, Action::Reject, "met its trigger and may not leave"),
-    row(&[Held], Trigger::ExpiredHere, Action::Expire, "its time ran out here"),
+    row(&[Held, PendingReplace], Trigger::ExpiredHere, Action::Expire, "its time ran out here"),
     row(&[Held], Trigger::DayClosed, Action::Expire, "its day is over"),
     row(&[New, PartiallyFilled, Suspended, Stopped, DoneForDay, PendingCancel, PendingReplace], Trigger::DayClosed, Action::Expire, "its day is over, and the venue had it"),
     row(&[PendingNew, Unknown], Trigger::DayClosed, Action::Stay, "whether the venue had it is not proved: the reserve stays"),
     row(CLOSED, Trigger::DayClosed, Action::Stay, "the end is known"),
     row(&[Held], Trigger::LegTraded, Action::Arm, "the leg it waited for has traded: now it waits for its price"),
+    row(&[PendingReplace, Unknown], Trigger::OldCanceled, Action::Vacate, "the end of what it was is proved: what it becomes may go, or is acknowledged under its own id"),
+    row(&[PendingCancel], Trigger::OldCanceled, Action::Cancel, "a cancel was asked for meanwhile: nothing goes out any more"),
+    row(QUIET, Trigger::OldCanceled, Action::Stay, "a copy: what it was has ended before"),
+    row(CLOSED, Trigger::OldCanceled, Action::Stay, "the end is known"),
+    row(&[PendingReplace], Trigger::Moved, Action::Move, "the gate let the new order go"),
+    row(&[PendingReplace], Trigger::NotMoved, Action::Cancel, "the gate holds the new order back, or fills have left it nothing"),
     row(&[Held], Trigger::HeldReplaced, Action::Stay, "nothing is in flight: the new terms hold by the event"),
 ];
 

@@ -95,6 +95,9 @@ impl Engine {
         if self.due_count != 0 {
             self.work_off_due(now_ns, log, outbox);
         }
+        if !self.vacated.is_empty() {
+            self.move_vacant(now_ns, log, outbox);
+        }
         mutant!(unknown_sent_again => if input.header.kind == OutcomeUnknown::KIND {
             let order = self.orders[self.slot(input.header.order_seq)];
             let (price, order_qty) = (order.price, order.order_qty);
@@ -353,7 +356,14 @@ impl Engine {
         }
         if closed != 0 || order.is_here() {
             let expired = event.why == layout::OwnCause::Expiry as u8;
-            event.closed = if expired { 2 } else { closed };
+            let asked = event.session_id != 0; // who cancels an order whose day is over cancels it
+            event.closed = if expired {
+                2
+            } else if asked {
+                1
+            } else {
+                closed
+            };
             put(log, 0, event);
             self.commit(log, 1);
             return;
@@ -386,7 +396,7 @@ impl Engine {
             now_ns,
             order_seq: order.order_seq,
             street_id: street(revision),
-            orig_street_id: street(order.revision),
+            orig_street_id: street(order.street_revision()),
             price,
             order_qty,
             link_seq: self.venues[order.venue_id as usize].link_seq_out + 1,
@@ -459,6 +469,8 @@ impl Engine {
         }
         let order = self.orders[self.slot(judged.order_seq)];
         let revision = order.revision_last + 1;
+        let by_cancel =
+            !order.is_parent() && self.replace_rule(&order) == layout::ReplaceRule::CancelNew as u8;
         put(
             log,
             0,
@@ -478,7 +490,8 @@ impl Engine {
                 stop_px: 0,
                 held: 0,
                 priority: 0,
-                reserved: [0; 6],
+                by_cancel: by_cancel.into(),
+                reserved: [0; 5],
             },
         );
         self.counters.accepted += 1;
@@ -486,8 +499,13 @@ impl Engine {
             self.commit(log, 1);
             return Verdict::Accepted;
         }
-        let (msg_type, price, order_qty) = (MsgType::Replace, c.price, c.order_qty);
-        let message = self.change_message(&order, msg_type, revision, price, order_qty, now_ns);
+        let message = if by_cancel {
+            let (cancel, price, order_qty) = (MsgType::Cancel, order.price, order.order_qty);
+            self.change_message(&order, cancel, revision + 1, price, order_qty, now_ns)
+        } else {
+            let (replace, price, order_qty) = (MsgType::Replace, c.price, c.order_qty);
+            self.change_message(&order, replace, revision, price, order_qty, now_ns)
+        };
         Routed::build(log.slot(1), message);
         self.commit(log, 2);
         outbox.push(typed(log.last(1)));
@@ -632,7 +650,7 @@ impl Engine {
             let mut message = self.change_message(
                 &order,
                 MsgType::OrderStatus,
-                order.revision,
+                order.street_revision(),
                 price,
                 order_qty,
                 now_ns,
@@ -844,6 +862,7 @@ impl Engine {
                     crate::order::transition(o.ord_status(), crate::order::Trigger::OutcomeLost)
                         .is_some()
                         && o.flight & crate::order::UNSURE == 0
+                        && !o.is_vacant()
                 }))
             }
             DroppedUnsent::KIND => {

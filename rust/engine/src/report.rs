@@ -2,12 +2,15 @@
 //! on them; whatever fits no row is flagged in its disposition and changes nothing. Called by the
 //! pipeline before the report becomes an event, and by `apply` for the same answer's action.
 
-use crate::order::{Action, CANCELING, REPLACING, Trigger, UNSURE, closed, set_aside, transition};
+use crate::order::{
+    Action, CANCEL_ASKED, CANCELING, MOVING, REPLACING, Trigger, UNSURE, VACANT, closed, set_aside,
+    transition,
+};
 use crate::{Engine, Order, fills, number, street};
 use arch::mutant;
 use layout::{
     Disposition, ExecRef, ExecType, ExecutionReport, FLAG_NEGATIVE_PRICES, OrdStatus,
-    REPORT_DROP_COPY,
+    REPORT_DROP_COPY, ReplaceRule,
 };
 
 /// A report judged: whose it is, what it is taken for.
@@ -50,7 +53,7 @@ impl Engine {
             }
             _ => {}
         }
-        let Some(trigger) = trigger_of(exec_type, order, report) else {
+        let Some(trigger) = self.trigger_of(exec_type, order, report) else {
             return taken(Disposition::Malformed);
         };
         let queried = matches!(
@@ -79,6 +82,7 @@ impl Engine {
             Some(Action::Replace) if !order.live() && order.pending_qty > order.cum_qty => {
                 Disposition::Late
             }
+            Some(Action::Reject) if order.flight & VACANT != 0 => Disposition::MoveLost,
             Some(_) => Disposition::Applied,
         })
     }
@@ -118,6 +122,9 @@ impl Engine {
         {
             return Disposition::Malformed;
         }
+        if transition(order.ord_status(), Trigger::Trade).is_none() {
+            return Disposition::OutsideTable; // it never left
+        }
         let (key, payload) = self.fill_key(report, order.order_seq);
         let known = self.fills.find(key);
         mutant!(duplicate_fill_booked: known = None);
@@ -138,14 +145,19 @@ impl Engine {
             return Disposition::Gap;
         }
         mutant!(late_fill_dropped => if !order.live() { return Disposition::Stale });
-        let most = if order.flight & REPLACING != 0 {
-            order.order_qty.max(order.pending_qty)
-        } else {
-            order.order_qty
+        let most = match order.flight & (REPLACING | VACANT) {
+            0 => order.order_qty,
+            REPLACING => order.order_qty.max(order.pending_qty),
+            _ => order.pending_qty,
         };
+        // On the old id behind its proved end: the new order was counted without it.
+        let revision = street::decode(&report.street_id).map_or(0, |street| street.revision);
+        let ended = order.flight & (REPLACING | MOVING | VACANT) != REPLACING | MOVING
+            && order.was(revision, self.replace_rule(order))
+            && self.replace_rule(order) == ReplaceRule::CancelNew as u8;
         if order.cum_qty + qty > most {
             Disposition::Overfill
-        } else if !order.live() || order.base == OrdStatus::DoneForDay as u8 {
+        } else if !order.live() || order.base == OrdStatus::DoneForDay as u8 || ended {
             Disposition::Late
         } else {
             Disposition::Applied
@@ -271,6 +283,49 @@ impl Engine {
         Taken { order_seq: 0, disposition: Disposition::UnknownOrder }
     }
 
+    /// The rule by which an order's venue counts a replace in flight.
+    pub(crate) fn replace_rule(&self, order: &Order) -> u8 {
+        self.venues[order.venue_id as usize].replace_rule
+    }
+
+    /// The trigger of a report; `None` for what has no meaning. Where a replace ends one order at the
+    /// venue and begins another, the street id says which of the two is spoken of.
+    pub(crate) fn trigger_of(
+        &self,
+        exec_type: ExecType,
+        order: &Order,
+        report: &ExecutionReport,
+    ) -> Option<Trigger> {
+        let told = trigger_told(exec_type, order, report)?;
+        let rule = self.replace_rule(order);
+        if rule != ReplaceRule::CancelNew as u8 && rule != ReplaceRule::ModifyNew as u8 {
+            return Some(told);
+        }
+        let revision = street::decode(&report.street_id).map_or(0, |street| street.revision);
+        Some(match told {
+            Trigger::Acked | Trigger::FoundLive if order.binds(revision, rule) => Trigger::Replaced,
+            Trigger::CancelRejected if order.own_cancel(revision) => Trigger::ReplaceRejected,
+            // There is no old self any more to go back to.
+            Trigger::ReplaceRejected if order.flight & VACANT != 0 => Trigger::Rejected,
+            Trigger::Canceled | Trigger::FoundCanceled if order.was(revision, rule) => {
+                Trigger::OldCanceled
+            }
+            // An end of another kind ends the order while it is what it was, and says nothing after.
+            Trigger::Rejected
+            | Trigger::Expired
+            | Trigger::FoundRejected
+            | Trigger::FoundExpired
+            | Trigger::FoundFilled
+            | Trigger::FoundLive
+                if (order.flight & VACANT != 0 || order.flight & REPLACING == 0)
+                    && order.was(revision, rule) =>
+            {
+                Trigger::OldCanceled
+            }
+            told => told,
+        })
+    }
+
     /// The table's action, with the two facts a status does not hold: which of our messages the
     /// report answers, and whether that message is still in flight.
     pub(crate) fn action(&self, order: &Order, trigger: Trigger, revision: u16) -> Option<Action> {
@@ -286,12 +341,27 @@ impl Engine {
                     && order.pending_qty > order.cum_qty.min(order.order_qty)
             }
             Trigger::Replaced | Trigger::ReplaceRejected | Trigger::ReplaceDropped => {
-                order.flight & REPLACING != 0 && revision == order.replace_revision
+                order.flight & REPLACING != 0
+                    && !order.is_vacant()
+                    && (revision == order.replace_revision || order.own_cancel(revision))
+            }
+            // What it was is over already: only a cancel that we want ends it.
+            Trigger::OldCanceled if order.flight & VACANT != 0 || order.flight & REPLACING == 0 => {
+                false
+            }
+            // At a venue that does both itself the new one may be there already.
+            Trigger::OldCanceled if order.flight & MOVING == 0 => return Some(Action::Vacate),
+            Trigger::OldCanceled if order.flight & CANCEL_ASKED != 0 => {
+                return Some(Action::Cancel);
             }
             Trigger::CancelRejected | Trigger::CancelDropped => {
                 order.flight & CANCELING != 0 && revision == order.cancel_revision
             }
-            Trigger::NotFound => order.base == OrdStatus::PendingNew as u8,
+            Trigger::NotFound => {
+                order.base == OrdStatus::PendingNew as u8
+                    || (order.flight & (MOVING | VACANT) == VACANT
+                        && revision == order.replace_revision)
+            }
             // Acked means the new order itself: the ack of a later message is a late copy.
             Trigger::Acked => order.base == OrdStatus::PendingNew as u8,
             Trigger::FoundLive if order.flight & UNSURE == 0 => {
@@ -323,12 +393,8 @@ fn leaves_overfilled(order: &Order, action: Action, revision: u16) -> bool {
         }
 }
 
-/// The trigger of a report; `None` for what has no meaning.
-pub(crate) fn trigger_of(
-    exec_type: ExecType,
-    order: &Order,
-    report: &ExecutionReport,
-) -> Option<Trigger> {
+/// The trigger of a report by itself; `None` for what has no meaning.
+fn trigger_told(exec_type: ExecType, order: &Order, report: &ExecutionReport) -> Option<Trigger> {
     let renews = || set_aside(order.base) && report.transact_time_ns > order.end_time_ns;
     let status = OrdStatus::from_code(report.ord_status);
     Some(match exec_type {

@@ -507,7 +507,7 @@ impl Engine {
         if exec_inst & EXEC_REDUCE_ONLY != 0 {
             let row = &self.rows[self.pair(order.account_id, order.instrument_id)];
             let side = side_index(order.is_buy());
-            let own = if order.live() { order.leaves_qty() } else { 0 };
+            let own = if order.live() { order.exposure(self.replace_rule(order)).qty } else { 0 };
             let others = row.open_qty[side].saturating_sub(own);
             mutant!(reduce_only_ignores_open_orders: others = 0);
             let left = 0i64.saturating_sub(row.signed_net(side)).saturating_sub(others).max(0);

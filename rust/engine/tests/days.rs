@@ -208,3 +208,19 @@ fn what_rests_over_days_is_judged_again_when_a_day_opens() {
     assert_eq!(why, [OwnCause::Recheck as u8; 2]);
     closing(&desk);
 }
+
+#[test]
+fn a_parent_canceled_by_its_client_behind_the_close_of_its_day_is_canceled() {
+    let mut desk = TestDesk::open();
+    let mut close = DayChange::ZERO;
+    (close.header.kind, close.venue_id) = (DayChange::KIND, 1);
+    desk.fact(close);
+    let mut parent = TestDesk::new_order("p", Side::Buy, 5, e9(100));
+    parent.tags = TAG_PARENT;
+    assert_eq!(desk.submit(&parent), Verdict::Accepted);
+    let seq = desk.newest();
+    assert_eq!(desk.cancel("c", "p"), Verdict::Accepted);
+    assert_eq!(desk.status(seq), OrdStatus::Canceled);
+    desk.assert_sums_are_folds();
+    desk.assert_replay_equals();
+}

@@ -346,6 +346,8 @@ fn a_report_on_an_order_that_never_left_is_flagged_and_changes_nothing() {
         assert_eq!(desk.tell(seq, 0, exec_type), Disposition::OutsideTable, "{exec_type:?}");
         assert_eq!(desk.status(seq), OrdStatus::Held);
     }
+    assert_eq!(desk.fill(seq, 1, e9(102)), Disposition::OutsideTable, "not even a fill");
+    assert_eq!((desk.status(seq), desk.order(seq).cum_qty), (OrdStatus::Held, 0));
     closing(&desk);
 }
 

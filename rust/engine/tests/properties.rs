@@ -257,20 +257,22 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_sequence_leaves_sums_as_folds_and_replays_alike(ops in prop::collection::vec(op(), 1..120)) {
+    fn any_sequence_leaves_sums_as_folds_and_replays_alike(rule in 1u8..5, ops in prop::collection::vec(op(), 1..120)) {
         let mut desk = TestDesk::open();
+        desk.fact(definition(Entity::Venue, "CME", 0, rule));
         for op in &ops {
             run(&mut desk, op);
             desk.assert_sums_are_folds();
         }
         desk.assert_replay_equals();
-        // A message of every order at most once as new: triggers, legs and restarts included.
+        // A message of every order, and of what a replace made of it, at most once as new: triggers,
+        // legs and restarts included.
         let mut news: Vec<_> = desk
             .sent
             .0
             .iter()
             .filter(|r| r.msg_type == MsgType::NewOrder as u8)
-            .map(|r| r.header.order_seq)
+            .map(|r| (r.header.order_seq, r.revision))
             .collect();
         let sent = news.len();
         news.sort_unstable();

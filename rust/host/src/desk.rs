@@ -563,7 +563,7 @@ impl Desk {
             let wanted = |o: &&engine::Order| Engine::unsure(o) || all && o.live();
             if let Some(order) = self.engine.order(order_seq).filter(wanted) {
                 // By the last id the venue acknowledged: a change it never saw has an id of its own.
-                let (epoch, revision) = (order.epoch, order.revision);
+                let (epoch, revision) = (order.epoch, order.street_revision());
                 let street = engine::street::Street { epoch, order_seq, revision };
                 let id = engine::street::encode(street);
                 match link.end.query(QueryKind::Order, id, 0, mono_ns) {

@@ -129,6 +129,7 @@ codes! {
         gap Gap = 11, "", "the venue counts fills that we do not have: they are queried once, nothing else changes";
         unknown_exec UnknownExec = 12, "", "a bust or correct of an execution that we do not have: flagged, nothing changes";
         reconciled Reconciled = 13, "", "a known fill under another id: the id is remembered, nothing else changes";
+        move_lost MoveLost = 14, "", "the new order of a replace by cancel and new was refused: the order ends canceled, its fills are kept, an alarm rises";
     }
     /// What a definition names.
     Entity entity: u8 {
@@ -207,6 +208,7 @@ codes! {
         in_flight_counted InFlightCounted = 1, "", "new quantity counts fills in flight: reserve max(old, new)";
         in_flight_lost InFlightLost = 2, "", "does not count them: reserve old + new";
         cancel_new CancelNew = 3, "", "no atomic replace: cancel, await proof, then new";
+        modify_new ModifyNew = 4, "", "tells a replace as the old id canceled and the new one acknowledged: reserve old + new";
     }
     /// Durability tier; weakest first.
     Tier tier: u8 {

@@ -178,7 +178,7 @@ typed! {
     Control LinkChange PhaseChange DayChange DeskState EpochStarted TailCut ClockAnomaly Definition
     InstrumentTerms ExecRef LimitRow LimitsActivated Rate TickRow PositionAdjusted OrderAccepted OrderRefused
     CancelAccepted ChangeRefused ReplaceAccepted CommandRepeated Refusal OrderTerms Annotation Routed
-    DroppedUnsent OutcomeUnknown Triggered TrailMoved GroupFlagged HaltNotice Approval StoredMessage LinkHello LinkHeartbeat
+    DroppedUnsent OutcomeUnknown Triggered TrailMoved GroupFlagged Moved HaltNotice Approval StoredMessage LinkHello LinkHeartbeat
     LinkQuery LinkQueryEnd LinkTurn LinkTurnDone
 }
 

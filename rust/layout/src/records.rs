@@ -410,7 +410,8 @@ record! {
         112 stop_px: i64, "StopPx(99) from now on, orders held here; else 0";
         120 held: u8, "1: the order is held here, the new terms hold by this event";
         121 priority: u8, "QueuePriority: whether the venue keeps its place in the queue";
-        122 reserved: [u8; 6], "zero";
+        122 by_cancel: u8, "1: the venue has no replace: a cancel goes out, and behind its proof a new order of this revision";
+        123 reserved: [u8; 5], "zero";
     }
     /// The same id and body again: the answer is the order's present state or its recorded refusal.
     CommandRepeated command_repeated = 225, 128 {
@@ -536,6 +537,18 @@ record! {
         48 cum_qty: i64, "CumQty(14) of the later leg";
         56 other_cum_qty: i64, "CumQty(14) of the first";
         64 reserved: [u8; 64], "zero";
+    }
+    /// An order that is replaced by cancel and new has ended at the venue: its new self goes out in the
+    /// same group, or the order ends here.
+    Moved moved = 280, 128 {
+        0 header: Header, "header";
+        32 price: i64, "Price(44) of the new order";
+        40 order_qty: i64, "its OrderQty(38) at the venue: the new quantity less all fills";
+        48 value: i64, "refused: the value that failed";
+        56 bound: i64, "refused: the bound it failed against";
+        64 verdict: u16, "refused: why";
+        66 outcome: u8, "TriggerOutcome: released or refused";
+        67 reserved: [u8; 61], "zero";
     }
     /// An instrument was halted by a trigger of ours.
     HaltNotice halt_notice = 251, 128 {
