@@ -314,7 +314,11 @@ impl Engine {
             fails &= !at_release();
         }
         let known = self.instruments.get(c.instrument_id as usize).is_some_and(|i| i.defined == 2);
-        let own = if known { self.check_own_terms(c, t, &judged, held, now_ns) } else { Ok(()) };
+        // Beyond the tables there is nothing to judge the terms by: the plain checks refuse it.
+        let placed = known
+            && (c.account_id as usize) < self.accounts.len()
+            && (judged.venue_id as usize) < self.venues.len();
+        let own = if placed { self.check_own_terms(c, t, &judged, held, now_ns) } else { Ok(()) };
         // A table of terms that is full looks like one of orders that is.
         let rows = crate::risk::fail(judged.order_seq == 0, Verdict::OrderTableFull);
         if judged.order_seq == 0 && fails == rows && self.live_count < self.orders.len() as u64 {

@@ -542,3 +542,24 @@ fn i10_a_held_child_is_judged_against_its_parent_again_when_it_leaves() {
         closing(&desk);
     }
 }
+
+#[test]
+fn terms_beyond_every_table_are_refused_and_break_nothing() {
+    // Found by the fault simulator: a reduce-only order of an account that no table has, and one with
+    // terms at such a venue, ended the process.
+    let mut desk = TestDesk::open();
+    for (field, expected) in
+        [("account", Verdict::AccountUnknown), ("venue", Verdict::VenueUnknown)]
+    {
+        let mut t = offer();
+        t.exec_inst = EXEC_REDUCE_ONLY;
+        let mut o = TestDesk::new_order(field, Side::Sell, 1, 100);
+        o.tags |= TAG_TERMS;
+        match field {
+            "account" => o.account_id = u32::MAX,
+            _ => o.venue_id = u16::MAX,
+        }
+        assert_eq!(desk.step(t.as_record()), Verdict::Accepted);
+        assert_eq!(desk.step(o.as_record()), expected);
+    }
+}

@@ -2,6 +2,8 @@
 //! Owns the desk, the venues and the watch. What must stay true: everything drawn comes from the
 //! seed; a violation ends the day at its step.
 
+mod clients;
+
 use super::Outcome;
 use super::executions::DAY_ROLL_MIN;
 use super::venue::{FaultVenue, Holding, Manners};
@@ -22,6 +24,8 @@ const ACCOUNTS: u32 = 2;
 const INSTRUMENTS: u32 = 3;
 const SESSIONS: u16 = 3;
 const STRATEGIES: u16 = 2;
+/// Orders of the second session in its window.
+const SESSION_MAX: u32 = 16;
 /// Rounds that settling may take before the desk counts as stuck.
 const ROUNDS: u32 = 3_000;
 
@@ -67,6 +71,7 @@ pub(crate) fn run(seed: u64, steps: u64, dir: &Path, keep: bool) -> Outcome {
         let mut faults = std::mem::take(&mut world.faults);
         for (verdict, kind) in [
             (Verdict::ThrottleAccount, "throttled"),
+            (Verdict::ThrottleSession, "throttled_session"),
             (Verdict::LogFull, "log_full"),
             (Verdict::ReferenceStale, "market_stale"),
             (Verdict::DuplicateId, "other_body"),
@@ -74,6 +79,9 @@ pub(crate) fn run(seed: u64, steps: u64, dir: &Path, keep: bool) -> Outcome {
             for _ in 0..run.watch.refused.get(&verdict.code()).copied().unwrap_or(0) {
                 faults.count(kind);
             }
+        }
+        for (&kind, &count) in &run.watch.told {
+            (0..count).for_each(|_| faults.count(kind));
         }
         Outcome {
             steps: taken,
@@ -322,10 +330,11 @@ impl Run {
                 }
             });
             for account_id in 1..=ACCOUNTS {
-                self.watch
-                    .throttles
-                    .insert(account_id, Throttle { orders_max: 24, window_ns: 50_000_000 });
+                let throttle = Throttle { orders_max: 24, window_ns: 50_000_000 };
+                self.watch.throttles.insert((Scope::Account.code(), account_id), throttle);
             }
+            let throttle = Throttle { orders_max: SESSION_MAX as usize, window_ns: 50_000_000 };
+            self.watch.throttles.insert((Scope::Session.code(), 2), throttle);
         }
         self.look();
         if self.lives > 1 && self.random.below(3) == 0 {
@@ -429,6 +438,11 @@ impl Run {
                 self.venues[at].calendar(&mut self.world.lock(), phase);
             }
             71..=74 => self.wall_jump(),
+            75..=80 => {
+                let at = self.random.below(VENUES as u64) as usize;
+                self.venues[at].turn_day(&mut self.world.lock());
+            }
+            81..=83 => self.restrict(),
             _ => {}
         }
         for _ in 0..1 + self.random.below(3) {
@@ -479,6 +493,10 @@ impl Run {
                 let death = self.death();
                 self.world.lock().dead = Some(death);
                 self.guarded(|_| {});
+            }
+            3 => {
+                let world = &mut *self.world.lock();
+                world.full_for = 1 + calls / 4;
             }
             2 if self.world.lock().disk_failed => {
                 self.world.lock().dead = Some(Death::Kill); // the operator starts it anew
@@ -577,174 +595,20 @@ impl Run {
         }
     }
 
+    /// An instrument is put on the restricted list, or taken off it.
+    fn restrict(&mut self) {
+        let id = 1 + self.random.below(INSTRUMENTS.into()) as u32;
+        let flags = if self.random.below(2) == 0 { FLAG_RESTRICTED } else { 0 };
+        self.submit(instrument(id, flags));
+        self.count("restriction");
+    }
+
     fn flood(&mut self) {
         self.count("flood");
         for _ in 0..20 + self.random.below(60) {
             let order = self.new_order();
             self.submit(order);
         }
-    }
-
-    // Clients -------------------------------------------------------------------------------------
-
-    fn id(&mut self) -> [u8; 36] {
-        self.ids += 1;
-        text(&format!("C{}", self.ids))
-    }
-
-    fn new_order(&mut self) -> Record {
-        let mut o = NewOrder::ZERO;
-        o.header.kind = NewOrder::KIND;
-        o.cl_ord_id = self.id();
-        let random = &mut self.random;
-        o.session_id = 1 + random.below(2) as u16;
-        o.account_id = 1 + random.below(ACCOUNTS.into()) as u32;
-        o.instrument_id = 1 + random.below(INSTRUMENTS.into()) as u32;
-        o.strategy_id = random.below(u64::from(STRATEGIES) + 1) as u16;
-        o.side = [Side::Buy, Side::Sell, Side::SellShort][random.below(3) as usize].code();
-        let market = random.below(12) == 0;
-        o.ord_type = if market { OrdType::Market } else { OrdType::Limit }.code();
-        o.time_in_force = match random.below(8) {
-            0 => TimeInForce::Ioc,
-            1 => TimeInForce::Fok,
-            2 => TimeInForce::Gtc,
-            _ => TimeInForce::Day,
-        }
-        .code();
-        o.order_qty = (1 + random.below(9) as i64) * ONE;
-        let venue = &self.venues[(o.instrument_id as usize - 1) % VENUES];
-        let away = random.below(17) as i64 - 8;
-        o.price = if market { 0 } else { venue.mid[o.instrument_id as usize] + away * ONE / 4 };
-        if random.below(24) == 0 {
-            o.tags = TAG_PARENT;
-            o.order_qty *= 8;
-        }
-        if random.below(40) == 0 {
-            // Nonsense of every field: refused, never a panic.
-            match random.below(9) {
-                0 => o.order_qty = i64::MIN,
-                1 => o.price = i64::MAX,
-                2 => o.instrument_id = u32::MAX,
-                3 => o.account_id = u32::MAX,
-                4 => o.session_id = u16::MAX,
-                5 => o.side = 77,
-                6 => o.ord_type = 99,
-                7 => o.cl_ord_id = [0xff; 36],
-                _ => o.parent_order_seq = u64::MAX,
-            }
-            self.count("nonsense");
-        }
-        *o.as_record()
-    }
-
-    /// Some order of the desk's, live more often than not.
-    fn some_order(&mut self) -> Option<engine::Order> {
-        let desk = self.desk.as_ref()?;
-        let engine = desk.engine();
-        if self.random.below(8) == 0 {
-            let last = self.watch.records.len() as u64;
-            let order_seq = 1 + self.random.below(last.max(1));
-            return engine.order(order_seq).copied();
-        }
-        let live = engine.live_count();
-        let at = self.random.below(live.max(1));
-        engine.live_orders().nth(at as usize).copied()
-    }
-
-    fn command(&mut self) -> Record {
-        let record = match self.random.below(100) {
-            0..=49 => self.new_order(),
-            50..=54 => self.child(),
-            55..=72 => self.cancel(),
-            73..=88 => self.replace(),
-            89..=90 => self.mass_cancel(),
-            _ => return self.retry(),
-        };
-        if self.sent.len() < 512 {
-            self.sent.push(record);
-        } else {
-            let at = self.random.below(512) as usize;
-            self.sent[at] = record;
-        }
-        record
-    }
-
-    /// A command again: the same, or another under its id.
-    fn retry(&mut self) -> Record {
-        if self.sent.is_empty() {
-            return self.new_order();
-        }
-        let at = self.random.below(self.sent.len() as u64) as usize;
-        let mut record = self.sent[at];
-        if self.random.below(3) == 0 {
-            if record.header.kind == NewOrder::KIND {
-                let order = NewOrder::view_mut(&mut record);
-                order.order_qty = order.order_qty.wrapping_add(ONE);
-            }
-        } else {
-            self.count("retry");
-        }
-        record
-    }
-
-    fn child(&mut self) -> Record {
-        let record = self.new_order();
-        let parent = self.desk.as_ref().and_then(|desk| {
-            let mut parents = desk.engine().live_orders().filter(|o| o.is_parent());
-            parents.next().copied()
-        });
-        let (Some(parent), Some(order)) = (parent, NewOrder::from_record(&record)) else {
-            return record;
-        };
-        let mut order = *order;
-        (order.account_id, order.instrument_id) = (parent.account_id, parent.instrument_id);
-        (order.side, order.strategy_id) = (parent.side, parent.strategy_id);
-        (order.session_id, order.parent_order_seq) = (parent.session_id, parent.order_seq);
-        order.tags &= !TAG_PARENT;
-        *order.as_record()
-    }
-
-    fn cancel(&mut self) -> Record {
-        let mut c = CancelOrder::ZERO;
-        c.header.kind = CancelOrder::KIND;
-        c.cl_ord_id = self.id();
-        c.session_id = 1 + self.random.below(2) as u16;
-        match self.some_order() {
-            Some(order) => {
-                (c.header.order_seq, c.session_id) = (order.order_seq, order.session_id);
-            }
-            None => c.orig_cl_ord_id = text("NOBODY"),
-        }
-        *c.as_record()
-    }
-
-    fn replace(&mut self) -> Record {
-        let mut r = ReplaceOrder::ZERO;
-        r.header.kind = ReplaceOrder::KIND;
-        r.cl_ord_id = self.id();
-        r.session_id = 1;
-        if let Some(order) = self.some_order() {
-            (r.header.order_seq, r.session_id) = (order.order_seq, order.session_id);
-            r.price = order.price + (self.random.below(9) as i64 - 4) * ONE / 4;
-            r.order_qty = order.order_qty + (self.random.below(7) as i64 - 3) * ONE;
-        }
-        *r.as_record()
-    }
-
-    fn mass_cancel(&mut self) -> Record {
-        let mut m = MassCancel::ZERO;
-        m.header.kind = MassCancel::KIND;
-        m.cl_ord_id = self.id();
-        m.session_id = 1 + self.random.below(SESSIONS.into()) as u16;
-        match self.random.below(5) {
-            0 => m.account_id = 1 + self.random.below(ACCOUNTS.into()) as u32,
-            1 => m.instrument_id = 1 + self.random.below(INSTRUMENTS.into()) as u32,
-            2 => m.venue_id = 1 + self.random.below(VENUES as u64) as u16,
-            3 => m.strategy_id = 1,
-            _ => m.side = Side::Sell.code(),
-        }
-        self.count("mass_cancel");
-        *m.as_record()
     }
 
     // The end -------------------------------------------------------------------------------------
@@ -754,11 +618,11 @@ impl Run {
         for venue in &mut self.venues {
             venue.manners = Manners::GOOD;
             venue.silent_until = 0;
-            venue.calendar(&mut self.world.lock(), Phase::Open);
+            venue.open_again(&mut self.world.lock());
         }
         {
             let world = &mut *self.world.lock();
-            (world.die_in, world.disk_error_in) = (None, None);
+            (world.die_in, world.disk_error_in, world.full_for) = (None, None, 0);
         }
         if self.world.lock().disk_failed {
             self.world.lock().dead = Some(Death::Kill);
@@ -827,7 +691,7 @@ impl Run {
 
     /// Something of the order is on its way.
     fn waits(o: &engine::Order) -> bool {
-        !o.is_parent() && (o.base == OrdStatus::PendingNew.code() || o.flight != 0)
+        !o.is_here() && (o.base == OrdStatus::PendingNew.code() || o.flight != 0)
     }
 
     /// What keeps a desk from being settled, for people.
@@ -860,9 +724,12 @@ impl Run {
                 };
                 let status = theirs.final_status();
                 let filled = OrdStatus::Filled;
+                // Ended while a replace was unanswered: which terms its fills fulfilled is not told.
+                let untold = !ours.live()
+                    && (ours.order_qty != theirs.order_qty || ours.cum_qty >= ours.order_qty);
                 let same = ours.cum_qty == theirs.cum_qty
                     && ours.live() == theirs.is_open()
-                    && (ours.ord_status() == filled) == (status == filled)
+                    && (untold || (ours.ord_status() == filled) == (status == filled))
                     && (!ours.live()
                         || (ours.order_qty, ours.leaves_qty())
                             == (theirs.order_qty, theirs.leaves()));
@@ -881,7 +748,7 @@ impl Run {
             }
         }
         for ours in engine.live_orders() {
-            if !ours.is_parent() && !known.contains_key(&ours.order_seq) {
+            if !ours.is_here() && !known.contains_key(&ours.order_seq) {
                 wrong.push(format!("order {} lives here and at no venue", ours.order_seq));
             }
         }
@@ -940,6 +807,17 @@ fn told(panic: &Box<dyn std::any::Any + Send>) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
 }
 
+fn instrument(id: u32, flags: u32) -> Record {
+    let mut t = InstrumentTerms::ZERO;
+    t.header.kind = InstrumentTerms::KIND;
+    (t.instrument_id, t.currency_id, t.flags) = (id, 1, flags);
+    t.venue_id = ((id - 1) % VENUES as u32 + 1) as u16;
+    (t.tick, t.lot, t.qty_min, t.qty_max) = (ONE / 4, ONE, ONE, 1000 * ONE);
+    (t.contract_multiplier, t.band) = (50 * ONE, 20 * ONE);
+    t.reference_age_ms_max = 1_000;
+    *t.as_record()
+}
+
 fn setup() -> Vec<Record> {
     let mut records = Vec::new();
     let mut define = |entity: Entity, name: &str, parent_id: u32, level: u8| {
@@ -969,16 +847,7 @@ fn setup() -> Vec<Record> {
     let mut rate = Rate::ZERO;
     (rate.header.kind, rate.currency_id, rate.rate) = (Rate::KIND, 1, ONE);
     records.push(*rate.as_record());
-    for id in 1..=INSTRUMENTS {
-        let mut t = InstrumentTerms::ZERO;
-        t.header.kind = InstrumentTerms::KIND;
-        (t.instrument_id, t.currency_id) = (id, 1);
-        t.venue_id = ((id - 1) % VENUES as u32 + 1) as u16;
-        (t.tick, t.lot, t.qty_min, t.qty_max) = (ONE / 4, ONE, ONE, 1000 * ONE);
-        (t.contract_multiplier, t.band) = (50 * ONE, 20 * ONE);
-        t.reference_age_ms_max = 1_000;
-        records.push(*t.as_record());
-    }
+    records.extend((1..=INSTRUMENTS).map(|id| instrument(id, 0)));
     for id in 1..=ACCOUNTS {
         let mut l = LimitRow::ZERO;
         l.header.kind = LimitRow::KIND;
@@ -989,6 +858,11 @@ fn setup() -> Vec<Record> {
         l.net_qty_max = i64::MAX;
         records.push(*l.as_record());
     }
+    let mut l = LimitRow::ZERO;
+    l.header.kind = LimitRow::KIND;
+    (l.scope, l.session_id) = (Scope::Session.code(), 2);
+    (l.orders_max, l.window_ns) = (SESSION_MAX, 50_000_000);
+    records.push(*l.as_record());
     let mut a = LimitsActivated::ZERO;
     (a.header.kind, a.limits_version) = (LimitsActivated::KIND, 1);
     records.push(*a.as_record());

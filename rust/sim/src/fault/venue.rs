@@ -75,6 +75,8 @@ pub(crate) struct VenueOrder {
     pub ord_status: OrdStatus,
     /// It may rest in the book: what is undone of it can be worked again.
     pub rests: bool,
+    time_in_force: u8,
+    expire_day: u16,
     told_due: i64,
 }
 
@@ -84,7 +86,8 @@ impl VenueOrder {
     }
     /// What its fills make of a live order; what was set aside stays so.
     pub fn by_fills(&self) -> OrdStatus {
-        let aside = [OrdStatus::Suspended, OrdStatus::Stopped].contains(&self.ord_status);
+        let aside = [OrdStatus::Suspended, OrdStatus::Stopped, OrdStatus::DoneForDay];
+        let aside = aside.contains(&self.ord_status);
         match self.by_fills_alone() {
             status if status == OrdStatus::Filled || !aside => status,
             _ => self.ord_status,
@@ -158,6 +161,8 @@ pub(crate) struct FaultVenue {
     work: BTreeMap<(i64, u64), Work>,
     works: u64,
     pub trade_day: u16,
+    /// Its day is over and the next has not begun.
+    pub closed: bool,
     pub mid: Vec<i64>,
     /// Market data is held back until then.
     pub silent_until: i64,
@@ -185,6 +190,7 @@ impl FaultVenue {
             work: BTreeMap::new(),
             works: 0,
             trade_day: 19_000,
+            closed: false,
             mid: vec![100 * ONE; instruments + 1],
             silent_until: 0,
             joins: 0,
@@ -446,8 +452,9 @@ impl FaultVenue {
             return;
         };
         let replace = routed.msg_type == MsgType::Replace.code();
-        let refused =
-            !self.orders[index].is_open() || world.random.happens(self.manners.refuse_change);
+        let refused = !self.orders[index].is_open()
+            || (replace && self.closed)
+            || world.random.happens(self.manners.refuse_change);
         if refused {
             world.faults.count("reject_change");
             let exec_type =
@@ -496,11 +503,13 @@ impl FaultVenue {
             rests: routed.ord_type != OrdType::Market.code()
                 && ![TimeInForce::Ioc.code(), TimeInForce::Fok.code()]
                     .contains(&routed.time_in_force),
+            time_in_force: routed.time_in_force,
+            expire_day: routed.expire_day,
             told_due: 0,
         });
         self.by_order.insert(key, index);
-        if world.random.happens(self.manners.reject) {
-            world.faults.count("reject");
+        if self.closed || world.random.happens(self.manners.reject) {
+            world.faults.count(if self.closed { "reject_closed" } else { "reject" });
             return self.finish(world, index, OrdStatus::Rejected, ExecType::Rejected);
         }
         // Some venues fill first and say new afterwards, or never (CORNERS 1).
@@ -529,7 +538,7 @@ impl FaultVenue {
     pub fn stir(&mut self, world: &mut Inner) {
         let open: Vec<usize> =
             (0..self.orders.len()).rev().take(64).filter(|&i| self.orders[i].is_open()).collect();
-        if open.is_empty() {
+        if open.is_empty() || self.closed {
             return;
         }
         let index = open[world.random.below(open.len() as u64) as usize];
@@ -569,7 +578,8 @@ impl FaultVenue {
                     self.end.report(&other, None);
                 }
             }
-            _ if self.orders[index].ord_status == OrdStatus::Suspended => {}
+            _ if [OrdStatus::Suspended, OrdStatus::DoneForDay]
+                .contains(&self.orders[index].ord_status) => {}
             _ => {
                 let leaves = self.orders[index].leaves();
                 let qty = self.part(world, leaves);
@@ -581,7 +591,7 @@ impl FaultVenue {
     /// The venue's own word about an open order: set aside, good again, on other terms.
     fn word(&mut self, world: &mut Inner, index: usize) {
         let order = &mut self.orders[index];
-        let aside = [OrdStatus::Suspended, OrdStatus::Stopped].contains(&order.ord_status);
+        let aside = order.by_fills() != order.by_fills_alone();
         let street_id = order.street_id;
         let (exec_type, kind) = match world.random.below(3) {
             _ if aside => {
@@ -647,6 +657,16 @@ impl FaultVenue {
                 }
             }
             let _ = self.end.publish(quote.as_record(), None);
+            if world.random.below(2) == 0 && self.end.phase() == LinkPhase::Up {
+                let mut trade = BookUpdate::ZERO;
+                trade.header.kind = BookUpdate::KIND;
+                (trade.instrument_id, trade.action) = (instrument_id, BookAction::Trade.code());
+                (trade.side, trade.flags) = (Side::Buy.code(), BOOK_LAST);
+                let away = (world.random.below(9) as i64 - 4) * tick;
+                (trade.price, trade.qty) = (self.mid[instrument_id as usize] + away, ONE);
+                trade.transact_time_ns = VENUE_NS + world.mono_ns;
+                let _ = self.end.publish(trade.as_record(), None);
+            }
         }
     }
 
@@ -658,19 +678,99 @@ impl FaultVenue {
         self.silent_until = world.mono_ns;
     }
 
-    /// A day begins, or trading pauses and goes on.
+    /// Trading pauses or goes on; a day may begin that closed none before it.
     pub fn calendar(&mut self, world: &mut Inner, phase: Phase) {
+        if self.closed {
+            return;
+        }
         world.faults.count("phase_change");
+        self.phase(phase);
+        if world.random.below(4) == 0 {
+            world.faults.count("day_change");
+            self.begin_day();
+        }
+    }
+
+    fn phase(&mut self, phase: Phase) {
         let mut change = PhaseChange::ZERO;
         (change.venue_id, change.phase) = (self.id, phase.code());
         self.end.phase_change(&change);
-        if world.random.below(4) == 0 {
-            world.faults.count("day_change");
-            self.trade_day += 1;
-            let mut day = DayChange::ZERO;
-            (day.venue_id, day.trade_day, day.opened) = (self.id, self.trade_day, 1);
+    }
+
+    fn begin_day(&mut self) {
+        self.trade_day += 1;
+        let mut day = DayChange::ZERO;
+        (day.venue_id, day.trade_day, day.opened) = (self.id, self.trade_day, 1);
+        self.end.day_change(&day);
+    }
+
+    /// The day ends, or the next one begins.
+    pub fn turn_day(&mut self, world: &mut Inner) {
+        if self.closed { self.open_day(world) } else { self.close_day(world) }
+    }
+
+    /// What was good for the day expires: by the day's word where it is proved, else each by its own.
+    fn close_day(&mut self, world: &mut Inner) {
+        let proved = world.random.below(2) == 0;
+        world.faults.count(if proved { "day_closed_proved" } else { "day_closed_unproved" });
+        let mut day = DayChange::ZERO;
+        (day.venue_id, day.trade_day, day.proved) = (self.id, self.trade_day, proved.into());
+        if world.random.below(8) == 0 {
+            // The close of a day that is not today's says nothing of today's orders.
+            world.faults.count("day_closed_of_old");
+            day.trade_day -= 1;
             self.end.day_change(&day);
+            return;
         }
+        self.closed = true;
+        self.end.day_change(&day);
+        self.phase(Phase::Closed);
+        for index in 0..self.orders.len() {
+            let order = &mut self.orders[index];
+            if !order.is_open() {
+                continue;
+            }
+            let lasts = match TimeInForce::from_code(order.time_in_force) {
+                Some(TimeInForce::Gtc) => true,
+                Some(TimeInForce::Gtd) => {
+                    order.expire_day == 0 || order.expire_day > self.trade_day
+                }
+                _ => false,
+            };
+            if lasts {
+                order.ord_status = OrdStatus::DoneForDay;
+                world.faults.count("done_for_day");
+                let report = self.report(index, ExecType::DoneForDay, self.orders[index].street_id);
+                self.tell(world, index, report, None);
+            } else if proved {
+                order.ord_status = OrdStatus::Expired;
+            } else {
+                self.finish(world, index, OrdStatus::Expired, ExecType::Expired);
+            }
+        }
+    }
+
+    /// The next day begins: what lasts is good again.
+    fn open_day(&mut self, world: &mut Inner) {
+        world.faults.count("day_opened");
+        self.closed = false;
+        self.begin_day();
+        self.phase(Phase::Open);
+        for index in 0..self.orders.len() {
+            if self.orders[index].ord_status == OrdStatus::DoneForDay {
+                self.orders[index].ord_status = self.orders[index].by_fills_alone();
+                let report = self.report(index, ExecType::New, self.orders[index].street_id);
+                self.tell(world, index, report, None);
+            }
+        }
+    }
+
+    /// Trading goes on, whatever stopped it.
+    pub fn open_again(&mut self, world: &mut Inner) {
+        if self.closed {
+            self.open_day(world);
+        }
+        self.phase(Phase::Open);
     }
 
     fn answer(&mut self, world: &mut Inner, query: &LinkQuery) {

@@ -5,7 +5,7 @@
 use super::venue::Holding;
 use engine::Engine;
 use layout::*;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use zerocopy::IntoBytes;
 
 /// An order as the log tells it.
@@ -13,6 +13,8 @@ use zerocopy::IntoBytes;
 struct Shadow {
     account_id: u32,
     instrument_id: u32,
+    session_id: u16,
+    scopes: [(u8, u32); 6],
     side: u8,
     parent: u64,
     is_parent: bool,
@@ -41,8 +43,8 @@ pub(crate) struct Throttle {
 pub(crate) struct Watch {
     /// The log so far.
     pub records: Vec<Record>,
-    /// Account -> its throttle.
-    pub throttles: BTreeMap<u32, Throttle>,
+    /// (scope, account or session) -> its throttle.
+    pub throttles: BTreeMap<(u8, u32), Throttle>,
     orders: HashMap<u64, Shadow>,
     children: BTreeMap<u64, Vec<u64>>,
     holdings: BTreeMap<(u32, u32), Holding>,
@@ -52,7 +54,9 @@ pub(crate) struct Watch {
     /// What tells a fill without an id from others: venue, order, time, cum_qty.
     prints: HashMap<(u16, u64, i64, i64), usize>,
     exec_ref: Option<ExecRef>,
-    sends: BTreeMap<u32, VecDeque<i64>>,
+    sends: BTreeMap<(u8, u32), VecDeque<i64>>,
+    /// Orders whose message went into the log.
+    routed: HashSet<u64>,
     modes: BTreeMap<(u8, u32), u8>,
     touched_orders: BTreeSet<u64>,
     touched_rows: BTreeSet<(u32, u32)>,
@@ -60,6 +64,8 @@ pub(crate) struct Watch {
     more: u8,
     pub refused: BTreeMap<u16, u64>,
     pub dispositions: BTreeMap<u8, u64>,
+    /// What the desk did of itself: kind -> count.
+    pub told: BTreeMap<&'static str, u64>,
 }
 
 impl Watch {
@@ -98,9 +104,19 @@ impl Watch {
             let side = e.side;
             let is_parent = e.tags & TAG_PARENT != 0;
             let (account_id, instrument_id) = (e.account_id, e.instrument_id);
+            let scopes = [
+                (Scope::Desk.code(), 0),
+                (Scope::Account.code(), e.account_id),
+                (Scope::Instrument.code(), e.instrument_id),
+                (Scope::Venue.code(), u32::from(e.venue_id)),
+                (Scope::Session.code(), u32::from(e.session_id)),
+                (Scope::Strategy.code(), u32::from(e.strategy_id)),
+            ];
             let shadow = Shadow {
                 account_id,
                 instrument_id,
+                session_id: e.session_id,
+                scopes,
                 side,
                 parent: 0,
                 is_parent,
@@ -110,33 +126,63 @@ impl Watch {
             if self.orders.insert(order_seq, shadow).is_some() {
                 wrong = Some(format!("I12: order {order_seq} was accepted twice"));
             }
-            wrong = wrong.or(self.send(e.account_id, h.ingest_time_ns));
-            let scopes = [
-                (Scope::Desk, 0),
-                (Scope::Account, e.account_id),
-                (Scope::Instrument, e.instrument_id),
-                (Scope::Venue, u32::from(e.venue_id)),
-                (Scope::Session, u32::from(e.session_id)),
-                (Scope::Strategy, u32::from(e.strategy_id)),
-            ];
-            if scopes.iter().any(|(scope, id)| self.killed(*scope, *id)) {
+            wrong = wrong.or(self.send(e.account_id, e.session_id, h.ingest_time_ns));
+            if self.killed(&scopes) {
                 wrong = Some(format!("I1: order {order_seq} was accepted under a kill"));
+            }
+        } else if let Some(e) = Routed::from_record(record) {
+            if e.msg_type == MsgType::NewOrder.code() {
+                if !self.routed.insert(order_seq) {
+                    wrong = Some(format!("I12: order {order_seq} goes out twice"));
+                }
+                let killed = self.orders.get(&order_seq).map(|shadow| self.killed(&shadow.scopes));
+                if killed != Some(false) {
+                    wrong = Some(format!("I1: order {order_seq} goes out under a kill"));
+                }
+            }
+        } else if let Some(e) = Triggered::from_record(record) {
+            self.tell(match TriggerOutcome::from_code(e.outcome) {
+                Some(TriggerOutcome::Released) if e.cause == TriggerCause::Leg.code() => {
+                    "released_by_leg"
+                }
+                Some(TriggerOutcome::Released) if e.cause == TriggerCause::Quote.code() => {
+                    "released_by_quote"
+                }
+                Some(TriggerOutcome::Released) => "released_by_trade",
+                Some(TriggerOutcome::Armed) => "armed_by_leg",
+                _ => "refused_at_trigger",
+            });
+        } else if TrailMoved::from_record(record).is_some() {
+            self.tell("trail_moved");
+        } else if GroupFlagged::from_record(record).is_some() {
+            self.tell("legs_raced");
+        } else if let Some(e) = CancelAccepted::from_record(record) {
+            match OwnCause::from_code(e.why) {
+                Some(OwnCause::Expiry) => self.tell("timer_expired"),
+                Some(OwnCause::DayEnd) => self.tell("day_ended_here"),
+                Some(OwnCause::Group) => self.tell("group_cancel"),
+                Some(OwnCause::Recheck) => self.tell("recheck_cancel"),
+                Some(OwnCause::ReduceOnly) => self.tell("reduce_only_cancel"),
+                _ => {}
             }
         } else if let Some(e) = OrderTerms::from_record(record) {
             if let Some(shadow) = self.orders.get_mut(&order_seq) {
                 shadow.parent = e.parent_order_seq;
             }
-            self.children.entry(e.parent_order_seq).or_default().push(order_seq);
+            if e.parent_order_seq != 0 {
+                self.children.entry(e.parent_order_seq).or_default().push(order_seq);
+            }
         } else if let Some(e) = ReplaceAccepted::from_record(record) {
             if let Some(shadow) = self.orders.get_mut(&order_seq) {
                 if shadow.is_parent {
                     shadow.order_qty = e.order_qty;
                 }
-                let account_id = shadow.account_id;
-                if self.killed(Scope::Desk, 0) || self.killed(Scope::Account, account_id) {
+                let (account_id, session_id, scopes) =
+                    (shadow.account_id, shadow.session_id, shadow.scopes);
+                if self.killed(&scopes) {
                     wrong = Some(format!("I1: a replace of {order_seq} under a kill"));
                 }
-                wrong = wrong.or(self.send(account_id, h.ingest_time_ns));
+                wrong = wrong.or(self.send(account_id, session_id, h.ingest_time_ns));
             }
         } else if let Some(e) = ExecutionReport::from_record(record) {
             wrong = wrong.or(self.report(e));
@@ -155,26 +201,39 @@ impl Watch {
         wrong
     }
 
-    fn killed(&self, scope: Scope, id: u32) -> bool {
-        let mode = self.modes.get(&(scope.code(), id)).copied().unwrap_or(0);
-        mode >= KillMode::CancelOnly.code()
+    /// Time of the last record.
+    pub fn time_ns(&self) -> i64 {
+        self.time_ns
     }
 
-    /// I29: never more than so many in any window.
-    fn send(&mut self, account_id: u32, now_ns: i64) -> Option<String> {
-        let throttle = self.throttles.get(&account_id)?;
-        if throttle.orders_max == 0 {
-            return None;
-        }
-        let times = self.sends.entry(account_id).or_default();
-        times.push_back(now_ns);
-        while times.front().is_some_and(|t| now_ns - t >= throttle.window_ns) {
-            times.pop_front();
-        }
-        (times.len() > throttle.orders_max).then(|| {
+    fn tell(&mut self, kind: &'static str) {
+        *self.told.entry(kind).or_default() += 1;
+    }
+
+    fn killed(&self, scopes: &[(u8, u32)]) -> bool {
+        let mode = |scope| self.modes.get(scope).copied().unwrap_or(0);
+        scopes.iter().any(|scope| mode(scope) >= KillMode::CancelOnly.code())
+    }
+
+    /// I29: never more than so many in any window, of the account and of the session.
+    fn send(&mut self, account_id: u32, session_id: u16, now_ns: i64) -> Option<String> {
+        let scopes =
+            [(Scope::Account.code(), account_id), (Scope::Session.code(), u32::from(session_id))];
+        for scope in scopes {
+            let Some(throttle) = self.throttles.get(&scope) else { continue };
+            let times = self.sends.entry(scope).or_default();
+            times.push_back(now_ns);
+            while times.front().is_some_and(|t| now_ns - t >= throttle.window_ns) {
+                times.pop_front();
+            }
             let (count, most) = (times.len(), throttle.orders_max);
-            format!("I29: account {account_id} sent {count} in a window, allowed are {most}")
-        })
+            if count > most {
+                return Some(format!(
+                    "I29: {scope:?} sent {count} in a window, allowed are {most}"
+                ));
+            }
+        }
+        None
     }
 
     fn report(&mut self, e: &ExecutionReport) -> Option<String> {

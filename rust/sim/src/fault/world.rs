@@ -95,6 +95,8 @@ pub(crate) struct Inner {
     /// Syncs left until the disk fails.
     pub disk_error_in: Option<u64>,
     pub disk_failed: bool,
+    /// Files that find no room yet.
+    pub full_for: u64,
     pending: Vec<Pending>,
     /// Highest event that a confirmed sync holds.
     pub durable_seq: u64,
@@ -202,7 +204,7 @@ impl Inner {
     /// A process begins.
     pub fn revive(&mut self) {
         (self.dead, self.die_in, self.disk_error_in) = (None, None, None);
-        (self.disk_failed, self.calls) = (false, 0);
+        (self.disk_failed, self.full_for, self.calls) = (false, 0, 0);
         for pipe in &mut self.pipes {
             pipe.cut(&mut self.random);
         }
@@ -230,6 +232,7 @@ impl SimWorld {
             die_in: None,
             disk_error_in: None,
             disk_failed: false,
+            full_for: 0,
             pending: Vec::new(),
             durable_seq: 0,
             sent_seq: 0,
@@ -410,6 +413,15 @@ impl SimDisk {
 impl Disk for SimDisk {
     fn create(&self, path: &Path, size: u64) -> io::Result<Box<dyn DiskFile>> {
         self.call()?;
+        {
+            let inner = &mut *self.0.lock();
+            if inner.full_for > 0 {
+                inner.full_for -= 1;
+                inner.disk_failed = true; // a segment that cannot follow may end the writer
+                inner.faults.count("disk_full");
+                return Err(ErrorKind::StorageFull.into());
+            }
+        }
         let file = self.give(path, true)?;
         OpenOptions::new().write(true).open(path)?.set_len(size)?;
         Ok(file)
