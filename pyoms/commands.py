@@ -275,6 +275,83 @@ def release(
         typer.echo(told)
 
 
+@app.command("close-day")
+def close_day(
+    venue: Annotated[str, typer.Argument(parser=word_of, metavar="VENUE", help="Its name.")],
+    day: Annotated[
+        str, typer.Argument(parser=word_of, metavar="DATE", help="Trading day, YYYY-MM-DD.")
+    ],
+    person: Annotated[str, typer.Option("--as", help="Who has asked the venue.")],
+    desk: DESK = None,
+    as_json: JSON = False,
+) -> None:
+    """Say that a venue's day is over and its day orders are gone: they expire by this word.
+
+    A schedule ends the day, but does not prove it: orders at the venue then live on, with their
+    reserve, until the venue says so or a person with the role risk does.
+    """
+    import datetime as dt
+
+    from pyoms import look
+    from pyoms.kill import desk_dir
+
+    try:
+        date = dt.date.fromisoformat(day)
+    except ValueError:
+        raise look.RequestError(f"day {day!r} is no date: write YYYY-MM-DD") from None
+    answer = look.close_day(desk_dir(desk), venue, date, person)
+    if as_json:
+        show(answer)
+    else:
+        typer.echo(f"{venue}: {date} is closed and proved, event {answer['event_seq']}")
+
+
+@config_app.command("days")
+def config_days(
+    file: CONFIG,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", parser=word_of, help="First UTC date, YYYY-MM-DD; else today."),
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=3_660, help="How many.")] = 7,
+    as_json: JSON = False,
+) -> None:
+    """Tell what the schedules of a configuration will feed the desk, one event a line."""
+    import datetime as dt
+    import heapq
+
+    from pyoms import look
+    from pyoms.config import load
+    from pyoms.schedule import events
+
+    try:
+        date = dt.date.fromisoformat(start) if start else dt.datetime.now(dt.UTC).date()
+    except ValueError:
+        raise look.RequestError(f"--from {start!r} is no date: write YYYY-MM-DD") from None
+    midnight = dt.datetime(date.year, date.month, date.day, tzinfo=dt.UTC)
+    first_ns = int(midnight.timestamp()) * 1_000_000_000
+    last_ns = first_ns + days * 86_400_000_000_000
+    found = [
+        events(venue.name, venue.schedule, first_ns - 1, last_ns - 1)
+        for venue in load(file).venues
+        if venue.schedule is not None
+    ]
+    for event in heapq.merge(*found, key=lambda event: event.time_ns):
+        when = dt.datetime.fromtimestamp(event.time_ns // 1_000_000_000, dt.UTC)
+        row: dict[str, Any] = {
+            "time": when.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "venue": event.venue,
+            "event": event.what,
+            "trade_day": str(event.trade_day),
+        }
+        row |= {"phase": event.phase} if event.phase else {}
+        row |= {"utc_offset_min": event.utc_offset_min} if event.what == "clock" else {}
+        if as_json:
+            show(row)
+        else:
+            typer.echo("  ".join(map(str, row.values())))
+
+
 @app.command()
 def demo(
     data: Annotated[

@@ -9,6 +9,7 @@ names file, line, key, value and what is allowed. Standard library and generated
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import difflib
 import hashlib
 import json
@@ -23,6 +24,15 @@ from typing import Any, NoReturn, cast
 
 from pyoms.errors import ConfigError, NumberError
 from pyoms.numbers import to_fixed
+from pyoms.schedule import (
+    DAY_S,
+    PHASE_KEYS,
+    WEEKDAYS,
+    Schedule,
+    Session,
+    early_problem,
+    problem,
+)
 from pyoms_core.layout import (
     CODES,
     FLAG_BAND_PPM,
@@ -197,10 +207,11 @@ class LimitConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueConfig:
-    """``[[venue]]``: how it counts replaces, and the socket of its link.
+    """``[[venue]]``: how it counts replaces, the socket of its link, and its days.
 
     `socket` is the path of the Unix socket the venue listens on, relative to the desk directory;
-    empty for a venue that runs in this process.
+    empty for a venue that runs in this process. Without a `schedule` its days and phases are what
+    it tells itself.
     """
 
     name: str
@@ -209,6 +220,7 @@ class VenueConfig:
     cancel_on_disconnect: bool
     cancels_per_s_max: int
     zone: str
+    schedule: Schedule | None = None
 
     @property
     def replace_rule_code(self) -> int:
@@ -313,11 +325,23 @@ _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""^\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*[A-Za-z0-9_"'-]+)*)\s*=""")
 
 
+_CLOCK = re.compile(r"(?:([+-]\d)d )?(\d\d):(\d\d)(?::(\d\d))?")
+
+
 def _lines(text: str) -> dict[str, int]:
     """Line of every table header and key, by dotted path, rows of arrays counted from 1."""
     found: dict[str, int] = {}
-    rows: dict[str, int] = {}
+    rows: dict[str, int] = {}  # of each array of tables, by its own path with rows counted
     table, fence = "", ""
+
+    def counted(path: str) -> str:
+        """Give a path with the row of every array of tables that it goes through."""
+        out = ""
+        for part in path.split("."):
+            out = f"{out}.{part}" if out else part
+            out += f"[{rows[out]}]" if out in rows else ""
+        return out
+
     for number, line in enumerate(text.splitlines(), 1):
         if fence:
             fence = "" if fence in line else fence
@@ -325,9 +349,10 @@ def _lines(text: str) -> dict[str, int]:
         if header := _HEADER.match(line):
             path = re.sub(r"[\s\"']", "", header[2])
             if header[1] == "[[":
-                rows[path] = rows.get(path, 0) + 1
-            head, _, rest = path.partition(".")
-            table = f"{head}[{rows[head]}]" + (f".{rest}" if rest else "") if head in rows else path
+                above, _, own = path.rpartition(".")
+                array = f"{counted(above)}.{own}" if above else own
+                rows[array] = rows.get(array, 0) + 1
+            table = counted(path)
             found.setdefault(table, number)
         elif key := _KEY.match(line):
             path = re.sub(r"[\s\"']", "", key[1])
@@ -419,6 +444,39 @@ class _Table:
         if not isinstance(value, bool):
             self.fail(key, f"{_shown(value)} is not one of true, false")
         return value
+
+    def list_of(self, key: str, what: str, default: Any = ()) -> list[Any]:
+        value = self.take(key, list(default))
+        if not isinstance(value, list):
+            self.fail(key, f"{_shown(value)} is not a list of {what}")
+        return value
+
+    def day(self, key: str, value: Any) -> dt.date:
+        """Read a date, TOML's own or as text; `key` is where it stands."""
+        try:
+            day = dt.date.fromisoformat(value) if isinstance(value, str) else value
+        except ValueError:
+            day = None
+        if not isinstance(day, dt.date) or isinstance(day, dt.datetime):
+            self.fail(key, f"{_shown(value)} is not a date, write YYYY-MM-DD")
+        return day
+
+    def clock(self, key: str, default: Any = ..., *, low: int = -DAY_S, high: int = DAY_S) -> int:
+        """Take a time of the wall clock as seconds from the trading day's midnight."""
+        value = self.take(key, default)
+        found = _CLOCK.fullmatch(value) if isinstance(value, str) else None
+        seconds = low - 1
+        if found:
+            hour, minute, second = int(found[2]), int(found[3]), int(found[4] or 0)
+            whole = hour * 3600 + minute * 60 + second
+            if minute < 60 and second < 60 and whole <= DAY_S:
+                seconds = int(found[1] or 0) * DAY_S + whole
+        if not low <= seconds <= high:
+            days = '"HH:MM" or "HH:MM:SS"' + (
+                ', with "-1d " before it on the day before' * (low < 0)
+            )
+            self.fail(key, f"{_shown(value)} is not a time of the day; allowed are {days}")
+        return seconds
 
     def fixed(self, key: str, default: Any = ..., *, low: int = 1) -> int:
         """Take a decimal at 1e-9, at least `low` (1e-9 units)."""
@@ -634,14 +692,83 @@ class _Reader:
         return tuple(people)
 
     def venue(self, table: _Table) -> VenueConfig:
+        zone = self.zone(table)
         return VenueConfig(
             name=table.text("name"),
             socket=table.text("socket", "", size_max=100, empty=True),
             replace_rule=table.choice("replace_rule", CODES["replace_rule"]),
             cancel_on_disconnect=table.flag("cancel_on_disconnect", True),
             cancels_per_s_max=table.integer("cancels_per_s_max", 1, 1_000_000, 100),
-            zone=self.zone(table),
+            zone=zone,
+            schedule=self.schedule(table, zone),
         )
+
+    def schedule(self, venue: _Table, zone: str) -> Schedule | None:
+        raw = venue.take("schedule", None)
+        if raw is None:
+            return None
+        if not isinstance(raw, dict):
+            venue.fail("schedule", f"{_shown(raw)} is not a table: write it as [venue.schedule]")
+        table = _Table(self, f"{venue.path}.schedule", raw)
+        try:
+            zoneinfo.ZoneInfo(zone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            told = "this machine has no zone database, which a schedule needs: install tzdata"
+            venue.fail("schedule", told)
+        rows = table.take("session")
+        if not isinstance(rows, list) or not rows or not all(isinstance(r, dict) for r in rows):
+            table.fail("session", "write each one as [[venue.schedule.session]]; one at least")
+        sessions = tuple(
+            self.day_session(_Table(self, f"{table.path}.session[{i}]", row))
+            for i, row in enumerate(rows, 1)
+        )
+        raw_early = table.take("early_close", {})
+        if not isinstance(raw_early, dict):
+            table.fail("early_close", 'write it as { "2026-11-27" = "12:15" }')
+        early = _Table(self, f"{table.path}.early_close", raw_early)
+        schedule = Schedule(
+            zone=zone,
+            sessions=sessions,
+            day_roll_min=table.clock("day_roll", "00:00", low=0, high=DAY_S - 60) // 60,
+            weekdays=self.weekdays(table),
+            holidays=frozenset(
+                table.day("holidays", day) for day in table.list_of("holidays", "dates")
+            ),
+            early_closes=types.MappingProxyType(
+                {early.day(day, day): early.clock(day) for day in raw_early}
+            ),
+        )
+        table.done()
+        if schedule.day_roll_min * 60 != table.clock("day_roll", "00:00", low=0, high=DAY_S - 60):
+            table.fail("day_roll", f"{_shown(raw['day_roll'])} is not a whole minute")
+        if told := problem(schedule):
+            table.fail("session", told)
+        for day in schedule.early_closes:
+            if told := early_problem(schedule, day):
+                early.fail(str(day), told)
+        return schedule
+
+    @staticmethod
+    def day_session(table: _Table) -> Session:
+        phases = []
+        for key, phase in PHASE_KEYS.items():
+            needed = key in ("open", "close")
+            if needed or key in table.values:
+                phases.append((table.clock(key), phase))
+            table.known.append(key)
+        table.done()
+        return Session(phases=tuple(phases))
+
+    @staticmethod
+    def weekdays(table: _Table) -> tuple[int, ...]:
+        names = table.list_of("weekdays", "days", list(WEEKDAYS[:5]))
+        for name in names:
+            if name not in WEEKDAYS:
+                told = f"{_shown(name)} is not one of {', '.join(WEEKDAYS)}{_near(name, WEEKDAYS)}"
+                table.fail("weekdays", told)
+        if not names or len(set(names)) != len(names):
+            table.fail("weekdays", f"{_shown(names)}: name each day once, and one at least")
+        return tuple(sorted(WEEKDAYS.index(name) for name in names))
 
     @staticmethod
     def zone(table: _Table) -> str:

@@ -15,65 +15,29 @@ import numpy as np
 import numpy.typing as npt
 
 import pyoms_native
-from pyoms.errors import EngineError, NumberError, UnknownNameError
-from pyoms.numbers import Number, fixed, to_text, whole
+from pyoms.errors import EngineError, UnknownNameError
+from pyoms.numbers import Number, fixed, whole
+from pyoms.records import I64_MAX, U16_MAX, U32_MAX, U64_MAX, fixed_from, record
 from pyoms.tape import Tape
+from pyoms.terms import UNPRICED, OrderTerms, offer_of, ord_type_of
 from pyoms_core import layout
-from pyoms_core.gate import ID_SIZE_MAX, Gate, Verbs, Verdict, client_id, code_of
+from pyoms_core.gate import ID_SIZE_MAX, Gate, Verbs, Verdict, code_of
 from pyoms_core.layout import KINDS, NAMES, NO_PRICE, ONE
 
 UNLIMITED = 2**63 - 1
 """A limit row's value for "no limit"."""
 
-U16_MAX, U32_MAX, U64_MAX = 2**16 - 1, 2**32 - 1, 2**64 - 1
-"""Bounds of a record's unsigned fields."""
 
-I64_MAX = 2**63 - 1
-"""Bound of a record's signed field."""
-
-
-def fixed_from(number: Number, what: str, low: int = 0) -> int:
-    """Turn a number into fixed point that is not below `low`; NumberError names the bound."""
-    value = fixed(number, what)
-    if value < low:
-        bound = "above 0" if low == 1 else f"at least {to_text(low)}"
-        raise NumberError(f"{what} {to_text(value)} must be {bound}")
-    return value
-
-
-def record(kind: str, **fields: Any) -> bytes:
-    """Make the 128 bytes of a record from its fields; texts may be str, nothing is cut."""
-    if kind not in KINDS:
-        raise EngineError(f"kind {kind!r} is not one of {', '.join(KINDS)}")
-    dtype = layout.dtype(kind)
-    row = np.zeros(1, dtype=dtype)
-    row["kind"] = KINDS[kind]
-    for field, value in fields.items():
-        if field not in (dtype.names or ()):
-            raise EngineError(f"{kind} has no field {field!r}")
-        row[field] = field_value(dtype[field], field, value)
-    return row.tobytes()
-
-
-def field_value(dtype: np.dtype[Any], field: str, value: Any) -> Any:
-    """Check that a record's field holds a value whole; EngineError names field, value, bound."""
-    if dtype.kind in "iu":
-        bounds = np.iinfo(dtype)
-        return whole(value, field, int(bounds.min), int(bounds.max))
-    if field == "cl_ord_id":
-        return client_id(value)
-    if dtype.kind != "S":
-        return value
-    if not isinstance(value, str | bytes):
-        raise EngineError(f"{field} {repr(value)[:60]} is a {type(value).__name__}: give a str")
-    text = value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass")
-    if not text.isascii() or b"\0" in text:
-        raise EngineError(f"{field} {value[:60]!r} is not ASCII text without zeros")
-    if len(text) > dtype.itemsize:
+def check_unpriced(row: dict[str, Any] | None) -> None:
+    """Refuse a replace without a price of an order that has one; an unknown one is the gate's."""
+    if row is None:
+        return
+    ord_type = row["ord_type"]
+    if ord_type not in UNPRICED:
         raise EngineError(
-            f"{field} {value[:60]!r} has {len(text)} bytes: at most {dtype.itemsize} are allowed"
+            f"price None for order {row['order_seq']}, a {ord_type}: give its limit price; only "
+            f"{', '.join(UNPRICED)} carry none"
         )
-    return text
 
 
 def order_number(order: Any, what: str = "order_seq") -> int:
@@ -194,6 +158,12 @@ class Oms(Verbs):
             )
         return gate
 
+    def offered(
+        self, ord_type: str | int | None, price: Number | None, terms: OrderTerms
+    ) -> tuple[str | int, bytes]:
+        """Give the type that terms make, unless it is told, and their record; for ``submit``."""
+        return ord_type_of(price, terms) if ord_type is None else ord_type, offer_of(terms)
+
     def cancel(
         self, order: int | str, *, cl_ord_id: str | None = None, session: str | int | None = None
     ) -> Verdict:
@@ -208,18 +178,36 @@ class Oms(Verbs):
         self,
         order: int | str,
         *,
-        price: Number,
+        price: Number | None,
         qty: Number,
+        stop_px: Number | None = None,
         cl_ord_id: str | None = None,
         session: str | int | None = None,
     ) -> Verdict:
-        """Replace price and total quantity of an order."""
+        """Replace price and total quantity of an order, and the stop price of one held here.
+
+        An order without a limit price (:data:`pyoms.terms.UNPRICED`) is replaced with ``None``.
+        """
         gate = self._session_gate(session)
         own = self.next_id() if cl_ord_id is None else cl_ord_id
-        terms = (fixed(price, "price"), fixed(qty, "order_qty"))
+        offer = None if stop_px is None else offer_of({"stop_px": stop_px})
+        if price is None:
+            self._check_unpriced(order, session)
+        terms = (0 if price is None else fixed(price, "price"), fixed(qty, "order_qty"))
         if isinstance(order, str):
-            return self.verdict_of(gate.replace(own, *terms, 0, order), gate)
-        return self.verdict_of(gate.replace(own, *terms, order_number(order)), gate)
+            return self.verdict_of(gate.replace(own, *terms, 0, order, offer), gate)
+        number = order_number(order)
+        return self.verdict_of(gate.replace(own, *terms, number, None, offer), gate)
+
+    def _check_unpriced(self, order: int | str, session: str | int | None) -> None:
+        """Let only an order without a limit price be replaced without one."""
+        number: int | None
+        if isinstance(order, str):
+            own = self.id_of("session", self.session if session is None else session)
+            number = self.core.order_of(own, order)
+        else:
+            number = order_number(order)
+        check_unpriced(self.core.order(number or 0))
 
     def mass_cancel(
         self,

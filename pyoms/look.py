@@ -90,6 +90,17 @@ def approve(desk: Path, person: str, change_hash: str) -> dict[str, Any]:
     )
 
 
+def close_day(desk: Path, venue: str, day: dt.date, person: str) -> dict[str, Any]:
+    """Tell a running desk that a venue's day is over and proved; the answer carries its event."""
+    from pyoms.terms import expire_day
+
+    return ask(
+        desk,
+        f"day venue={word(venue, 'venue')} trade_day={expire_day(day, 'day')} opened=0 "
+        f"proved_by={word(person, 'person')}",
+    )
+
+
 # Prices and quantities at 1e-9: told as decimal text.
 _FIXED = frozenset(
     (

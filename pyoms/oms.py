@@ -12,20 +12,22 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyoms_native
-from pyoms.config import Config, load
-from pyoms.engine import Oms, order_number, record, shown_quote, valued
+from pyoms.config import Config, VenueConfig, load
+from pyoms.engine import Oms, order_number, shown_quote, valued
 from pyoms.errors import ClientError, DeskError
+from pyoms.records import record
+from pyoms.schedule import Feeder, Held, ScheduleEvent
 from pyoms.strategy import Dispatcher, Port, Strategy, Terms
-from pyoms.tape import Tape, follow
+from pyoms.tape import Tape, follow, open_log
 from pyoms_core.dispatch import Event
 from pyoms_core.gate import code_of
-from pyoms_core.layout import CODES, ONE, TAG_PARENT
+from pyoms_core.layout import CODES, NAMES, ONE, TAG_PARENT, TAG_TERMS, VENUE_CALENDAR
 
 _MIB = 1 << 20
 
@@ -89,6 +91,74 @@ def options(
     }
 
 
+def define_venue(oms: Oms, venue: VenueConfig, utc_offset_min: int) -> None:
+    """Define a venue; one with a schedule tells its trading day by these clocks and its roll."""
+    schedule = venue.schedule
+    oms.define(
+        "venue",
+        venue.name,
+        level=venue.replace_rule_code,
+        flags=int(venue.cancel_on_disconnect) | VENUE_CALENDAR * (schedule is not None),
+        zone=venue.zone.encode(),
+        utc_offset_min=utc_offset_min,
+        day_roll_min=schedule.day_roll_min if schedule else 0,
+    )
+
+
+def feed_inline(config: Config, oms: Oms) -> Callable[[ScheduleEvent], None]:
+    """Take a schedule's events into an engine or desk of this process."""
+    venues = {venue.name: venue for venue in config.venues}
+
+    def feed(event: ScheduleEvent) -> None:
+        number = oms.id_of("venue", event.venue)
+        if event.what == "clock":
+            define_venue(oms, venues[event.venue], event.utc_offset_min)
+        elif event.what == "phase":
+            code = event.phase_code
+            oms.take("phase_change", venue_id=number, phase=code, transact_time_ns=event.time_ns)
+        else:
+            opened = int(event.what == "day_opened")
+            oms.take("day_change", venue_id=number, trade_day=event.day, opened=opened)
+
+    return feed
+
+
+def feed_running(desk: Path) -> Callable[[ScheduleEvent], None]:
+    """Tell a running desk a schedule's events at its control socket."""
+
+    def feed(event: ScheduleEvent) -> None:
+        if event.what == "clock":
+            request = f"clock venue={event.venue} utc_offset_min={event.utc_offset_min}"
+        elif event.what == "phase":
+            request = f"phase venue={event.venue} phase={event.phase} at_ns={event.time_ns}"
+        else:
+            opened = int(event.what == "day_opened")
+            request = f"day venue={event.venue} trade_day={event.day} opened={opened}"
+        answer = json.loads(pyoms_native.ask(desk, request))
+        if not answer["ok"]:
+            raise DeskError(f"{request}: {answer['error']}")
+
+    return feed
+
+
+def held_days(path: Path, venues: Mapping[int, str]) -> dict[str, Held]:
+    """Find in a log what schedules have fed it, by venue."""
+    until: dict[str, int] = {}
+    keys: dict[str, set[tuple[str, int, str]]] = {}
+    for batch in open_log(path).batches():
+        for row in batch.of("phase_change"):
+            name, time_ns = venues.get(int(row["venue_id"])), int(row["transact_time_ns"])
+            if name and not row["link_seq"] and not row["instrument_id"] and time_ns:
+                phase = NAMES["phase"].get(int(row["phase"]), "")
+                keys.setdefault(name, set()).add(("phase", time_ns, phase))
+                until[name] = max(until.get(name, 0), time_ns)
+        for row in batch.of("day_change"):
+            if name := venues.get(int(row["venue_id"])):
+                what = "day_opened" if row["opened"] else "day_closed"
+                keys.setdefault(name, set()).add((what, int(row["trade_day"]), ""))
+    return {name: Held(until.get(name, 0), frozenset(found)) for name, found in keys.items()}
+
+
 class Setup:
     """Applies a configuration to a desk: definitions, terms, rates and limits, idempotently."""
 
@@ -102,13 +172,8 @@ class Setup:
             oms.define("currency", currency)
         self._rates()
         for venue in config.venues:
-            oms.define(
-                "venue",
-                venue.name,
-                level=venue.replace_rule_code,
-                flags=int(venue.cancel_on_disconnect),
-                zone=venue.zone.encode(),
-            )
+            offset = venue.schedule.offset_min(oms.now_ns) if venue.schedule else 0
+            define_venue(oms, venue, offset)
         for account in sorted(config.accounts, key=lambda a: -a.level_code):  # parents first
             self._account(account)
         for session in config.sessions:
@@ -203,8 +268,6 @@ class Setup:
         found: int | None = None
         if path is None:
             return None
-        from pyoms.tape import open_log
-
         for batch in open_log(path).batches():
             rows = batch.of("limits_activated")
             if len(rows):
@@ -220,7 +283,7 @@ class Desk(Oms):
 
     core: pyoms_native.Desk
 
-    def __init__(self, config: Config, given: dict[str, Any]) -> None:
+    def __init__(self, config: Config, given: dict[str, Any], *, lock_step: bool = False) -> None:
         super().__init__(pyoms_native.Desk(given))
         self.config, self._closed = config, False
         self.path: Path | None = None if given["tier"] == "memory" else Path(given["path"])
@@ -229,7 +292,19 @@ class Desk(Oms):
             self.session = config.sessions[0].name
         if len(config.accounts) == 1:
             self.account = config.accounts[0].name
+        self.calendar = self._calendar()
+        self._due_ns: int | None = None
+        if self.calendar.schedules and not lock_step:
+            self.calendar.run_to(self.now_ns)
         self.core.flush()
+
+    def _calendar(self) -> Feeder:
+        """Make the feeder of the venues' schedules, by what the log holds already."""
+        schedules = {v.name: v.schedule for v in self.config.venues if v.schedule is not None}
+        held: dict[str, Held] = {}
+        if schedules and self.path is not None:
+            held = held_days(self.path, self.names("venue"))
+        return Feeder(schedules, feed_inline(self.config, self), held)
 
     def poll(self, timeout_s: float = 0.0) -> bool:
         """Do one round, or rounds until there was something to do; whether there was."""
@@ -237,11 +312,19 @@ class Desk(Oms):
 
     def turn(self, timeout_s: float = 1.0) -> Turn | None:
         """Wait for the venue's next turn in lock-step; None when none came in time."""
-        turn = self.core.turn(timeout_s)
-        return None if turn is None else Turn(*turn)
+        found = self.core.turn(timeout_s)
+        if found is None:
+            return None
+        turn = Turn(*found)
+        if self.calendar.schedules:
+            due_ns = self.calendar.run_to(turn.now_ns)
+            self._due_ns = None if turn.ended else due_ns  # after the end nobody takes a turn
+        return turn
 
     def end_turn(self, wake_ns: int | None = None) -> None:
-        """Send what is committed and hand the turn back."""
+        """Send what is committed and hand the turn back, until a schedule's event at most."""
+        if self._due_ns is not None:
+            wake_ns = self._due_ns if wake_ns is None else min(wake_ns, self._due_ns)
         self.core.end_turn(wake_ns)
 
     def flush(self) -> bool:
@@ -330,7 +413,7 @@ def open_desk(
     if settings.journal.tier not in CODES["tier"]:
         raise DeskError(f"tier {settings.journal.tier} is not one of {', '.join(CODES['tier'])}")
     given = options(settings, path, lock_step=lock_step, start_ns=start_ns, **more)
-    return Desk(settings, given)
+    return Desk(settings, given, lock_step=lock_step)
 
 
 class Client:
@@ -462,9 +545,12 @@ class Client:
         """Read the desk's ring from `from_seq` on; older events are in its segments."""
         return follow(self.path, from_seq)
 
-    def push(self, row: bytes) -> int:
-        """Hand over one command of 128 bytes; its command_seq, ClientError on a full ring."""
-        return self._client.push(row)
+    def push(self, row: bytes, offer: bytes | None = None) -> int:
+        """Hand over one command of 128 bytes; its command_seq, ClientError on a full ring.
+
+        `offer` is the ``order_terms`` record that it carries: both go, or neither.
+        """
+        return self._client.push(row, offer)
 
     def new_order(
         self, port: Port, instrument: str | int, side: int, qty: int, price: int, terms: Terms
@@ -484,8 +570,9 @@ class Client:
                 ord_type=code_of("ord_type", terms.ord_type),
                 time_in_force=code_of("time_in_force", terms.time_in_force),
                 parent_order_seq=terms.parent_order_seq,
-                tags=TAG_PARENT if terms.is_parent else 0,
-            )
+                tags=TAG_PARENT * terms.is_parent | TAG_TERMS * (terms.offer is not None),
+            ),
+            terms.offer,
         )
 
     def cancel(self, port: Port, cl_ord_id: str, order_seq: int) -> int:  # noqa: ARG002
@@ -506,8 +593,9 @@ class Client:
         order_seq: int,
         price: int,
         qty: int,
+        offer: bytes | None,
     ) -> int:
-        """Send a replace; its command_seq."""
+        """Send a replace, `offer` with its new stop price; its command_seq."""
         return self.push(
             record(
                 "replace_order",
@@ -516,7 +604,9 @@ class Client:
                 session_id=self.session_id,
                 price=price,
                 order_qty=qty,
-            )
+                tags=TAG_TERMS * (offer is not None),
+            ),
+            offer,
         )
 
 

@@ -27,7 +27,8 @@ from typing import Any, Protocol, runtime_checkable
 import pyoms_native
 from pyoms.config import Config, StrategyConfig, load
 from pyoms.errors import ClientError, ConfigError, DeskError
-from pyoms.oms import Client, open_desk
+from pyoms.oms import Client, feed_running, open_desk
+from pyoms.schedule import Feeder
 from pyoms.strategy import Dispatcher, Strategy
 
 _ROUND_S = 0.05
@@ -132,8 +133,11 @@ class _Signals:
 class _Watch:
     """The desk on its thread, the strategies in their processes, and what is told of them."""
 
-    def __init__(self, desk: Path, running: pyoms_native.Running, tell: Tell) -> None:
+    def __init__(
+        self, desk: Path, running: pyoms_native.Running, tell: Tell, calendar: Feeder
+    ) -> None:
         self.desk, self.running, self.tell = desk, running, tell
+        self.calendar, self.calendar_said = calendar, ""
         self.workers: list[_Worker] = []
         self.was_open = False
         self.lost = 0
@@ -180,6 +184,19 @@ class _Watch:
                     {"event": "lost", "session": worker.session, "strategies": names, "by": by}
                 )
 
+    def feed_calendar(self, now_ns: int) -> None:
+        """Tell the desk what its schedules say is due; what it does not take is told once."""
+        if not self.calendar.schedules:
+            return
+        said = ""
+        try:
+            self.calendar.run_to(now_ns)
+        except DeskError as error:  # the next round tries again
+            said = str(error)
+            if said != self.calendar_said:
+                self.tell({"event": "schedule", "not_taken": said})
+        self.calendar_said = said
+
     def end(self) -> None:
         """End the strategies, then see to it that the cancels of their orders leave."""
         until = time.monotonic() + _END_S
@@ -203,8 +220,13 @@ class _Watch:
 
 
 @contextmanager
-def _running(settings: Config, desk_path: Path, config: Path) -> Iterator[pyoms_native.Running]:
-    """Open the desk, keep its configuration, and run it on a thread of its own to the end."""
+def _running(
+    settings: Config, desk_path: Path, config: Path
+) -> Iterator[tuple[pyoms_native.Running, Feeder]]:
+    """Open the desk, keep its configuration, and run it on a thread of its own to the end.
+
+    Its calendar has fed what was missed, and goes on by the desk's control socket.
+    """
     desk = open_desk(settings, desk_path)
     try:
         keep_config(config, desk_path)
@@ -212,8 +234,9 @@ def _running(settings: Config, desk_path: Path, config: Path) -> Iterator[pyoms_
     except BaseException:
         desk.close()
         raise
+    desk.calendar.feed = feed_running(desk_path)
     try:
-        yield running
+        yield running, desk.calendar
     finally:
         running.stop()
 
@@ -228,8 +251,8 @@ def run(config: Path, desk_path: Path, *, tell: Tell) -> None:
             strategy_of(row, str(config))  # what cannot be made is told before anything trades
             sessions.setdefault(row.session, []).append(row.name)
     signals = _Signals()
-    with _running(settings, desk_path, config) as running:
-        watch = _Watch(desk_path, running, tell)
+    with _running(settings, desk_path, config) as (running, calendar):
+        watch = _Watch(desk_path, running, tell, calendar)
         status = watch.status()
         tell(
             {
@@ -246,6 +269,7 @@ def run(config: Path, desk_path: Path, *, tell: Tell) -> None:
                 watch.start(session, names)
             while not signals.got and running.is_alive():
                 watch.look()
+                watch.feed_calendar(time.time_ns())
                 signals.wait(_ROUND_S)
             alive = running.is_alive()
         finally:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
-from pyoms.engine import Oms
+from pyoms.engine import Oms, check_unpriced
 from pyoms.errors import EngineError, LappedError
 from pyoms.numbers import Number, fixed
 from pyoms.tape import Tape, open_log
+from pyoms.terms import OrderTerms, given, offer_of, ord_type_of
 from pyoms_core.dispatch import Event, Router
-from pyoms_core.gate import Gate, code_of
+from pyoms_core.gate import Gate, carries_terms, code_of
 from pyoms_core.tape import Batch
 
 CALLBACKS = (
@@ -165,21 +166,35 @@ class Sender(Protocol):
         """Send a cancel; its command_seq."""
         ...
 
-    def replace(self, port: Port, cl_ord_id: str, order_seq: int, price: int, qty: int) -> int:
-        """Send a replace; its command_seq."""
+    def replace(
+        self,
+        port: Port,
+        cl_ord_id: str,
+        order_seq: int,
+        price: int,
+        qty: int,
+        offer: bytes | None,
+    ) -> int:
+        """Send a replace, `offer` with its new stop price; its command_seq."""
         ...
 
 
 class Terms:
-    """The rest of a new order."""
+    """The rest of a new order; `offer` is the ``order_terms`` record that it carries, if any."""
 
-    __slots__ = ("cl_ord_id", "is_parent", "ord_type", "parent_order_seq", "time_in_force")
+    __slots__ = ("cl_ord_id", "is_parent", "offer", "ord_type", "parent_order_seq", "time_in_force")
 
     def __init__(
-        self, cl_ord_id: str, ord_type: str, time_in_force: str, parent: int, is_parent: bool
+        self,
+        cl_ord_id: str,
+        ord_type: str,
+        time_in_force: str,
+        parent: int,
+        is_parent: bool,
+        offer: bytes | None,
     ) -> None:
         self.cl_ord_id, self.ord_type, self.time_in_force = cl_ord_id, ord_type, time_in_force
-        self.parent_order_seq, self.is_parent = parent, is_parent
+        self.parent_order_seq, self.is_parent, self.offer = parent, is_parent, offer
 
 
 class Inline:
@@ -210,9 +225,8 @@ class Inline:
     ) -> int:
         """Send a new order; its command_seq."""
         gate = self._gate(port, instrument, terms)
-        gate.submit(
-            terms.cl_ord_id, side, price, qty, terms.parent_order_seq, is_parent=terms.is_parent
-        )
+        parent = terms.parent_order_seq
+        gate.submit(terms.cl_ord_id, side, price, qty, parent, terms.is_parent, terms.offer)
         return gate.command_seq
 
     def cancel(self, port: Port, cl_ord_id: str, order_seq: int) -> int:
@@ -221,10 +235,18 @@ class Inline:
         gate.cancel(cl_ord_id, order_seq)
         return gate.command_seq
 
-    def replace(self, port: Port, cl_ord_id: str, order_seq: int, price: int, qty: int) -> int:
-        """Send a replace; its command_seq."""
+    def replace(
+        self,
+        port: Port,
+        cl_ord_id: str,
+        order_seq: int,
+        price: int,
+        qty: int,
+        offer: bytes | None,
+    ) -> int:
+        """Send a replace, `offer` with its new stop price; its command_seq."""
         gate = self._gate(port, 0, None)
-        gate.replace(cl_ord_id, price, qty, order_seq)
+        gate.replace(cl_ord_id, price, qty, order_seq, None, offer)
         return gate.command_seq
 
 
@@ -260,15 +282,25 @@ class Port:
         price: Number | None = None,
         *,
         cl_ord_id: str | None = None,
-        ord_type: str = "limit",
+        ord_type: str | None = None,
         time_in_force: str = "day",
         parent_order_seq: int = 0,
         is_parent: bool = False,
+        **more: Unpack[OrderTerms],
     ) -> int:
-        """Send a new order; its command_seq. No price makes a market order."""
-        ord_type = "market" if price is None else ord_type
+        """Send a new order; its command_seq. Without an `ord_type` price and terms say it.
+
+        The terms, all optional, are those of :class:`pyoms.terms.OrderTerms`. They and the order
+        go together: where the command ring has no room for both, neither is sent.
+        """
+        kind = ord_type_of(price, more) if ord_type is None else ord_type
+        offer = None
+        if given(more) or carries_terms(
+            code_of("ord_type", kind), code_of("time_in_force", time_in_force)
+        ):
+            offer = offer_of(more)
         own = self._id("n", cl_ord_id)
-        terms = Terms(own, ord_type, time_in_force, parent_order_seq, is_parent)
+        terms = Terms(own, kind, time_in_force, parent_order_seq, is_parent, offer)
         return self._sender.new_order(
             self,
             instrument,
@@ -283,13 +315,25 @@ class Port:
         return self._sender.cancel(self, self._id("c", cl_ord_id), order_seq)
 
     def replace(
-        self, order_seq: int, price: Number, qty: Number, *, cl_ord_id: str | None = None
+        self,
+        order_seq: int,
+        price: Number | None,
+        qty: Number,
+        *,
+        stop_px: Number | None = None,
+        cl_ord_id: str | None = None,
     ) -> int:
-        """Send a replace to a new price and total quantity; its command_seq."""
+        """Send a replace to a new price and total quantity; its command_seq.
+
+        `stop_px` moves the stop of an order that is held here. None as the price is for orders
+        that carry none (:data:`pyoms.terms.UNPRICED`).
+        """
+        if price is None:
+            check_unpriced(self._oms.order(order_seq))
+        offer = None if stop_px is None else offer_of({"stop_px": stop_px})
         own = self._id("r", cl_ord_id)
-        return self._sender.replace(
-            self, own, order_seq, fixed(price, "price"), fixed(qty, "order_qty")
-        )
+        limit = 0 if price is None else fixed(price, "price")
+        return self._sender.replace(self, own, order_seq, limit, fixed(qty, "order_qty"), offer)
 
     @property
     def now_ns(self) -> int:

@@ -24,8 +24,9 @@ from typing import Any
 
 import pytest
 
-from pyoms.engine import Engine, record
+from pyoms.engine import Engine
 from pyoms.numbers import to_fixed
+from pyoms.records import record
 from pyoms_core import layout
 from pyoms_core.layout import CODES, NAMES, ONE
 

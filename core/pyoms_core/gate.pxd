@@ -3,7 +3,13 @@
 # call that finds it in use answers BUSY and nothing was taken.
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
-from pyoms_core.layout cimport cancel_order_t, new_order_t, record_t, replace_order_t
+from pyoms_core.layout cimport (
+    cancel_order_t,
+    new_order_t,
+    order_terms_t,
+    record_t,
+    replace_order_t,
+)
 
 cdef enum:
     BUSY = -1    # someone else is inside
@@ -15,6 +21,8 @@ cdef class Gate:
     cdef new_order_t order     # bound once: instrument, account, session, strategy
     cdef cancel_order_t cancel_record
     cdef replace_order_t replace_record
+    cdef order_terms_t offer
+    cdef bint carries_terms    # by its types: an offer goes with every order, an empty one too
     cdef readonly uint64_t order_seq
     cdef readonly uint64_t event_seq
     cdef readonly uint64_t command_seq
@@ -25,7 +33,12 @@ cdef class Gate:
     cdef int32_t new_order(
         self, const char* cl_ord_id, size_t size, uint32_t side, int64_t price, int64_t order_qty
     ) noexcept nogil
-    # The same with its id in the record already; GateError when it was not taken.
+    # The same for a new order or replace that carries the terms in `offer`: both or neither.
+    cdef int32_t take_with(self, record_t* record) noexcept nogil
+    # Puts terms into `offer`, None for empty ones; ShapeError for other than one record.
+    cdef int load(self, bytes offer) except -1
+    # The same with its id in the record already, and the terms it carries; GateError when it was
+    # not taken.
     cdef int32_t place(
         self,
         unsigned char side,
@@ -33,6 +46,7 @@ cdef class Gate:
         int64_t order_qty,
         uint64_t parent_order_seq,
         bint is_parent,
+        bytes offer,
     ) except -1
     cdef int64_t now_ns(self) noexcept nogil
     # Bid price, bid size, offer price, offer size, into `out`; 0 when it is there.

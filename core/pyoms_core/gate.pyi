@@ -1,3 +1,5 @@
+from collections.abc import Iterable
+from datetime import date, datetime
 from typing import Any, Final
 
 import numpy as np
@@ -8,6 +10,7 @@ from pyoms_core.fixed import Number
 ID_SIZE_MAX: Final = 36
 
 def client_id(text: str | bytes, what: str = "cl_ord_id") -> bytes: ...
+def carries_terms(ord_type: int, time_in_force: int) -> bool: ...
 def code_of(enumeration: str, name: str | int) -> int: ...
 
 class Verdict:
@@ -51,6 +54,7 @@ class Gate:
         order_qty: int,
         parent_order_seq: int = 0,
         is_parent: bool = False,
+        offer: bytes | None = None,
     ) -> int: ...
     def cancel(
         self, cl_ord_id: str | bytes, order_seq: int = 0, orig_cl_ord_id: str | None = None
@@ -62,6 +66,7 @@ class Gate:
         order_qty: int,
         order_seq: int = 0,
         orig_cl_ord_id: str | None = None,
+        offer: bytes | None = None,
     ) -> int: ...
     def command(self, record: bytes | memoryview | npt.NDArray[np.uint8]) -> int: ...
     def submit_many(
@@ -93,5 +98,16 @@ class Verbs:
         venue: str | int = 0,
         ord_type: str | int | None = None,
         time_in_force: str | int = "day",
+        stop_px: Number | None = None,
+        trail: Number | None = None,
+        trail_ppm: int | None = None,
+        expire_time: datetime | int | None = None,
+        expire_date: date | str | None = None,
+        max_floor: Number | None = None,
+        exec_inst: str | Iterable[str] | None = None,
+        peg: str | None = None,
+        peg_offset: Number | None = None,
+        contingency: str | None = None,
+        group: int | None = None,
     ) -> Verdict: ...
     def verdict_of(self, code: int, gate: Gate) -> Verdict: ...

@@ -18,6 +18,7 @@ from pyoms_core.fixed cimport fixed_of
 from pyoms_core.layout cimport (
     KIND_CANCEL_ORDER,
     KIND_NEW_ORDER,
+    KIND_ORDER_TERMS,
     KIND_REFUSAL,
     KIND_REPLACE_ORDER,
     new_order_t,
@@ -35,6 +36,13 @@ ID_SIZE_MAX = CL_ORD_ID_MAX
 """Bytes of the longest ClOrdID(11) that a record holds."""
 
 cdef unsigned char TAG_PARENT = layout.TAG_PARENT
+cdef unsigned char TAG_TERMS = layout.TAG_TERMS
+cdef frozenset PLAIN_TYPES = frozenset(
+    layout.CODES["ord_type"][name].code for name in ("market", "limit")
+)
+cdef frozenset PLAIN_TIMES = frozenset(
+    layout.CODES["time_in_force"][name].code for name in ("day", "gtc", "ioc", "fok")
+)
 cdef dict VERDICTS = layout.NAMES["verdict"]
 cdef dict SIDES = {name: code.code for name, code in layout.CODES["side"].items()}
 
@@ -48,6 +56,11 @@ def code_of(str enumeration, name):
         allowed = ", ".join(layout.CODES[enumeration])
         raise EngineError(f"{enumeration} {name!r} is not one of {allowed}")
     return found.code
+
+
+def carries_terms(int ord_type, int time_in_force):
+    """Whether an order of these codes goes with an offer of terms, even if none is given."""
+    return ord_type not in PLAIN_TYPES or time_in_force not in PLAIN_TIMES
 
 
 cdef object refused(int64_t code):
@@ -202,6 +215,7 @@ cdef class Gate:
         self.cancel_record.session_id = session_id
         self.replace_record.header.kind = KIND_REPLACE_ORDER
         self.replace_record.session_id = session_id
+        self.carries_terms = carries_terms(ord_type, time_in_force)
 
     cdef int32_t take(self, record_t* record) noexcept nogil:
         cdef int32_t verdict = api.port_submit(self.port, record, &self.command_seq)
@@ -221,6 +235,26 @@ cdef class Gate:
         self.order.side = <unsigned char> side
         return self.take(<record_t*> &self.order)
 
+    cdef int32_t take_with(self, record_t* record) noexcept nogil:
+        cdef int32_t verdict = api.port_submit_with(
+            self.port, <const record_t*> &self.offer, record, &self.command_seq
+        )
+        if verdict >= 0:
+            self.event_seq = record.header.event_seq
+            self.order_seq = record.header.order_seq
+        return verdict
+
+    cdef int load(self, bytes offer) except -1:
+        memset(&self.offer, 0, sizeof(self.offer))
+        if offer is not None:
+            if len(offer) != sizeof(self.offer):
+                raise ShapeError(
+                    f"an offer has {sizeof(self.offer)} bytes, this one {len(offer)}"
+                )
+            memcpy(&self.offer, <const char*> offer, sizeof(self.offer))
+        self.offer.header.kind = KIND_ORDER_TERMS
+        return 0
+
     cdef int32_t place(
         self,
         unsigned char side,
@@ -228,15 +262,23 @@ cdef class Gate:
         int64_t order_qty,
         uint64_t parent_order_seq,
         bint is_parent,
+        bytes offer,
     ) except -1:
         cdef int32_t verdict
+        cdef bint plain = offer is None and not self.carries_terms
+        if not plain:
+            self.load(offer)
         self.order.header.order_seq = 0
         self.order.price = price
         self.order.order_qty = order_qty
         self.order.side = side
         self.order.parent_order_seq = parent_order_seq
         self.order.tags = TAG_PARENT if is_parent else 0
-        verdict = self.take(<record_t*> &self.order)
+        if plain:
+            verdict = self.take(<record_t*> &self.order)
+        else:
+            self.order.tags |= TAG_TERMS
+            verdict = self.take_with(<record_t*> &self.order)
         self.order.parent_order_seq = 0
         self.order.tags = 0
         if verdict < 0:
@@ -257,8 +299,11 @@ cdef class Gate:
         int64_t order_qty,
         uint64_t parent_order_seq=0,
         bint is_parent=False,
+        bytes offer=None,
     ):
         """Submit one new order on the bound terms; the verdict's code, 0 for accepted.
+
+        `offer` is the ``order_terms`` record that it carries, if any; both go in one call.
 
         Raises
         ------
@@ -268,7 +313,7 @@ cdef class Gate:
             When the engine is in use by another thread or takes no commands.
         """
         put_id(<char*> self.order.cl_ord_id, cl_ord_id, "cl_ord_id")
-        return self.place(side, price, order_qty, parent_order_seq, is_parent)
+        return self.place(side, price, order_qty, parent_order_seq, is_parent, offer)
 
     def cancel(self, cl_ord_id, uint64_t order_seq=0, orig_cl_ord_id=None):
         """Cancel one order, named by our number or by its client id; the verdict's code."""
@@ -284,9 +329,13 @@ cdef class Gate:
         return verdict
 
     def replace(
-        self, cl_ord_id, int64_t price, int64_t order_qty, uint64_t order_seq=0, orig_cl_ord_id=None
+        self, cl_ord_id, int64_t price, int64_t order_qty, uint64_t order_seq=0,
+        orig_cl_ord_id=None, bytes offer=None,
     ):
-        """Replace price and total quantity of one order; the verdict's code."""
+        """Replace price and total quantity of one order, with `offer` its stop price too.
+
+        The verdict's code.
+        """
         cdef int32_t verdict
         put_id(<char*> self.replace_record.cl_ord_id, cl_ord_id, "cl_ord_id")
         memset(self.replace_record.orig_cl_ord_id, 0, CL_ORD_ID_MAX)
@@ -295,7 +344,13 @@ cdef class Gate:
         self.replace_record.header.order_seq = order_seq
         self.replace_record.price = price
         self.replace_record.order_qty = order_qty
-        verdict = self.take(<record_t*> &self.replace_record)
+        if offer is None:
+            self.replace_record.tags = 0
+            verdict = self.take(<record_t*> &self.replace_record)
+        else:
+            self.load(offer)
+            self.replace_record.tags = TAG_TERMS
+            verdict = self.take_with(<record_t*> &self.replace_record)
         if verdict < 0:
             raise refused(verdict)
         return verdict
@@ -360,8 +415,8 @@ cdef inline bint is_plain(object term):
 cdef class Verbs:
     """Submit as people call it: names and decimals in, a verdict out, one call of the core.
 
-    Base of `pyoms.engine.Oms`, whose ``gate`` resolves names; what it answered is kept here by the
-    names as they were given.
+    Base of `pyoms.engine.Oms`, whose ``gate`` resolves names and whose ``offered`` makes the record
+    of an order's terms; what ``gate`` answered is kept here by the names as they were given.
 
     Attributes
     ----------
@@ -375,6 +430,8 @@ cdef class Verbs:
     cdef public object session
     cdef public object account
     cdef dict bound
+    cdef tuple given       # how the last call named its gate
+    cdef Gate given_gate
     cdef bytes epoch
     cdef uint64_t count
 
@@ -424,6 +481,7 @@ cdef class Verbs:
         venue=0,
         ord_type=None,
         time_in_force="day",
+        **terms,  # not each by name: a call that gives none pays for one empty dict
     ):
         """Submit one new order.
 
@@ -438,13 +496,18 @@ cdef class Verbs:
         parent : int
             Number of the parent this is a child of.
         account, session, strategy, venue, ord_type, time_in_force : str
-            As for ``gate``.
+            As for ``gate``; without an `ord_type` the price and the terms say it.
+        **terms
+            ``stop_px``, ``trail``, ``expire_time`` and what else ``pyoms.terms.OrderTerms`` has.
         """
         cdef Gate gate
         cdef int64_t fixed_price = 0, fixed_qty
         cdef uint64_t parent_order_seq = 0
+        cdef bytes offer = None
         account = self.account if account is None else account
         session = self.session if session is None else session
+        if terms:
+            ord_type, offer = self.offered(ord_type, price, terms)
         if ord_type is None:
             ord_type = "market" if price is None else "limit"
         gate = self.bind(instrument, account, session, strategy, venue, ord_type, time_in_force)
@@ -461,7 +524,7 @@ cdef class Verbs:
         else:
             put_id(<char*> gate.order.cl_ord_id, cl_ord_id, "cl_ord_id")
         return self.verdict_of(
-            gate.place(code, fixed_price, fixed_qty, parent_order_seq, is_parent), gate
+            gate.place(code, fixed_price, fixed_qty, parent_order_seq, is_parent, offer), gate
         )
 
     cdef Gate bind(
@@ -469,8 +532,15 @@ cdef class Verbs:
         object ord_type, object time_in_force,
     ):
         """Find the gate of these terms, as given or by what they name."""
-        cdef tuple given
-        cdef bint plain = (
+        cdef tuple given = self.given
+        cdef bint plain
+        if (
+            given is not None and given[0] is instrument and given[1] is account
+            and given[2] is session and given[3] is strategy and given[4] is venue
+            and given[5] is ord_type and given[6] is time_in_force
+        ):
+            return self.given_gate  # the very objects of the last call, which it keeps
+        plain = (
             is_plain(instrument) and is_plain(account) and is_plain(session) and is_plain(strategy)
             and is_plain(venue) and is_plain(ord_type) and is_plain(time_in_force)
         )
@@ -478,6 +548,7 @@ cdef class Verbs:
             given = (instrument, account, session, strategy, venue, ord_type, time_in_force)
             found = self.bound.get(given)
             if found is not None:
+                self.given, self.given_gate = given, <Gate> found
                 return <Gate> found
         gate = self.gate(
             instrument,

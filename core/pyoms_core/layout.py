@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-LAYOUT_HASH: Final = 0x97722e0501fd0b85
+LAYOUT_HASH: Final = 0x3218a5ada59bb1a3
 RECORD_SIZE: Final = 128  # bytes of a record
 ONE: Final = 1000000000  # fixed-point one, 1e-9
 NO_PRICE: Final = -9223372036854775808  # no price in a quote or a refusal
@@ -31,7 +31,6 @@ REPORT_POSS_DUP: Final = 1  # report: PossDupFlag(43)
 REPORT_POSS_RESEND: Final = 2  # report: PossResend(97)
 REPORT_QUERIED: Final = 4  # report: answers a query
 REPORT_DROP_COPY: Final = 8  # report: from a drop copy
-VENUE_ICEBERG: Final = 4  # venue: it replenishes icebergs itself
 VENUE_CALENDAR: Final = 2  # venue: its trading day is told by offset and roll
 BOOK_LAST: Final = 1  # book update: last of its event
 BOOK_SNAPSHOT: Final = 2  # book update: from a snapshot
@@ -97,7 +96,6 @@ CODES: Final[dict[str, dict[str, Code]]] = {
         "released": Code(1, "", "it goes out in this group"),
         "refused": Code(2, "", "judged again, it may not leave: rejected here"),
         "armed": Code(3, "", "its leg has traded: it waits for its price now"),
-        "ended": Code(4, "", "nothing is left for it to do: it ends canceled, its fills are kept"),
     },
     "own_cause": {
         "none": Code(0, "", "a command, a mass cancel or the kill switch"),
@@ -107,19 +105,11 @@ CODES: Final[dict[str, dict[str, Code]]] = {
         "parent": Code(4, "", "its parent was canceled"),
         "recheck": Code(5, "", "the daily re-check of a resting order found it not allowed any more"),
         "reduce_only": Code(6, "", "it would no longer only reduce the position"),
-        "peg": Code(7, "", "what it is pegged to has moved"),
-        "leg_filled": Code(8, "", "the leg that it follows has filled more"),
     },
     "queue_priority": {
         "untold": Code(0, "", "not known for this venue"),
         "kept": Code(1, "", "keeps its place"),
         "lost": Code(2, "", "goes to the end of its level"),
-    },
-    "queue_rule": {
-        "untold": Code(0, "", "not known for this venue"),
-        "quantity_down": Code(1, "", "a smaller quantity alone keeps it (CME Globex)"),
-        "away": Code(2, "", "a smaller quantity or a price farther from the market keeps it"),
-        "none": Code(3, "", "every change loses it"),
     },
     "time_in_force": {
         "day": Code(1, "0", "until the end of the trading day"),
@@ -380,7 +370,6 @@ CODES: Final[dict[str, dict[str, Code]]] = {
         "group_unknown": Code(74, "99", "group {value} has no live first leg of this session, account and venue"),
         "terms_table_full": Code(75, "0", "the table of order terms is full: {bound} rows hold live orders"),
         "exec_inst_invalid": Code(76, "99", "exec_inst bits {value} are not taken here, allowed are {bound}"),
-        "peg_invalid": Code(77, "99", "peg_type {value} with an offset that is no multiple of the tick {bound_e9}, or on an order that is not pegged"),
     },
 }
 
@@ -734,7 +723,8 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("proved", "u1", 37),
             ("reserved0", ("u1", (2,)), 38),
             ("link_seq", "<u4", 40),
-            ("reserved", ("u1", (84,)), 44),
+            ("person", "S24", 44),
+            ("reserved", ("u1", (60,)), 68),
         ],
     ),
     "desk_state": (
@@ -845,8 +835,7 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("command_seq", "<u4", 116),
             ("utc_offset_min", "<i4", 120),
             ("day_roll_min", "<u2", 124),
-            ("queue_rule", "u1", 126),
-            ("reserved", "u1", 127),
+            ("reserved", ("u1", (2,)), 126),
         ],
     ),
     "instrument_terms": (
@@ -1101,8 +1090,7 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("held", "u1", 120),
             ("priority", "u1", 121),
             ("by_cancel", "u1", 122),
-            ("why", "u1", 123),
-            ("reserved", ("u1", (4,)), 124),
+            ("reserved", ("u1", (5,)), 123),
         ],
     ),
     "command_repeated": (
@@ -1170,7 +1158,7 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("expire_day", "<u2", 102),
             ("trail", "<i8", 104),
             ("reference_px", "<i8", 112),
-            ("shown_qty", "<i8", 120),
+            ("reserved", ("u1", (8,)), 120),
         ],
     ),
     "annotation": (
@@ -1275,9 +1263,7 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("cause", "u1", 106),
             ("outcome", "u1", 107),
             ("ord_type", "u1", 108),
-            ("reserved0", ("u1", (3,)), 109),
-            ("shown_qty", "<i8", 112),
-            ("reserved", ("u1", (8,)), 120),
+            ("reserved", ("u1", (19,)), 109),
         ],
     ),
     "trail_moved": (

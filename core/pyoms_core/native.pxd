@@ -7,7 +7,7 @@ from pyoms_core.layout cimport new_order_t, record_t
 
 cdef extern from *:
     """
-    #define PYOMS_TABLE_HASH 0x84cde1d480aa9e4eULL
+    #define PYOMS_TABLE_HASH 0x37219c90c350f899ULL
     """
     const uint64_t TABLE_HASH "PYOMS_TABLE_HASH"
 
@@ -27,6 +27,7 @@ cdef struct native_api_t:
     int32_t (*tape_seek)(const void*, uint64_t) noexcept nogil
     int32_t (*tape_memory)(const void*, const record_t**, uint64_t*, uint64_t*) noexcept nogil
     uint64_t (*log_run)(const void*, size_t, uint64_t*, const record_t**) noexcept nogil
+    int32_t (*port_submit_with)(const void*, const record_t*, record_t*, uint64_t*) noexcept nogil
 
 
 cdef inline const native_api_t* native_api() except NULL:

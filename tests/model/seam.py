@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 import pyoms_native
-from pyoms.engine import Engine, record
+from pyoms.engine import Engine
+from pyoms.records import record
 from pyoms_core import layout
 from tests.model.desk import Desk, Event
 

@@ -176,3 +176,87 @@ def test_hash_follows_values_not_spelling():
     assert config.parse(respelt).config_hash == whole.config_hash
     changed = TEXT.replace('tick = "0.25"', 'tick = "0.5"', 1)
     assert config.parse(changed).config_hash != whole.config_hash
+
+
+SCHEDULE = EXAMPLE.with_name("schedule.toml")
+ROW = "[[venue.schedule.session]]  # Sunday evening is Monday's\n"
+
+SCHEDULE_MISTAKES = [
+    # planted                        instead                      key                     told
+    (
+        'open = "-1d 17:00"',
+        'open = "17"',
+        "session[1].open",
+        '"17" is not a time of the day; allowed',
+    ),
+    ('open = "-1d 17:00"', 'open = "-2d 17:00"', "session[1].open", "is not a time of the day"),
+    ('close = "16:00"', 'close = "+1d 02:00"', "session[1].close", 'with "-1d " before it'),
+    ('close = "16:00"', 'close = "16:61"', "session[1].close", '"HH:MM" or "HH:MM:SS"'),
+    ('close = "16:00"', 'clos = "16:00"', "session[1]", "close is missing; is clos meant for it?"),
+    ('pre_open = "-1d', 'preopen = "-1d', "session[1].preopen", "unknown key (near: pre_open"),
+    ('close = "16:00"', 'close = "-1d 16:50"', "session", "-1d 16:50 is not after -1d 17:00"),
+    (
+        'close = "16:00"',
+        'close = "17:30"',
+        "session",
+        "17:30 is outside the trading day, which lasts",
+    ),
+    ('day_roll = "16:45"', 'day_roll = "17:00"', "session", "-1d 16:45 is outside the trading day"),
+    ('day_roll = "16:45"', 'day_roll = "-1d 16:45"', "day_roll", "is not a time of the day"),
+    ('day_roll = "16:45"', 'day_roll = "16:45:30"', "day_roll", "is not a whole minute"),
+    ('"mon", "tue"', '"mon", "tues"', "weekdays", '"tues" is not one of mon, tue, wed'),
+    ('"mon", "tue"', '"mon", "mon"', "weekdays", "name each day once, and one at least"),
+    ('["2026-12-25", "2027', '["2026-12-32", "2027', "holidays", '"2026-12-32" is not a date'),
+    (
+        'holidays = ["2026-12-25',
+        'holidays = "x" # ["2026-12-25',
+        "holidays",
+        "is not a list of dates",
+    ),
+    (
+        '"2026-11-27" = "12:15"',
+        '"2026-11-28" = "12:15"',
+        "early_close.2026-11-28",
+        "no trading day",
+    ),
+    ('"2026-11-27" = "12:15"', '"2026-12-25" = "12:15"', "early_close.2026-12-25", "a holiday"),
+    ('"2026-11-27" = "12:15"', '"27.11.2026" = "12:15"', "early_close.27.11.2026", "is not a date"),
+    (
+        '"2026-11-27" = "12:15"',
+        '"2026-11-27" = "17:00"',
+        "early_close.2026-11-27",
+        "is not between",
+    ),
+    ("early_close = {", "early_closes = {", "early_closes", "unknown key (near: early_close"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "key", "told"), SCHEDULE_MISTAKES)
+def test_a_mistake_in_a_schedule_is_told_with_its_line_key_value_and_what_is_allowed(
+    old, new, key, told
+):
+    error, line = mistake(old, new, SCHEDULE.read_text())
+    assert error.key == f"venue[1].schedule.{key}"
+    assert told in str(error)
+    assert "desk.toml" in str(error)
+    wanted = new.split(" =")[0] if "session" not in key else ""
+    assert line.startswith((wanted, "early_close", "weekdays", "holidays", "[")) or wanted in line
+
+
+def test_a_key_of_a_row_below_a_row_is_told_with_its_own_line():
+    text = SCHEDULE.read_text().replace('open = "09:30"', 'open = "9:30"')
+    with pytest.raises(ConfigError) as caught:
+        config.parse(text, "desk.toml")
+    assert caught.value.key == "venue[2].schedule.session[1].open"
+    assert text.splitlines()[caught.value.line - 1] == 'open = "9:30"'
+
+
+def test_a_schedule_is_read_as_it_stands():
+    cme, nyse = (venue.schedule for venue in config.load(SCHEDULE).venues)
+    assert cme is not None
+    assert nyse is not None
+    assert cme.sessions[0].phases == ((-26_100, "pre_open"), (-25_200, "open"), (57_600, "closed"))
+    assert (cme.day_roll_min, nyse.day_roll_min) == (1_005, 0)
+    assert [phase for _, phase in nyse.sessions[0].phases] == [
+        *("pre_open", "auction", "open", "auction", "closed"),
+    ]

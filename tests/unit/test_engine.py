@@ -11,10 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pyoms.engine import Engine, record
+from pyoms.engine import Engine
 from pyoms.errors import EngineError, GateError, NumberError, OmsError, UnknownNameError
 from pyoms.numbers import Fixed
 from pyoms.oms import open_desk
+from pyoms.records import record
 from pyoms_core import dispatch, layout
 from pyoms_core.gate import Verdict
 from pyoms_core.layout import CODES, KINDS, NAMES, ONE

@@ -26,7 +26,7 @@ def test_the_ten_lines_of_the_readme_run_and_print_what_their_comments_say():
 
 
 def test_every_command_of_the_readme_is_one_of_the_program():
-    told = set(re.findall(r"`pyoms (\w+)", README))
+    told = set(re.findall(r"`pyoms ([\w-]+)", README))
     known = set(get_command(commands.app).commands)  # type: ignore[attr-defined]
     assert told <= known, told - known
     assert {"demo", "run", "status", "kill", "release", "replay", "bench", "doctor"} <= told

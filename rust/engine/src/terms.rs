@@ -199,6 +199,12 @@ impl Engine {
         Verdict::Accepted
     }
 
+    /// Forgets what a session has offered and no command has taken: nobody may find it before an order
+    /// of his own. Called by whoever hands over an offer and its command, once the command is through.
+    pub fn drop_offer(&mut self, session_id: u16) {
+        self.offer_of(session_id);
+    }
+
     pub(crate) fn offer_of(&mut self, session_id: u16) -> Option<OrderTerms> {
         let offer = self.offers.get_mut(session_id as usize)?.take();
         self.offers_count -= u64::from(offer.is_some());

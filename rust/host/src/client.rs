@@ -206,10 +206,21 @@ impl Client {
     /// Hands a command over; its verdict is the event that carries the number returned.
     #[inline]
     pub fn push(&mut self, record: &Record) -> Result<u64> {
+        self.push_together(std::slice::from_ref(record))
+    }
+
+    /// Hands an order or replace over behind the terms that it carries: both, or neither where the
+    /// ring has no room for both. Its verdict is the event that carries the number returned.
+    pub fn push_with(&mut self, offer: &Record, record: &Record) -> Result<u64> {
+        self.push_together(&[*offer, *record])
+    }
+
+    #[inline]
+    fn push_together(&mut self, records: &[Record]) -> Result<u64> {
         if self.has_left {
             return refused("the client took leave of the desk: nothing is sent any more");
         }
-        let pushed = self.producer.push(record)?;
+        let pushed = self.producer.push_all(records)?;
         if pushed.wake {
             self.ring();
         }

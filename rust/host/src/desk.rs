@@ -395,6 +395,11 @@ impl Desk {
         verdict
     }
 
+    /// Forgets terms that a session offered and whose command did not take them.
+    pub fn drop_offer(&mut self, session_id: u16) {
+        self.engine.drop_offer(session_id);
+    }
+
     /// `submit` for each; verdicts as codes. Returns how many were accepted.
     pub fn submit_many(&mut self, records: &[Record], verdicts: &mut [u16]) -> usize {
         assert!(records.len() == verdicts.len());

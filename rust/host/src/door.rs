@@ -9,7 +9,9 @@ use crate::options::{Doing, Result, refused};
 use crate::rows::{json, order_row, position_row};
 use crate::status::{LostClient, quoted};
 use journal::{Consumer, Waker};
-use layout::{CancelOrder, Entity, MassCancel, NewOrder, Record, ReplaceOrder, Scope, Typed, text};
+use layout::{
+    CancelOrder, Entity, MassCancel, NewOrder, OrderTerms, Record, ReplaceOrder, Scope, Typed, text,
+};
 use rustix::event::{EventfdFlags, PollFlags};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use std::io::{ErrorKind, IoSlice, Read, Write};
@@ -28,7 +30,8 @@ const UNREAD_MAX: usize = 1 << 20;
 const LOOK_NS: i64 = 1_000_000;
 const COMMANDS: usize = 64;
 /// What may be asked.
-const ALLOWED: &str = "allowed are status, attach, detach, release, order, position";
+const ALLOWED: &str =
+    "allowed are status, attach, detach, release, order, position, day, phase, clock";
 /// Bytes of the name that a client gives itself.
 const NAME_MAX: usize = 64;
 
@@ -280,19 +283,34 @@ impl Desk {
     fn serve_ring(&mut self, conn: &mut Conn) -> bool {
         let Some(client) = conn.client.as_mut().filter(|_| !conn.gone) else { return false };
         let ring = &mut client.ring;
-        for count in 0..COMMANDS {
-            if self.log.ring.room() <= 2 * journal::GROUP_MAX as u64 {
+        let session_id = ring.session_id() as u16;
+        // Terms and their command were published together and are taken together: nothing of this
+        // session gets between them, and no offer outlives this loop.
+        let (mut count, mut offered) = (0, false);
+        while count < COMMANDS || offered {
+            if !offered && self.log.ring.room() <= 2 * journal::GROUP_MAX as u64 {
                 return count > 0; // commands wait in their ring until the log has room
             }
-            match ring.pop() {
-                Ok(Some(mut record)) => {
-                    if !stamp(&mut record, ring.session_id() as u16) {
-                        self.foreign_commands += 1; // no client's business: not taken, not logged
-                        continue;
-                    }
-                    self.submit(&record);
+            count += 1;
+            let popped = ring.pop();
+            if let Ok(Some(mut record)) = popped
+                && stamp(&mut record, session_id)
+            {
+                self.submit(&record);
+                let is_offer = record.header.kind == OrderTerms::KIND;
+                if is_offer && !offered {
+                    offered = true;
+                    continue;
                 }
-                Ok(None) => return count > 0,
+            } else if let Ok(Some(_)) = popped {
+                self.foreign_commands += 1; // no client's business: not taken, not logged
+            }
+            if std::mem::take(&mut offered) {
+                self.engine.drop_offer(session_id);
+            }
+            match popped {
+                Ok(Some(_)) => {}
+                Ok(None) => return count > 1,
                 Err(error) => {
                     client.fault = Some(error.to_string()); // it broke the ring's rules: cut off
                     conn.gone = true;
@@ -334,6 +352,7 @@ impl Desk {
             Some("release") => self.release(&words, line),
             Some("order") => self.tell_order(&words),
             Some("position") => self.tell_position(&words),
+            Some(what @ ("day" | "phase" | "clock")) => self.tell_calendar(what, &words),
             Some(other) => refused(format!("{other:?} is unknown, {ALLOWED}")),
             None => refused(format!("an empty request; {ALLOWED}")),
         };
@@ -341,6 +360,33 @@ impl Desk {
             format!("{{\"ok\":false,\"error\":{}}}", quoted(&error.to_string()))
         });
         door.conns[at].answer(&json);
+    }
+
+    /// What a schedule or an operator says of a venue's day; the number of its event is the answer.
+    fn tell_calendar(&mut self, what: &str, words: &[&str]) -> Result<String> {
+        let venue = value(words, "venue")?;
+        let event_seq = match what {
+            "day" => {
+                let day = number(words, "trade_day")?;
+                let Ok(trade_day) = u16::try_from(day) else {
+                    return refused(format!("trade_day={day}: allowed are 0 to {}", u16::MAX));
+                };
+                let proved_by = value(words, "proved_by").ok();
+                self.tell_day(venue, trade_day, number(words, "opened")? != 0, proved_by)?
+            }
+            "phase" => {
+                let at_ns = number(words, "at_ns")?.min(i64::MAX as u64) as i64;
+                self.tell_phase(venue, value(words, "phase")?, at_ns)?
+            }
+            _ => {
+                let text = value(words, "utc_offset_min")?;
+                let Ok(minutes) = text.parse() else {
+                    return refused(format!("utc_offset_min={text} is not a number"));
+                };
+                self.tell_clock(venue, minutes)?
+            }
+        };
+        Ok(format!("{{\"ok\":true,\"event_seq\":{event_seq}}}"))
     }
 
     fn tell_order(&self, words: &[&str]) -> Result<String> {
@@ -497,6 +543,7 @@ fn stamp(record: &mut Record, session_id: u16) -> bool {
         CancelOrder::KIND => CancelOrder::view_mut(record).session_id = session_id,
         ReplaceOrder::KIND => ReplaceOrder::view_mut(record).session_id = session_id,
         MassCancel::KIND => MassCancel::view_mut(record).session_id = session_id,
+        OrderTerms::KIND => OrderTerms::view_mut(record).session_id = session_id,
         _ => return false,
     }
     true

@@ -404,10 +404,12 @@ impl Desk {
         Ok(epoch)
     }
 
-    fn may_release(&self, person: &str) -> Result<()> {
+    pub(crate) fn may_release(&self, person: &str) -> Result<()> {
         match self.options.people.iter().find(|p| p.name == person) {
             None => refused(format!("{person:?} is none of the desk's people")),
-            Some(p) if !p.risk => refused(format!("{person:?} has no role that releases a kill")),
+            Some(p) if !p.risk => {
+                refused(format!("{person:?} has not the role risk, which this takes"))
+            }
             Some(_) => Ok(()),
         }
     }

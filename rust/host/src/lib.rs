@@ -7,6 +7,7 @@
 
 mod client;
 mod clock;
+mod days;
 mod desk;
 mod door;
 mod journaling;

@@ -342,3 +342,127 @@ fn a_halt_drops_the_session_so_that_the_venue_cancels_and_names_what_is_not_cove
         running.stop().expect("an orderly end");
     }
 }
+
+/// A desk on this thread, and a client with a ring of four slots that it takes from when polled.
+fn inline(name: &str) -> (Dir, Desk, Client) {
+    let dir = Dir::new(name);
+    let mut desk = Desk::open(options(&dir)).expect("a desk");
+    setup(&mut desk);
+    let path = dir.desk();
+    let attaching = std::thread::spawn(move || {
+        Client::attach(path, Attach { slots: 4, ..Attach::to("S1") }).expect("attached")
+    });
+    while !attaching.is_finished() {
+        desk.poll().expect("a round");
+    }
+    (dir, desk, attaching.join().expect("attached"))
+}
+
+/// A stop, and the terms that it carries; it is held, so no reference is asked for.
+fn stop(id: &str) -> (OrderTerms, NewOrder) {
+    let mut offer = OrderTerms::ZERO;
+    offer.header.kind = OrderTerms::KIND;
+    offer.stop_px = MID;
+    let mut order = new_order(id, Side::Buy, 1, 0);
+    (order.ord_type, order.tags) = (OrdType::Stop.code(), TAG_TERMS);
+    (offer, order)
+}
+
+fn verdict_of(dir: &Dir, desk: &mut Desk, id: &str) -> Verdict {
+    while desk.poll().expect("a round") {}
+    follow(dir, |record| {
+        let refused = OrderRefused::from_record(record).filter(|e| e.cl_ord_id == text(id));
+        let accepted = OrderAccepted::from_record(record).filter(|e| e.cl_ord_id == text(id));
+        let code = refused.map(|e| e.verdict).or(accepted.map(|_| 0));
+        code.and_then(Verdict::from_code)
+    })
+}
+
+#[test]
+fn terms_that_find_no_room_with_their_order_leave_nothing_for_the_next_one() {
+    let (dir, mut desk, mut client) = inline("offer-full");
+    for number in 0..3 {
+        let order = new_order(&format!("P{number}"), Side::Buy, 1, MID);
+        client.push(order.as_record()).expect("room");
+    }
+    let (offer, order) = stop("STOP");
+    let full = client.push_with(offer.as_record(), order.as_record()).expect_err("one slot");
+    assert!(full.to_string().contains("full"), "{full}");
+    client.push(new_order("P3", Side::Buy, 1, MID).as_record()).expect("the slot is still free");
+    for number in 0..4 {
+        let verdict = verdict_of(&dir, &mut desk, &format!("P{number}"));
+        assert_eq!(verdict, Verdict::MarketClosed, "a plain order, and judged as one");
+    }
+    let command_seq = client.push_with(offer.as_record(), order.as_record()).expect("room");
+    assert_eq!(verdict_of(&dir, &mut desk, "STOP"), Verdict::Accepted);
+    let told = follow(&dir, |record| OrderAccepted::from_record(record).copied());
+    assert_eq!(u64::from(told.command_seq), command_seq, "the order's own number");
+    let held = desk.engine().order(told.header.order_seq).expect("live");
+    assert_eq!(held.ord_status(), OrdStatus::Held);
+    desk.close().expect("an orderly end");
+}
+
+#[test]
+fn terms_whose_command_does_not_follow_or_does_not_take_them_are_forgotten() {
+    let (dir, mut desk, mut client) = inline("offer-alone");
+    let (offer, order) = stop("STOP");
+    client.push(offer.as_record()).expect("room");
+    assert_eq!(desk.poll().ok(), Some(true));
+    client.push(new_order("A", Side::Buy, 1, MID).as_record()).expect("room");
+    assert_eq!(verdict_of(&dir, &mut desk, "A"), Verdict::MarketClosed, "alone in the ring");
+    client.push_with(offer.as_record(), cancel("C", 99).as_record()).expect("room");
+    client.push(new_order("B", Side::Buy, 1, MID).as_record()).expect("room");
+    assert_eq!(verdict_of(&dir, &mut desk, "B"), Verdict::MarketClosed, "before a cancel");
+    let mut foreign = DeskState::ZERO;
+    foreign.header.kind = DeskState::KIND;
+    client.push_with(offer.as_record(), foreign.as_record()).expect("room");
+    client.push(new_order("D", Side::Buy, 1, MID).as_record()).expect("room");
+    assert_eq!(verdict_of(&dir, &mut desk, "D"), Verdict::MarketClosed, "before no command");
+    // The order's own flag without terms is refused, whoever offered some before.
+    client.push(order.as_record()).expect("room");
+    assert_eq!(verdict_of(&dir, &mut desk, "STOP"), Verdict::TermsMissing);
+    desk.close().expect("an orderly end");
+}
+
+#[test]
+fn days_phases_and_clocks_are_told_at_the_door_and_only_a_person_proves_a_close() {
+    let dir = Dir::new("days");
+    let person = |name: &str, risk| host::Person { name: name.into(), risk };
+    let people = vec![person("alice", true), person("carol", false)];
+    let running = spawn(host::DeskOptions { people, ..options(&dir) });
+    let ask = |request: &str| host::ask(dir.desk(), request).expect("an answer");
+    // request                                                          answer
+    let table = [
+        ("day venue=SIM trade_day=20000 opened=1", "\"ok\":true"),
+        ("phase venue=SIM phase=auction at_ns=7", "\"ok\":true"),
+        ("clock venue=SIM utc_offset_min=-300", "\"ok\":true"),
+        ("day venue=SIM trade_day=20000 opened=0", "\"ok\":true"),
+        ("day venue=SIM trade_day=20000 opened=0 proved_by=alice", "\"ok\":true"),
+        ("day venue=SIM trade_day=20000 opened=1 proved_by=alice", "opened must be 0"),
+        ("day venue=SIM trade_day=20000 opened=0 proved_by=carol", "has not the role risk"),
+        ("day venue=SIM trade_day=20000 opened=0 proved_by=eve", "none of the desk's people"),
+        ("day venue=SIM trade_day=65536 opened=0", "allowed are 0 to 65535"),
+        ("day venue=X trade_day=1 opened=0", "venue \\\"X\\\" is not defined"),
+        ("phase venue=SIM phase=lunch at_ns=7", "allowed are unknown, pre_open, open"),
+        ("clock venue=SIM utc_offset_min=1441", "allowed are -1440 to 1440"),
+    ];
+    for (request, wanted) in table {
+        let answer = ask(request);
+        assert!(answer.contains(wanted), "{request}: {answer}");
+    }
+    running.stop().expect("an orderly end");
+    let (mut days, mut phases, mut clocks) = (vec![], vec![], vec![]);
+    let log = journal::open_log(&DeskDir::open(dir.desk()).expect("the desk")).expect("the log");
+    for record in log.slices().flatten() {
+        days.extend(
+            DayChange::from_record(record)
+                .map(|d| (d.opened, d.proved, text_of(&d.person).to_string())),
+        );
+        phases.extend(PhaseChange::from_record(record).map(|p| (p.phase, p.transact_time_ns)));
+        let venue = Definition::from_record(record).filter(|d| d.entity == Entity::Venue.code());
+        clocks.extend(venue.map(|d| d.utc_offset_min));
+    }
+    assert_eq!(days, [(1, 0, String::new()), (0, 0, String::new()), (0, 1, "alice".into())]);
+    assert_eq!(phases.last(), Some(&(Phase::Auction.code(), 7)));
+    assert_eq!(clocks, [0, -300]);
+}

@@ -340,6 +340,18 @@ impl Producer {
         (count, self.publish())
     }
 
+    /// Hands records over that belong together: all at once, or none of them.
+    pub fn push_all(&mut self, records: &[Record]) -> std::result::Result<Pushed, Full> {
+        if self.ring.slots - (self.head - self.tail_seen) < records.len() as u64 {
+            self.look();
+        }
+        if self.ring.slots - (self.head - self.tail_seen) < records.len() as u64 {
+            return Err(Full { slots: self.ring.slots });
+        }
+        records.iter().for_each(|record| self.put(record));
+        Ok(self.publish())
+    }
+
     #[inline(always)]
     fn put(&mut self, record: &Record) {
         self.head += 1;

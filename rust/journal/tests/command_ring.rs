@@ -19,7 +19,7 @@ fn record(seq: u64) -> Record {
 
 proptest! {
     #[test]
-    fn it_is_a_bounded_queue(steps in prop::collection::vec((0u8..4, 1usize..12), 1..200)) {
+    fn it_is_a_bounded_queue(steps in prop::collection::vec((0u8..5, 1usize..12), 1..200)) {
         let (mut consumer, fd) = Consumer::memfd(8, 3, 4).expect("memory");
         let mut producer = Producer::from_fd(fd).expect("a ring");
         let mut model = VecDeque::new();
@@ -43,6 +43,15 @@ proptest! {
                     prop_assert_eq!(pushed.command_seq, next);
                 }
                 2 => {
+                    let batch: Vec<_> = (1..=count as u64).map(|i| record(next + i)).collect();
+                    let pushed = producer.push_all(&batch);
+                    prop_assert_eq!(pushed.is_ok(), count <= 8 - model.len()); // all or none
+                    if let Ok(pushed) = pushed {
+                        (0..count).for_each(|_| { next += 1; model.push_back(next) });
+                        prop_assert_eq!(pushed.command_seq, next);
+                    }
+                }
+                3 => {
                     let popped = consumer.pop().expect("a friend");
                     let expected = model.pop_front();
                     prop_assert_eq!(popped.map(|r| r.header.event_seq), expected);

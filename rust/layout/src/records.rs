@@ -179,7 +179,8 @@ record! {
         37 proved: u8, "closed: 1 when the venue, a query or an operator says so; only then day orders expire by it";
         38 reserved0: [u8; 2], "zero";
         40 link_seq: u32, "the venue's sequence on the link";
-        44 reserved: [u8; 84], "zero";
+        44 person: [u8; 24], "operator who proved it, zero padded; empty when it was the venue or nobody";
+        68 reserved: [u8; 60], "zero";
     }
     /// The desk ends its recovery and opens, or closes again: input and event.
     DeskState desk_state = 119, 128 {

@@ -8,8 +8,8 @@ use engine::{Engine, EngineConfig, NoOutbox};
 use host::RingLog;
 use journal::{Follow, Ring, RingView};
 use layout::{
-    Disposition, EpochStarted, ExecutionReport, LAYOUT_HASH, MassCancel, NewOrder, Record,
-    ReportText, Tier, Typed, Verdict,
+    Disposition, EpochStarted, ExecutionReport, LAYOUT_HASH, MassCancel, NewOrder, OrderTerms,
+    Record, ReplaceOrder, ReportText, Tier, Typed, Verdict,
 };
 use std::sync::Mutex;
 
@@ -220,6 +220,28 @@ impl Core {
         let event_seq = if answered { before } else { 0 };
         let order_seq = if answered { self.order_of(before) } else { 0 };
         (verdict, Answer { event_seq, order_seq, command_seq })
+    }
+
+    /// Takes a new order or replace behind the terms that it carries; nothing of its session comes
+    /// between them, and terms that the command did not take are forgotten.
+    pub fn command_with(&mut self, offer: &Record, record: &mut Record) -> (Verdict, Answer) {
+        let session_id = match (NewOrder::from_record(record), ReplaceOrder::from_record(record)) {
+            (Some(order), _) => order.session_id,
+            (_, Some(replace)) => replace.session_id,
+            _ => return (Verdict::CommandMalformed, Answer::default()),
+        };
+        let Some(mut offer) = OrderTerms::from_record(offer).copied() else {
+            return (Verdict::CommandMalformed, Answer::default());
+        };
+        offer.session_id = session_id;
+        self.step(offer.as_record()); // an unknown session: the command is refused for it
+        let answer = self.command(record);
+        match self {
+            Self::Inline(inline) => inline.engine.drop_offer(session_id),
+            Self::Desk(desk, _) => desk.drop_offer(session_id),
+            Self::Folded(_) | Self::Closed => {}
+        }
+        answer
     }
 
     /// Takes many new orders; `verdicts` gets a code each, `order_seqs`, where given, their numbers.

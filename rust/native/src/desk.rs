@@ -374,10 +374,16 @@ impl Client {
         })
     }
 
-    /// Hands one command over; its command_seq, which its verdict carries.
-    fn push(&self, py: Python<'_>, record: &[u8]) -> PyResult<u64> {
+    /// Hands one command over, and before it the terms that it carries, both or neither; its
+    /// command_seq, which its verdict carries.
+    #[pyo3(signature = (record, offer=None))]
+    fn push(&self, py: Python<'_>, record: &[u8], offer: Option<&[u8]>) -> PyResult<u64> {
         let record = views::record(py, record)?;
-        self.inside(py, |client| client.push(&record))
+        let offer = offer.map(|offer| views::record(py, offer)).transpose()?;
+        self.inside(py, |client| match &offer {
+            Some(offer) => client.push_with(offer, &record),
+            None => client.push(&record),
+        })
     }
 
     /// Hands many over: how many fitted, and the last command_seq.

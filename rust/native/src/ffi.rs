@@ -45,6 +45,33 @@ pub unsafe extern "C" fn port_submit(
     i32::from(verdict.code())
 }
 
+/// Takes a new order or replace and, before it, the terms that it carries, in one step of the port:
+/// both or neither. Else as `port_submit`; the session of `offer` is the command's.
+///
+/// # Safety
+/// As `port_submit`; `offer` points to one record.
+pub unsafe extern "C" fn port_submit_with(
+    port: *const Port,
+    offer: *const Record,
+    record: *mut Record,
+    command_seq: *mut u64,
+) -> i32 {
+    debug_assert!(!port.is_null() && !offer.is_null());
+    debug_assert!(!record.is_null() && !command_seq.is_null());
+    // SAFETY: the caller keeps the capsule that owns the port, owns both out-values and the offer.
+    let (port, offer, record, command_seq) =
+        unsafe { (&*port, &*offer, &mut *record, &mut *command_seq) };
+    let mut core = match enter(port) {
+        Ok(core) if core.is_live() => core,
+        Ok(_) => return BROKEN,
+        Err(code) => return code,
+    };
+    let (verdict, answer) = core.command_with(offer, record);
+    (record.header.event_seq, record.header.order_seq) = (answer.event_seq, answer.order_seq);
+    *command_seq = answer.command_seq;
+    i32::from(verdict.code())
+}
+
 /// Takes `count` new orders; how many were accepted, or a negative number when none was taken.
 /// `order_seqs` may be null.
 ///

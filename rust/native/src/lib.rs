@@ -52,6 +52,9 @@ c_table! {
     /// [`ffi::log_run`].
     log_run: fn(log: *const Runs, index: usize, first_seq: *mut u64, records: *mut *const Record)
         -> u64 = ffi::log_run;
+    /// [`ffi::port_submit_with`].
+    port_submit_with: fn(port: *const Port, offer: *const Record, record: *mut Record,
+        command_seq: *mut u64) -> i32 = ffi::port_submit_with;
 }
 
 /// Hash of the table, compiled into both sides.
