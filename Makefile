@@ -1,7 +1,7 @@
 # Every target does its own set-up: Python >= 3.11, Rust >= 1.85 and a C compiler are enough.
 # `make demo` and `make test` are the two to know; ARGS passes options on (make demo ARGS=--json).
 
-.PHONY: test demo check bench verify interop build emit clean
+.PHONY: test demo check bench verify interop build emit docs clean
 .DEFAULT_GOAL := test
 
 test: ## everything, ends with pytest's summary line
@@ -27,6 +27,9 @@ build: ## .venv with both distributions built from this tree
 
 emit: ## the generated files, after a change of rust/layout or of the C table
 	@tools/emit
+
+docs: build ## the reference pages of docs/, from their sources
+	@tools/docs
 
 clean: ## everything built, but not uv
 	@rm -rf target build dist .venv core/pyoms_core/*.so *.egg-info

@@ -754,7 +754,7 @@ class _Reader:
         for key, phase in PHASE_KEYS.items():
             needed = key in ("open", "close")
             if needed or key in table.values:
-                phases.append((table.clock(key), phase))
+                phases.append((table.clock(key, ... if needed else None), phase))
             table.known.append(key)
         table.done()
         return Session(phases=tuple(phases))

@@ -16,6 +16,7 @@ pub mod tables;
 mod build;
 mod codes;
 mod records;
+pub mod reference;
 
 pub use build::{Acceptance, Message};
 pub use codes::*;

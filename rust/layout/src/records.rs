@@ -589,7 +589,7 @@ record! {
         66 flags: u8, "bit 0: cancel on disconnect asked for; bit 1: lock-step in virtual time; bit 2: refused";
         67 reserved0: u8, "zero";
         68 heartbeat_ms: u32, "interval";
-        72 text: [u8; 56], "name of the desk, or why it was refused";
+        72 text: [u8; 56], "desk: its name; venue: the order terms it keeps, or why it refused";
     }
     /// Link: heartbeat.
     LinkHeartbeat link_heartbeat = 301, 128 {

@@ -1,8 +1,9 @@
-//! Writes `core/pyoms_core/layout.pxd` and `layout.py` from the tables. Run as
+//! Writes `core/pyoms_core/layout.pxd` and `layout.py`, and the pages `docs/records.md` and
+//! `docs/verdicts.md`, from the tables. Run as
 //! `cargo run -p layout --bin emit -- DIR`; a test compares the committed files byte for byte.
 
 use layout::tables::Field;
-use layout::{CODES, CONSTANTS, LAYOUT_HASH, TABLES};
+use layout::{CODES, CONSTANTS, LAYOUT_HASH, TABLES, reference};
 use std::fmt::Write;
 
 fn array(ty: &str) -> Option<(&str, usize)> {
@@ -166,5 +167,10 @@ fn python() -> String {
 fn main() -> std::io::Result<()> {
     let dir = std::env::args().nth(1).unwrap_or_else(|| "core/pyoms_core".into());
     std::fs::write(format!("{dir}/layout.pxd"), pxd())?;
-    std::fs::write(format!("{dir}/layout.py"), python())
+    std::fs::write(format!("{dir}/layout.py"), python())?;
+    // The pages for people lie beside the tree's own files; in any other directory, in it.
+    let docs =
+        dir.strip_suffix("core/pyoms_core").map_or(dir.clone(), |root| root.to_owned() + "docs");
+    std::fs::write(format!("{docs}/records.md"), reference::records())?;
+    std::fs::write(format!("{docs}/verdicts.md"), reference::verdicts())
 }
