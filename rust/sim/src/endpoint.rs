@@ -46,12 +46,13 @@ pub struct VenueServer {
 impl VenueServer {
     /// A venue before its day; `tape` is the recording in its order.
     pub fn new(config: VenueConfig, tape: Vec<BookUpdate>) -> Result<Self, SimError> {
-        let end = VenueEnd::new(VenueEndConfig {
+        let mut end = VenueEnd::new(VenueEndConfig {
             venue_id: config.venue_id,
             lock_step: config.lock_step,
             memory_max: config.memory_max.max(1),
             buffer_max: 4 * BUFFER_MAX,
         });
+        end.set_supports(crate::venue::SUPPORTS);
         Ok(Self {
             sim: SimVenue::new(config, tape)?,
             end,

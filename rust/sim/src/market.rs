@@ -159,11 +159,12 @@ impl Market {
     }
 
     /// A recorded aggressor: uses up its size in the merged queue of the other side, from the best
-    /// price to its own. Returns the hits on our orders, each at our price.
-    pub fn print(&mut self, aggressor: Side, price: i64, qty: i64) -> Vec<Hit> {
+    /// price to its own. Returns the hits on our orders, each at our price, and how much it used up.
+    pub fn print(&mut self, aggressor: Side, price: i64, qty: i64) -> (Vec<Hit>, i64) {
         let (met, _) = self.walk_print(aggressor, price, qty, i64::MAX);
         self.absorb(&met);
-        met.into_iter().filter(Hit::is_own).collect()
+        let used = met.iter().map(|hit| hit.qty).sum();
+        (met.into_iter().filter(Hit::is_own).collect(), used)
     }
 
     /// The trade of an auction: every contract has a recorded buyer and a recorded seller. Our

@@ -15,7 +15,7 @@ use crate::witness::{Counters, Witness, WitnessOrder, WitnessPosition};
 use engine::book::OWN_REF;
 use layout::*;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 /// How orders of ours are filled, for reports and docs.
 pub const FILL_MODEL: &str = "\
@@ -27,8 +27,15 @@ took stays marked and is not taken twice. A recorded order that arrives through 
 with it, at our price. Every recorded contract fills at most one contract of ours. In an auction our \
 crossing orders take part in their place in the queue, at its price, for at most its size; what then \
 still crosses trades as if it had just arrived. Our orders do not trade with each other: the newer \
-one is canceled. Our orders are not shown in the market data and move no recorded order. Nothing \
+one is canceled. A post-only order that would trade at once is refused. An iceberg shows max_floor \
+and keeps the rest back; what is filled is shown anew, behind all that rest then. A good-till-date \
+order ends at its time before anything else of that moment, or at the close of its date. An at-open \
+limit order takes part in the opening, a market one trades right after it, and what is left ends; \
+there is no closing auction, so at-close orders are refused. Our orders are not shown in the market data and move no recorded order. Nothing \
 looks ahead: a message that arrives at t meets the recording up to t.";
+
+/// What the venue keeps of an order's terms, as its hello says.
+pub const SUPPORTS: &str = "post_only max_floor gtd at_open";
 
 /// What a venue is made from. Every key has a default; an unknown key is an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,6 +176,10 @@ struct Order {
     value: i128,
     ord_status: OrdStatus,
     arrival: u64, // rises with every loss of priority
+    post_only: bool,
+    max_floor: i64, // 0: shows all of itself
+    expire_time_ns: i64,
+    expire_day: u16,
 }
 
 impl Order {
@@ -182,6 +193,26 @@ impl Order {
 
     fn limit(&self) -> Option<i64> {
         (self.ord_type == OrdType::Limit).then_some(self.price)
+    }
+
+    /// What it shows of `left` when it comes to rest.
+    fn shown_of(&self, left: i64) -> i64 {
+        if self.max_floor == 0 { left } else { left.min(self.max_floor) }
+    }
+
+    /// Whether what is not filled at once stays.
+    fn waits(&self) -> bool {
+        use TimeInForce::{AtOpen, Day, Gtc, Gtd};
+        matches!(self.time_in_force, Day | Gtc | Gtd | AtOpen)
+    }
+
+    /// Whether the close of `trade_day` is its end.
+    fn ends_with(&self, trade_day: u16) -> bool {
+        match self.time_in_force {
+            TimeInForce::Gtd => self.expire_day != 0 && self.expire_day <= trade_day,
+            TimeInForce::Gtc => false,
+            _ => true,
+        }
     }
 }
 
@@ -197,6 +228,10 @@ pub struct SimVenue {
     auction_pending: bool, // open, and the event of the opening trade is not over
     auction_seen: bool,
     steps: VecDeque<(i64, Step)>,
+    /// ExpireTime(126) of orders, closed ones too until it comes.
+    expiries: BTreeSet<(i64, usize)>,
+    /// Market orders for the opening: they have no price to queue at.
+    at_open: Vec<usize>,
     markets: BTreeMap<u32, Market>,
     orders: Vec<Order>,
     by_street_id: HashMap<[u8; 20], usize>,
@@ -233,6 +268,8 @@ impl SimVenue {
             auction_pending: false,
             auction_seen: false,
             steps: steps.into(),
+            expiries: BTreeSet::new(),
+            at_open: Vec::new(),
             markets,
             orders: Vec::new(),
             by_street_id: HashMap::new(),
@@ -315,6 +352,7 @@ impl SimVenue {
             self.now_ns = at_ns;
             match class {
                 STEP => self.step(),
+                EXPIRY => self.expire(),
                 TAPE => self.replay(out),
                 INBOUND => self.arrive(),
                 _ => out(self.outbound.pop_front().expect("it was just seen").1),
@@ -373,7 +411,8 @@ impl SimVenue {
         let tape = tape.map(|u| (time_of(u).max(self.tape_clock_ns), TAPE));
         let inbound = self.inbound.front().map(|&(at_ns, _)| (at_ns, INBOUND));
         let outbound = self.outbound.front().map(|&(at_ns, _)| (at_ns, OUTBOUND));
-        [step, tape, inbound, outbound].into_iter().flatten().min()
+        let expiry = self.expiries.first().map(|&(at_ns, _)| (at_ns, EXPIRY));
+        [step, expiry, tape, inbound, outbound].into_iter().flatten().min()
     }
 
     fn enqueue(&mut self, message: Message) {
@@ -410,12 +449,21 @@ impl SimVenue {
                 self.enter(Phase::Closed);
                 for index in 0..self.orders.len() {
                     let order = &self.orders[index];
-                    if order.is_open() && order.time_in_force == TimeInForce::Day {
+                    if order.is_open() && order.ends_with(self.config.trade_day) {
                         self.close(index, OrdStatus::Expired, None, "");
                     }
                 }
                 self.emit_day(false);
             }
+        }
+    }
+
+    /// The ExpireTime(126) of an order has come.
+    fn expire(&mut self) {
+        let (at_ns, index) = self.expiries.pop_first().expect("an expiry is due");
+        let order = &self.orders[index];
+        if order.is_open() && order.expire_time_ns == at_ns {
+            self.close(index, OrdStatus::Expired, None, "");
         }
     }
 
@@ -464,8 +512,12 @@ impl SimVenue {
                 || action == Some(BookAction::Modify)
                     && before.is_none_or(|was| was.price != update.price || was.qty < update.qty);
             if moved && self.phase == Phase::Open && !self.auction_pending {
-                let hits = self.market(instrument_id).arrive(update.order_ref);
-                self.give(instrument_id, &hits, true);
+                loop {
+                    let hits = self.market(instrument_id).arrive(update.order_ref);
+                    if !self.give_on(instrument_id, &hits, true) {
+                        break;
+                    }
+                }
             }
         }
         if update.flags & BOOK_LAST != 0 && self.auction_pending && self.auction_seen {
@@ -482,19 +534,35 @@ impl SimVenue {
         self.counters.tape_trades += 1;
         self.counters.tape_volume += update.qty;
         let market = self.market(update.instrument_id);
-        let hits = match side_of(update.side) {
-            Some(aggressor) => market.print(aggressor, update.price, update.qty),
-            None => market.auction(update.price, update.qty),
+        let Some(aggressor) = side_of(update.side) else {
+            let hits = market.auction(update.price, update.qty);
+            return self.give(update.instrument_id, &hits, false);
         };
-        self.give(update.instrument_id, &hits, false);
+        // What an iceberg shows anew stands behind the others and is reached by what is left.
+        let mut left = update.qty;
+        while left > 0 {
+            let market = self.market(update.instrument_id);
+            let (hits, used) = market.print(aggressor, update.price, left);
+            left -= used;
+            if !self.give_on(update.instrument_id, &hits, false) {
+                break;
+            }
+        }
     }
 
     /// Fills of resting orders of ours by the recording.
     fn give(&mut self, instrument_id: u32, hits: &[Hit], taken: bool) {
+        self.give_on(instrument_id, hits, taken);
+    }
+
+    /// The same; whether an iceberg among them shows more of itself now.
+    fn give_on(&mut self, instrument_id: u32, hits: &[Hit], taken: bool) -> bool {
+        let mut more = false;
         for hit in hits {
             assert!(hit.is_own());
             self.market(instrument_id).shrink(hit.order_ref, hit.qty);
             self.fill(own_index(hit.order_ref), hit.price, hit.qty);
+            more |= self.replenish(own_index(hit.order_ref));
             let counter = if taken {
                 &mut self.counters.taken_volume
             } else {
@@ -502,6 +570,27 @@ impl SimVenue {
             };
             *counter += hit.qty;
         }
+        more
+    }
+
+    /// An iceberg whose shown part is gone shows the next one, behind all that rest at its price.
+    fn replenish(&mut self, index: usize) -> bool {
+        let order = &self.orders[index];
+        let (left, instrument_id) = (order.leaves_qty(), order.instrument_id);
+        if order.max_floor == 0 || left == 0 {
+            return false;
+        }
+        let (shown, side, price) = (order.shown_of(left), order.market_side, order.price);
+        if self.market(instrument_id).book().order(own_ref(index)).is_some() {
+            return false; // some of what it shows is still there
+        }
+        self.arrivals += 1;
+        self.orders[index].arrival = self.arrivals;
+        if !self.market(instrument_id).rest(own_ref(index), side, price, shown) {
+            self.close(index, OrdStatus::Canceled, None, "book full");
+            return false;
+        }
+        true
     }
 
     /// After an auction: our orders that still cross trade as if they had just arrived, oldest
@@ -513,9 +602,15 @@ impl SimVenue {
             let own = market.own(Side::Buy).chain(market.own(Side::Sell));
             resting.extend(own.map(|order| own_index(order.order_ref)));
         }
+        resting.extend(std::mem::take(&mut self.at_open));
         resting.sort_by_key(|&index| self.orders[index].arrival);
         for index in resting {
-            self.aggress(index, true);
+            let rests = self.orders[index].ord_type == OrdType::Limit;
+            self.aggress(index, rests);
+            let order = &self.orders[index];
+            if order.is_open() && order.time_in_force == TimeInForce::AtOpen {
+                self.close(index, OrdStatus::Expired, None, "not filled at the opening");
+            }
         }
     }
 
@@ -570,10 +665,62 @@ impl SimVenue {
             value: 0,
             ord_status: OrdStatus::New,
             arrival: self.arrivals,
+            post_only: routed.exec_inst & EXEC_POST_ONLY != 0,
+            max_floor: routed.max_floor,
+            expire_time_ns: routed.expire_time_ns,
+            expire_day: routed.expire_day,
         });
         self.by_street_id.insert(routed.street_id, index);
+        if routed.expire_time_ns != 0 {
+            self.expiries.insert((routed.expire_time_ns, index));
+        }
         self.report(index, ExecType::New, routed.street_id, None);
+        if time_in_force == TimeInForce::AtOpen && ord_type == OrdType::Market {
+            return self.at_open.push(index);
+        }
         self.aggress(index, false);
+    }
+
+    /// Why the terms of a new order are not taken.
+    fn objection_to_terms(
+        &self,
+        routed: &Routed,
+        ord_type: OrdType,
+        time_in_force: TimeInForce,
+    ) -> Option<(RejReason, &'static str)> {
+        let other = |words| Some((RejReason::Other, words));
+        let (time, day) = (routed.expire_time_ns, routed.expire_day);
+        if time_in_force == TimeInForce::AtClose {
+            return other("at_close: no closing auction here");
+        }
+        match (time_in_force == TimeInForce::Gtd, time != 0, day != 0) {
+            (false, false, false) | (true, false, true) => {}
+            (true, true, false) if time > self.now_ns => {}
+            (true, true, false) => return other("expire_time has passed"),
+            (true, ..) => return other("gtd: one of expire_time, expire_date"),
+            (false, ..) => return other("an expiry without gtd"),
+        }
+        if day != 0 && day < self.config.trade_day {
+            return other("expire_date has passed");
+        }
+        if routed.max_floor < 0 || routed.max_floor > routed.order_qty {
+            return other("max_floor out of range");
+        }
+        let limit = ord_type == OrdType::Limit;
+        if !limit && (routed.max_floor != 0 || routed.exec_inst & EXEC_POST_ONLY != 0) {
+            return other("max_floor and post_only are for limit orders");
+        }
+        None
+    }
+
+    /// Whether a limit order at this price would trade at once.
+    fn would_trade(&self, instrument_id: u32, side: Side, price: i64) -> bool {
+        if self.phase != Phase::Open || self.auction_pending {
+            return false;
+        }
+        let market = &self.markets[&instrument_id];
+        let plan = market.plan(side, Some(price), 1, true);
+        plan.qty != 0 || plan.met_own.is_some()
     }
 
     /// Why a new order is not taken, first reason first.
@@ -583,24 +730,32 @@ impl SimVenue {
         ord_type: OrdType,
         time_in_force: TimeInForce,
     ) -> Option<(RejReason, &'static str)> {
-        use TimeInForce::{Day, Fok, Gtc, Ioc};
+        use TimeInForce::{AtOpen, Day, Gtc, Gtd};
         if !self.markets.contains_key(&routed.instrument_id) {
             return Some((RejReason::UnknownSymbol, "unknown instrument"));
         }
         if !matches!(ord_type, OrdType::Market | OrdType::Limit) {
             return Some((RejReason::Other, "ord_type not supported"));
         }
-        if !matches!(time_in_force, Day | Gtc | Ioc | Fok) {
-            return Some((RejReason::Other, "time_in_force not supported"));
-        }
         if !(1..=QTY_MAX).contains(&routed.order_qty) {
             return Some((RejReason::Other, "order_qty out of range"));
         }
-        let waits = ord_type == OrdType::Limit && matches!(time_in_force, Day | Gtc);
+        if let Some(objection) = self.objection_to_terms(routed, ord_type, time_in_force) {
+            return Some(objection);
+        }
+        let waits = ord_type == OrdType::Limit && matches!(time_in_force, Day | Gtc | Gtd);
         match self.phase {
+            Phase::Open if time_in_force == AtOpen => {
+                return Some((RejReason::ExchangeClosed, "at_open: the opening is over"));
+            }
             Phase::Open => {}
-            Phase::PreOpen if waits => {}
+            Phase::PreOpen if waits || time_in_force == AtOpen => {}
             _ => return Some((RejReason::ExchangeClosed, "no matching in this phase")),
+        }
+        if let Some(side) = side_of(routed.side).filter(|_| routed.exec_inst & EXEC_POST_ONLY != 0)
+            && self.would_trade(routed.instrument_id, side, routed.price)
+        {
+            return Some((RejReason::Other, WOULD_TRADE));
         }
         if self.orders.len() >= self.config.orders_max / 2 {
             return Some((RejReason::BrokerOption, "order table full"));
@@ -629,6 +784,10 @@ impl SimVenue {
             value: 0,
             ord_status: OrdStatus::Rejected,
             arrival: 0,
+            post_only: false,
+            max_floor: 0,
+            expire_time_ns: 0,
+            expire_day: 0,
         });
         self.by_street_id.insert(routed.street_id, index);
         self.counters.rejects += 1;
@@ -670,11 +829,16 @@ impl SimVenue {
             let words = "order_qty out of range";
             return self.refuse_change(routed, Some(index), refused, RejReason::Other, words);
         }
+        let order = &self.orders[index];
+        let moves = order.price != routed.price && order.post_only;
+        if moves && self.would_trade(order.instrument_id, order.market_side, routed.price) {
+            let reason = RejReason::Other;
+            return self.refuse_change(routed, Some(index), refused, reason, WOULD_TRADE);
+        }
         self.by_street_id.insert(routed.street_id, index);
         let order = &mut self.orders[index];
         let (own_ref, instrument_id) = (own_ref(index), order.instrument_id);
         let keeps_place = order.price == routed.price && routed.order_qty <= order.order_qty;
-        let shrink_by = order.order_qty - routed.order_qty;
         order.street_id = routed.street_id;
         order.price = routed.price;
         order.order_qty = routed.order_qty;
@@ -686,8 +850,11 @@ impl SimVenue {
             return self.report(index, ExecType::Replaced, routed.street_id, None);
         }
         if keeps_place {
-            if shrink_by > 0 {
-                self.market(instrument_id).shrink(own_ref, shrink_by);
+            // An iceberg gives of what it keeps back first.
+            let left = order.leaves_qty();
+            let shown = self.market(instrument_id).book().order(own_ref).map_or(0, |o| o.qty);
+            if shown > left {
+                self.market(instrument_id).shrink(own_ref, shown - left);
             }
             return self.report(index, ExecType::Replaced, routed.street_id, None);
         }
@@ -695,7 +862,9 @@ impl SimVenue {
         order.arrival = self.arrivals;
         self.market(instrument_id).leave(own_ref);
         self.report(index, ExecType::Replaced, routed.street_id, None);
-        self.aggress(index, false);
+        if !self.at_open.contains(&index) {
+            self.aggress(index, false); // one for the opening waits on
+        }
     }
 
     fn cancel(&mut self, routed: &Routed) {
@@ -768,9 +937,16 @@ impl SimVenue {
             if order.time_in_force == TimeInForce::Fok && plan.qty < leaves_qty {
                 return self.close(index, OrdStatus::Canceled, None, "fill or kill");
             }
+            if order.post_only && (plan.qty != 0 || plan.met_own.is_some()) {
+                return self.close(index, OrdStatus::Canceled, None, WOULD_TRADE);
+            }
             met_own = plan.met_own;
+            let mut more = false;
             for hit in &plan.hits {
-                self.trade_with(index, hit, rests);
+                more |= self.trade_with(index, hit, rests);
+            }
+            if more && self.orders[index].is_open() {
+                return self.aggress(index, rests); // an iceberg of ours shows more: this ends
             }
         }
         if let Some(other_ref) = met_own {
@@ -786,30 +962,41 @@ impl SimVenue {
         if left == 0 || rests {
             return;
         }
-        let waits = matches!(order.time_in_force, TimeInForce::Day | TimeInForce::Gtc);
-        if order.ord_type == OrdType::Market || !waits {
+        if order.ord_type == OrdType::Market || !order.waits() {
             return self.close(index, OrdStatus::Canceled, None, "rest not filled at once");
         }
-        let market = self.market(order.instrument_id);
-        if !market.rest(own_ref(index), order.market_side, order.price, left) {
+        let (market, shown) = (self.market(order.instrument_id), order.shown_of(left));
+        if !market.rest(own_ref(index), order.market_side, order.price, shown) {
             self.close(index, OrdStatus::Canceled, None, "book full");
         }
     }
 
-    fn trade_with(&mut self, index: usize, hit: &Hit, rests: bool) {
+    /// One trade of an aggressive order; whether an iceberg that it met shows more of itself now.
+    fn trade_with(&mut self, index: usize, hit: &Hit, rests: bool) -> bool {
         let instrument_id = self.orders[index].instrument_id;
+        let mut more = false;
         if hit.is_own() {
             self.counters.self_trades += hit.qty;
             self.market(instrument_id).shrink(hit.order_ref, hit.qty);
             self.fill(own_index(hit.order_ref), hit.price, hit.qty);
+            more = self.replenish(own_index(hit.order_ref));
         } else {
             self.market(instrument_id).take(hit);
             self.counters.taken_volume += hit.qty;
         }
         if rests {
-            self.market(instrument_id).shrink(own_ref(index), hit.qty);
+            // What it keeps back trades too: no more than what it shows can leave the queue.
+            let market = self.market(instrument_id);
+            let shown = market.book().order(own_ref(index)).map_or(0, |order| order.qty);
+            if shown > 0 {
+                market.shrink(own_ref(index), hit.qty.min(shown));
+            }
         }
         self.fill(index, hit.price, hit.qty);
+        if rests {
+            self.replenish(index);
+        }
+        more
     }
 
     fn fill(&mut self, index: usize, price: i64, qty: i64) {
@@ -965,14 +1152,17 @@ impl SimVenue {
 /// `ExecutionReport::flags`: last report of a query.
 pub const LAST_ANSWER: u8 = 16;
 
+const WOULD_TRADE: &str = "post_only: it would trade at once";
+
 /// Largest order: a thousand of them still fit the sums of a position.
 const QTY_MAX: i64 = i64::MAX / 1024;
 
 // Order of what happens at one virtual time.
 const STEP: u8 = 0;
-const TAPE: u8 = 1;
-const INBOUND: u8 = 2;
-const OUTBOUND: u8 = 3;
+const EXPIRY: u8 = 1;
+const TAPE: u8 = 2;
+const INBOUND: u8 = 3;
+const OUTBOUND: u8 = 4;
 
 fn own_ref(index: usize) -> u64 {
     OWN_REF | index as u64

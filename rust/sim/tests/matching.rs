@@ -278,6 +278,12 @@ proptest! {
             }
             (r.side, r.ord_type, r.time_in_force) = (codes[3] % 5, codes[4] % 8, codes[5] % 8);
             r.account_id = u32::from(codes[6] % 3);
+            (r.exec_inst, r.max_floor) = (codes[0], numbers[2]);
+            (r.expire_time_ns, r.expire_day) = (numbers[2] >> (codes[1] % 64), codes[2].into());
+            if codes[6] < 200 {
+                r.max_floor = i64::from(codes[6] % 4) * ONE;
+                (r.expire_time_ns, r.expire_day) = (0, 0);
+            }
             r.instrument_id = if codes[7] < 20 { 99 } else { INSTRUMENT };
             if desk.end.phase() == wire::pylink::LinkPhase::Up {
                 r.link_seq = desk.end.next_out();
@@ -459,4 +465,199 @@ fn a_message_meets_the_recording_up_to_its_arrival_and_no_further() {
     };
     assert_eq!(at(4_999), ONE);
     assert_eq!(at(5_000), 0, "the trade of that time is before it");
+}
+
+/// A message changed in place.
+fn with(mut routed: Routed, change: impl FnOnce(&mut Routed)) -> Routed {
+    change(&mut routed);
+    routed
+}
+
+/// The words of every refusal of a story, in order.
+fn refusals(tape: Vec<BookUpdate>, messages: &[(i64, Routed)]) -> Vec<String> {
+    let config = VenueConfig { open_ns: None, trade_day: 100, ..plain(1) };
+    let mut venue = SimVenue::new(config, tape).expect("a good configuration");
+    let mut words = Vec::new();
+    let mut keep = |due| {
+        if let Due::Report(report, Some(text)) = due
+            && [ExecType::Rejected.code(), ExecType::ReplaceRejected.code()]
+                .contains(&report.exec_type)
+        {
+            words.push(text_of(&text.text).to_string());
+        }
+    };
+    for (at_ns, r) in messages {
+        venue.run_to(*at_ns, &mut keep);
+        venue.receive(r);
+    }
+    venue.run_to(venue.end_ns() + 1, &mut keep);
+    words
+}
+
+#[test]
+fn a_term_that_the_venue_cannot_keep_is_refused_with_words_and_never_ignored() {
+    let order = |number| limit(number, Side::Buy, 98 * ONE, 4);
+    let gtd = |r: &mut Routed| r.time_in_force = TimeInForce::Gtd.code();
+    let cases: Vec<(Routed, &str)> = vec![
+        (with(order(1), |r| r.time_in_force = TimeInForce::AtClose.code()), "at_close: no closing"),
+        (with(order(2), |r| r.time_in_force = TimeInForce::AtOpen.code()), "at_open: the opening"),
+        (with(order(3), gtd), "gtd: one of expire_time, expire_date"),
+        (with(with(order(4), gtd), |r| r.expire_time_ns = 3_000), "expire_time has passed"),
+        (with(with(order(5), gtd), |r| r.expire_day = 99), "expire_date has passed"),
+        (
+            with(with(order(6), gtd), |r| (r.expire_day, r.expire_time_ns) = (100, 9_000)),
+            "gtd: one of expire_time",
+        ),
+        (with(order(7), |r| r.expire_day = 100), "an expiry without gtd"),
+        (with(order(8), |r| r.max_floor = 5 * ONE), "max_floor out of range"),
+        (with(order(9), |r| r.max_floor = -1), "max_floor out of range"),
+        (
+            with(order(10), |r| {
+                (r.ord_type, r.price, r.max_floor) = (OrdType::Market.code(), 0, ONE);
+            }),
+            "max_floor and post_only are for limit",
+        ),
+    ];
+    let messages: Vec<_> = cases.iter().map(|(r, _)| (3_000, *r)).collect();
+    let said = refusals(quiet(), &messages);
+    assert_eq!(said.len(), cases.len(), "{said:?}");
+    for (words, (_, wanted)) in said.iter().zip(&cases) {
+        assert!(words.starts_with(wanted), "{words} is not {wanted}");
+    }
+}
+
+#[test]
+fn a_post_only_order_never_takes_not_when_new_not_when_replaced_and_not_after_the_opening() {
+    let post = |r: &mut Routed| r.exec_inst = EXEC_POST_ONLY;
+    let day = [
+        (1_500, with(limit(1, Side::Buy, 102 * ONE, 2), post)), // pre-open: it will cross
+        (3_000, with(limit(2, Side::Buy, 101 * ONE, 1), post)), // the 5 offered at 101
+        (3_001, with(limit(3, Side::Buy, 100 * ONE, 1), post)),
+        (3_002, replace(3, 1, 0, 101 * ONE, 1)),
+        (3_003, replace(3, 2, 0, 98 * ONE, 1)),
+        (3_004, with(limit(4, Side::Sell, 98 * ONE, 1), post)), // ours at 98, recorded at 99
+    ];
+    let (reports, witness) = story(quiet(), &day);
+    let said: Vec<_> = reports.iter().map(says).collect();
+    assert_eq!(
+        said,
+        [
+            ("new", "new", 0, 2),
+            ("canceled", "canceled", 0, 0),
+            ("rejected", "rejected", 0, 0),
+            ("new", "new", 0, 1),
+            ("replace_rejected", "new", 0, 1),
+            ("replaced", "new", 0, 1),
+            ("rejected", "rejected", 0, 0),
+            ("expired", "expired", 0, 0),
+        ]
+    );
+    assert_eq!(witness.counters.taken_volume, 0);
+}
+
+#[test]
+fn an_iceberg_shows_its_floor_and_what_it_shows_anew_stands_behind_the_others() {
+    // Ours: 6 at 99, 2 shown, behind the recorded 5; then a recorded 1 joins behind us.
+    let iceberg = with(limit(1, Side::Buy, 99 * ONE, 6), |r| r.max_floor = 2 * ONE);
+    let mut tape = quiet();
+    let sell = Side::Sell.code();
+    tape.splice(
+        4..4,
+        [
+            add(4_000, 3, Side::Buy, 99 * ONE, 1),
+            trade(5_000, sell, 99 * ONE, 6), // 5 recorded, 1 of ours
+            reduce(5_000, 1, 5),
+            trade(6_000, sell, 99 * ONE, 1), // our shown 2 are gone: 2 new ones behind the 1
+            trade(7_000, sell, 99 * ONE, 1), // the recorded 1
+            reduce(7_000, 3, 1),
+            trade(8_000, sell, 99 * ONE, 3), // 2 shown, 1 of what follows
+        ],
+    );
+    let cum_at = |until: i64| {
+        let mut tape = tape.clone();
+        tape.retain(|u| u.header.ingest_time_ns <= until || u.order_ref == 9);
+        story(tape, &[(3_000, iceberg)]).1.orders[0].cum_qty / ONE
+    };
+    assert_eq!([5_000, 6_000, 7_000, 8_000].map(cum_at), [1, 2, 2, 5]);
+    // All of it counts as open, and a replace takes of what is kept back first.
+    let (reports, witness) =
+        story(tape, &[(3_000, iceberg), (4_500, replace(1, 1, 0, 99 * ONE, 3))]);
+    let said: Vec<_> = reports.iter().map(says).collect();
+    assert_eq!(said[..2], [("new", "new", 0, 6), ("replaced", "new", 0, 3)]);
+    assert_eq!(witness.orders[0].cum_qty, 3 * ONE);
+    assert_eq!(witness.counters.passive_volume, 3 * ONE);
+}
+
+#[test]
+fn a_recorded_order_that_comes_through_an_iceberg_meets_all_of_it() {
+    let iceberg = with(limit(1, Side::Buy, 100 * ONE, 6), |r| r.max_floor = 2 * ONE);
+    let mut tape = quiet();
+    tape.insert(4, add(5_000, 7, Side::Sell, 100 * ONE, 5));
+    let (_, witness) = story(tape, &[(3_000, iceberg)]);
+    assert_eq!(witness.orders[0].cum_qty, 5 * ONE);
+    assert_eq!(witness.counters.taken_volume, 5 * ONE);
+}
+
+#[test]
+fn a_good_till_date_order_expires_before_a_trade_of_the_same_moment_or_at_the_close_of_its_date() {
+    let mut tape = quiet();
+    tape.insert(4, trade(5_000, Side::Sell.code(), 98 * ONE, 50));
+    let gtd = |number, change: fn(&mut Routed)| {
+        let order = limit(number, Side::Buy, 98 * ONE, 2);
+        with(order, |r| {
+            r.time_in_force = TimeInForce::Gtd.code();
+            change(r);
+        })
+    };
+    let config = VenueConfig { open_ns: None, trade_day: 100, ..plain(1) };
+    let mut venue = SimVenue::new(config, tape).expect("a good configuration");
+    let mut reports = Vec::new();
+    let mut keep = |due| {
+        if let Due::Report(report, _) = due {
+            reports.push((report.exec_type, report.transact_time_ns));
+        }
+    };
+    venue.run_to(3_000, &mut keep);
+    venue.receive(&gtd(1, |r| r.expire_time_ns = 5_000)); // the moment of the trade
+    venue.receive(&gtd(2, |r| r.expire_time_ns = 5_001)); // one later: it trades
+    venue.receive(&with(gtd(3, |r| r.expire_day = 100), |r| r.price = 50 * ONE));
+    venue.receive(&with(gtd(4, |r| r.expire_day = 101), |r| r.price = 50 * ONE));
+    let end_ns = venue.end_ns();
+    venue.run_to(end_ns + 1, &mut keep);
+    let statuses: Vec<_> = venue.witness().orders.iter().map(|o| o.ord_status).collect();
+    assert_eq!(statuses, ["expired", "filled", "expired", "new"]);
+    let expired: Vec<_> =
+        reports.iter().filter(|(what, _)| *what == ExecType::Expired.code()).collect();
+    assert_eq!(expired, [&(ExecType::Expired.code(), 5_000), &(ExecType::Expired.code(), end_ns)]);
+}
+
+#[test]
+fn orders_for_the_opening_take_part_in_it_and_what_is_left_of_them_ends() {
+    let at_open = |r: &mut Routed| r.time_in_force = TimeInForce::AtOpen.code();
+    let market = |r: &mut Routed| {
+        (r.ord_type, r.price) = (OrdType::Market.code(), 0);
+        r.time_in_force = TimeInForce::AtOpen.code();
+    };
+    let day = [
+        (1_500, with(limit(1, Side::Buy, 101 * ONE, 2), at_open)), // crosses the 5 offered
+        (1_501, with(limit(2, Side::Buy, 98 * ONE, 2), at_open)),  // does not
+        (1_502, with(limit(3, Side::Buy, 0, 9), market)),          // takes what is left: 3
+        (1_503, replace(3, 1, 0, 0, 8)),
+    ];
+    let (reports, witness) = story(quiet(), &day);
+    assert!(reports.iter().all(|r| r.transact_time_ns >= 1_500));
+    let found: Vec<_> = witness.orders.iter().map(|o| (o.ord_status, o.cum_qty / ONE)).collect();
+    assert_eq!(found, [("filled", 2), ("expired", 0), ("canceled", 3)]);
+}
+
+#[test]
+fn the_hello_says_which_terms_the_venue_keeps() {
+    let mut server = VenueServer::new(plain(1), quiet()).expect("a good configuration");
+    let mut desk = TestDesk::new(1, 0);
+    server.on_connect(1, 0);
+    desk.connect();
+    let (bytes, mut out) = (std::mem::take(&mut desk.to_venue), Vec::new());
+    server.serve_step(1, &bytes, 0, &mut out);
+    desk.take(&out).expect("a hello");
+    assert_eq!(desk.end.venue_supports(), sim::venue::SUPPORTS);
 }

@@ -81,6 +81,7 @@ pub struct DeskEnd {
     turn: u64,
     queries: u32,
     duplicates: u64,
+    supports: [u8; 56],
 }
 
 impl DeskEnd {
@@ -100,7 +101,13 @@ impl DeskEnd {
             turn: 0,
             queries: 0,
             duplicates: 0,
+            supports: [0; 56],
         }
+    }
+
+    /// Which terms of an order the venue keeps, as its last hello said; empty when it said nothing.
+    pub fn venue_supports(&self) -> String {
+        text_of(&self.supports).to_string()
     }
 
     /// A transport is there: queues the hello. `link_seq_in` is the venue's last sequence in our
@@ -440,6 +447,7 @@ impl DeskEnd {
             return malformed(LinkHello::KIND, "link_seq_in", u64::from(u32::MAX));
         }
         self.phase = LinkPhase::Up;
+        self.supports = hello.text;
         self.next_out = hello.link_seq_in + 1;
         self.catch_up_to = Some(hello.link_seq_out);
         Ok(DeskEvent::Up(Resumed {

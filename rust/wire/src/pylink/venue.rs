@@ -82,6 +82,7 @@ pub struct VenueEnd {
     cancel_on_disconnect: bool,
     duplicates: u64,
     gap_filled: u64,
+    supports: [u8; 56],
 }
 
 impl VenueEnd {
@@ -106,7 +107,13 @@ impl VenueEnd {
             cancel_on_disconnect: false,
             duplicates: 0,
             gap_filled: 0,
+            supports: [0; 56],
         }
+    }
+
+    /// Says in every hello which terms of an order the venue keeps, words with a space between.
+    pub fn set_supports(&mut self, words: &str) {
+        self.supports = text(words);
     }
 
     /// A transport is there; the desk speaks first.
@@ -368,6 +375,7 @@ impl VenueEnd {
         hello.link_seq_in = self.seq_in;
         hello.link_seq_out = self.link_seq_out();
         hello.venue_id = self.config.venue_id;
+        hello.text = self.supports;
         hello
     }
 
