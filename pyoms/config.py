@@ -40,6 +40,7 @@ from pyoms_core.layout import (
     FLAG_NEGATIVE_PRICES,
     FLAG_NO_BAND,
     FLAG_RESTRICTED,
+    VENUE_OVERFILL_STOPS,
 )
 
 UNLIMITED = 2**63 - 1
@@ -207,11 +208,13 @@ class LimitConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueConfig:
-    """``[[venue]]``: how it counts replaces, the socket of its link, and its days.
+    """``[[venue]]``: its replaces, what is believed of it, the socket of its link, and its days.
 
     `socket` is the path of the Unix socket the venue listens on, relative to the desk directory;
     empty for a venue that runs in this process. Without a `schedule` its days and phases are what
-    it tells itself.
+    it tells itself. `unknown_orders` says what becomes of orders found there and unknown here:
+    ``"flag"`` tells of them, ``"adopt"`` makes them orders of `adopt_account`. An overfill is
+    booked and told of; with `overfill` ``"stop"`` the kill switch is engaged for the venue besides.
     """
 
     name: str
@@ -221,6 +224,15 @@ class VenueConfig:
     cancels_per_s_max: int
     zone: str
     schedule: Schedule | None = None
+    unknown_orders: str = "flag"
+    adopt_account: str = ""
+    overfill: str = "alarm"
+
+    @property
+    def flags(self) -> int:
+        """Flags of the definition record."""
+        stops = VENUE_OVERFILL_STOPS * (self.overfill == "stop")
+        return int(self.cancel_on_disconnect) | stops
 
     @property
     def replace_rule_code(self) -> int:
@@ -563,16 +575,16 @@ class _Reader:
                 self.fail(name, f"unknown section{near}; allowed are {', '.join(sections)}")
         desk, engine = self.desk(), self.engine()
         currencies = [desk.currency, *desk.rates]
-        venues = self.named("venue", engine.venues_max, self.venue)
-        names = [venue.name for venue in venues]
-        instruments = self.named(
-            "instrument", engine.instruments_max, lambda t: self.instrument(t, names, currencies)
-        )
         accounts = self.named(
             "account", engine.accounts_max, lambda t: self.account(t, desk.currency, currencies)
         )
         self.check_tree(accounts)
         account_names = [account.name for account in accounts]
+        venues = self.named("venue", engine.venues_max, lambda t: self.venue(t, account_names))
+        names = [venue.name for venue in venues]
+        instruments = self.named(
+            "instrument", engine.instruments_max, lambda t: self.instrument(t, names, currencies)
+        )
         sessions = self.named(
             "session", engine.sessions_max, lambda t: self.session(t, account_names)
         )
@@ -691,9 +703,9 @@ class _Reader:
             people.append(Person(name=name, roles=tuple(roles), uid=uid))
         return tuple(people)
 
-    def venue(self, table: _Table) -> VenueConfig:
+    def venue(self, table: _Table, accounts: list[str]) -> VenueConfig:
         zone = self.zone(table)
-        return VenueConfig(
+        venue = VenueConfig(
             name=table.text("name"),
             socket=table.text("socket", "", size_max=100, empty=True),
             replace_rule=table.choice("replace_rule", CODES["replace_rule"]),
@@ -701,7 +713,14 @@ class _Reader:
             cancels_per_s_max=table.integer("cancels_per_s_max", 1, 1_000_000, 100),
             zone=zone,
             schedule=self.schedule(table, zone),
+            unknown_orders=table.choice("unknown_orders", ("flag", "adopt"), "flag"),
+            adopt_account=table.name_of("adopt_account", "account", accounts, ""),
+            overfill=table.choice("overfill", ("alarm", "stop"), "alarm"),
         )
+        if (venue.unknown_orders == "adopt") != bool(venue.adopt_account):
+            lonely = "adopt_account" if venue.adopt_account else "unknown_orders"
+            table.fail(lonely, 'unknown_orders = "adopt" and adopt_account go together')
+        return venue
 
     def schedule(self, venue: _Table, zone: str) -> Schedule | None:
         raw = venue.take("schedule", None)

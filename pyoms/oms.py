@@ -98,7 +98,8 @@ def define_venue(oms: Oms, venue: VenueConfig, utc_offset_min: int) -> None:
         "venue",
         venue.name,
         level=venue.replace_rule_code,
-        flags=int(venue.cancel_on_disconnect) | VENUE_CALENDAR * (schedule is not None),
+        flags=venue.flags | VENUE_CALENDAR * (schedule is not None),
+        parent_id=oms.id_of("account", venue.adopt_account) if venue.adopt_account else 0,
         zone=venue.zone.encode(),
         utc_offset_min=utc_offset_min,
         day_roll_min=schedule.day_roll_min if schedule else 0,
@@ -171,11 +172,11 @@ class Setup:
         for currency in (config.desk.currency, *config.desk.rates):
             oms.define("currency", currency)
         self._rates()
+        for account in sorted(config.accounts, key=lambda a: -a.level_code):  # parents first
+            self._account(account)
         for venue in config.venues:
             offset = venue.schedule.offset_min(oms.now_ns) if venue.schedule else 0
             define_venue(oms, venue, offset)
-        for account in sorted(config.accounts, key=lambda a: -a.level_code):  # parents first
-            self._account(account)
         for session in config.sessions:
             parent = oms.id_of("account", session.account) if session.account else 0
             oms.define("session", session.name, parent_id=parent)

@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
-    #define PYOMS_LAYOUT_HASH 0x3218a5ada59bb1a3ULL
+    #define PYOMS_LAYOUT_HASH 0x98392a7b2ba28accULL
     """
     const uint64_t LAYOUT_HASH "PYOMS_LAYOUT_HASH"
 
@@ -23,6 +23,7 @@ cdef enum:
     KIND_DAY_CHANGE = 118
     KIND_DESK_STATE = 119
     KIND_EXEC_REF = 120
+    KIND_FOREIGN_ORDER = 260
     KIND_EPOCH_STARTED = 200
     KIND_TAIL_CUT = 201
     KIND_CLOCK_ANOMALY = 202
@@ -158,6 +159,27 @@ cdef enum:  # ExecType(150): what a report says.
     EXEC_TYPE_UNKNOWN_ORDER = 16
     EXEC_TYPE_STOPPED = 17
     EXEC_TYPE_CALCULATED = 18
+
+cdef enum:  # ExecRestatementReason(378): why the venue speaks of an order unasked.
+    RESTATEMENT_REASON_NONE = 0
+    RESTATEMENT_REASON_GT_CORPORATE_ACTION = 1
+    RESTATEMENT_REASON_GT_RENEWAL = 2
+    RESTATEMENT_REASON_VERBAL_CHANGE = 3
+    RESTATEMENT_REASON_REPRICING = 4
+    RESTATEMENT_REASON_BROKER_OPTION = 5
+    RESTATEMENT_REASON_QTY_DECLINE = 6
+    RESTATEMENT_REASON_TRADING_HALT = 7
+    RESTATEMENT_REASON_SYSTEM_FAILURE = 8
+    RESTATEMENT_REASON_MARKET_OPTION = 9
+    RESTATEMENT_REASON_NOT_BEST = 10
+    RESTATEMENT_REASON_WAREHOUSE_RECAP = 11
+    RESTATEMENT_REASON_PEG_REFRESH = 12
+    RESTATEMENT_REASON_CONNECTION_LOSS = 13
+    RESTATEMENT_REASON_LOGOUT = 14
+    RESTATEMENT_REASON_TIME_PRIORITY = 15
+    RESTATEMENT_REASON_PRICE_VIOLATION = 16
+    RESTATEMENT_REASON_CROSS_IMBALANCE = 17
+    RESTATEMENT_REASON_OTHER = 99
 
 cdef enum:  # What the engine made of a report; written in the event, so that replay never judges again.
     DISPOSITION_NONE = 0
@@ -549,6 +571,19 @@ cdef struct exec_ref_t:  # Precedes an execution report, as input and in its gro
     uint16_t venue_id
     uint8_t restatement_reason
     uint8_t reserved[29]
+
+cdef struct foreign_order_t:  # Precedes a report of an order that is not ours, as input: what that order is. As an event: whether it was adopted, by the policy of its venue, or only flagged. Kept as `exec_ref` is, and dropped when the venue's next report names another order.
+    header_t header
+    uint8_t street_id[20]
+    uint32_t instrument_id
+    uint32_t account_id
+    uint16_t venue_id
+    uint8_t side
+    uint8_t ord_type
+    int64_t price
+    int64_t order_qty
+    uint8_t time_in_force
+    uint8_t reserved[47]
 
 cdef struct epoch_started_t:  # First event of every run of an engine on this log.
     header_t header

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-LAYOUT_HASH: Final = 0x3218a5ada59bb1a3
+LAYOUT_HASH: Final = 0x98392a7b2ba28acc
 RECORD_SIZE: Final = 128  # bytes of a record
 ONE: Final = 1000000000  # fixed-point one, 1e-9
 NO_PRICE: Final = -9223372036854775808  # no price in a quote or a refusal
@@ -32,6 +32,7 @@ REPORT_POSS_RESEND: Final = 2  # report: PossResend(97)
 REPORT_QUERIED: Final = 4  # report: answers a query
 REPORT_DROP_COPY: Final = 8  # report: from a drop copy
 VENUE_CALENDAR: Final = 2  # venue: its trading day is told by offset and roll
+VENUE_OVERFILL_STOPS: Final = 4  # venue: an overfill there stops it
 BOOK_LAST: Final = 1  # book update: last of its event
 BOOK_SNAPSHOT: Final = 2  # book update: from a snapshot
 HELLO_CANCEL_ON_DISCONNECT: Final = 1  # hello: cancel on disconnect
@@ -157,6 +158,27 @@ CODES: Final[dict[str, dict[str, Code]]] = {
         "unknown_order": Code(16, "", "answer to a query: the venue never had this order"),
         "stopped": Code(17, "7", "guaranteed"),
         "calculated": Code(18, "B", "its money is worked out"),
+    },
+    "restatement_reason": {
+        "none": Code(0, "", "not told"),
+        "gt_corporate_action": Code(1, "0", "good-till order restated by a corporate action"),
+        "gt_renewal": Code(2, "1", "good-till order renewed for another day"),
+        "verbal_change": Code(3, "2", "changed by word of mouth"),
+        "repricing": Code(4, "3", "repriced"),
+        "broker_option": Code(5, "4", "broker option"),
+        "qty_decline": Code(6, "5", "part of OrderQty(38) declined"),
+        "trading_halt": Code(7, "6", "canceled by a trading halt"),
+        "system_failure": Code(8, "7", "canceled by a system failure"),
+        "market_option": Code(9, "8", "option of the market"),
+        "not_best": Code(10, "9", "canceled, not best"),
+        "warehouse_recap": Code(11, "10", "warehouse recap"),
+        "peg_refresh": Code(12, "11", "pegged price refreshed"),
+        "connection_loss": Code(13, "12", "canceled on the loss of the connection"),
+        "logout": Code(14, "13", "canceled on logout"),
+        "time_priority": Code(15, "14", "time priority assigned"),
+        "price_violation": Code(16, "15", "canceled, trade price violation"),
+        "cross_imbalance": Code(17, "16", "canceled, cross imbalance"),
+        "other": Code(99, "99", "other"),
     },
     "disposition": {
         "none": Code(0, "", "not judged yet: an input"),
@@ -395,6 +417,7 @@ KINDS: Final[dict[str, int]] = {
     "day_change": 118,
     "desk_state": 119,
     "exec_ref": 120,
+    "foreign_order": 260,
     "epoch_started": 200,
     "tail_cut": 201,
     "clock_anomaly": 202,
@@ -758,6 +781,28 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("venue_id", "<u2", 96),
             ("restatement_reason", "u1", 98),
             ("reserved", ("u1", (29,)), 99),
+        ],
+    ),
+    "foreign_order": (
+        128,
+        [
+            ("event_seq", "<u8", 0),
+            ("ingest_time_ns", "<i8", 8),
+            ("order_seq", "<u8", 16),
+            ("kind", "<u2", 24),
+            ("more", "u1", 26),
+            ("epoch", "u1", 27),
+            ("crc32c", "<u4", 28),
+            ("street_id", "S20", 32),
+            ("instrument_id", "<u4", 52),
+            ("account_id", "<u4", 56),
+            ("venue_id", "<u2", 60),
+            ("side", "u1", 62),
+            ("ord_type", "u1", 63),
+            ("price", "<i8", 64),
+            ("order_qty", "<i8", 72),
+            ("time_in_force", "u1", 80),
+            ("reserved", ("u1", (47,)), 81),
         ],
     ),
     "epoch_started": (

@@ -36,6 +36,17 @@ def test_example_is_whole_and_names_every_section():
     assert whole.limits[0].net_qty_max == config.UNLIMITED
 
 
+def test_a_venue_adopts_unknown_orders_by_word_and_for_an_account_of_the_file():
+    whole = config.load(EXAMPLE)
+    account = whole.accounts[-1].name
+    word = f'unknown_orders = "adopt"\nadopt_account = "{account}"'
+    adopts = config.parse(TEXT.replace('unknown_orders = "flag"', word), "desk.toml").venues[0]
+    assert (whole.venues[0].unknown_orders, whole.venues[0].flags) == ("flag", 1)
+    assert (adopts.unknown_orders, adopts.adopt_account) == ("adopt", account)
+    stops = config.parse(TEXT.replace('overfill = "alarm"', 'overfill = "stop"'), "desk.toml")
+    assert stops.venues[0].flags == 1 | 4
+
+
 def test_commented_keys_of_the_example_are_good_too():
     uncommented = re.sub(r"(?m)^# (cpu) =", r"\1 =", TEXT)
     whole = config.parse(uncommented)
@@ -63,6 +74,14 @@ MISTAKES = [
     ('tier = "process"', 'tier = "disc"', "journal.tier", "memory, process, disk (near: disk)"),
     ('tier = "process"', "tier = ['disk']", "journal.tier", "is not one of memory"),
     ("orders_max = 1_000 ", "orders_max = 1_025 ", "limit[1].orders_max", "allowed are 0 to 1024"),
+    (
+        'unknown_orders = "flag"',
+        'unknown_orders = "adopt"',
+        "venue[1].unknown_orders",
+        "and adopt_account go together",
+    ),
+    ('overfill = "alarm"', 'overfill = "ignore"', "venue[1].overfill", "is not one of alarm, stop"),
+    ("fill_days = 5", "fill_days = 0", "engine.fill_days", "allowed are 1 to 366"),
     ("fills_max = 2_097_152", "fills_max = 65", "engine.fills_max", "65 is not a power of two"),
     ("ring_mib = 64", "ring_mib = 65", "journal.ring_mib", "65 is not a power of two"),
     ('["auditor"]', '["auditr"]', "people.carol.roles", '"auditr" is not one of viewer'),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from pyoms.engine import Engine
 from pyoms.errors import EngineError, GateError, NumberError, OmsError, UnknownNameError
+from pyoms.look import tell_event
 from pyoms.numbers import Fixed
 from pyoms.oms import open_desk
 from pyoms.records import record
@@ -572,3 +573,14 @@ def test_any_calls_give_verdicts_or_named_errors_and_positions_are_the_fills(fir
     assert {instrument: qty for instrument, qty in positions.items() if qty} == folded(oms)
     assert called(again, calls) == told
     assert again.state_hash() == oms.state_hash()
+
+
+def test_an_event_tells_what_came_before_a_report_by_name():
+    ids = {"exec_id": "B1", "exec_ref_id": "X1", "trd_match_id": "M1", "venue_id": 1}
+    told = tell_event(record("exec_ref", restatement_reason=6, **ids))
+    assert (told["exec_ref_id"], told["trd_match_id"]) == ("X1", "M1")
+    assert told["restatement_reason"] == "qty_decline"
+    own = tell_event(record("exec_ref", restatement_reason=106, **ids))
+    assert own["restatement_reason"] == 106
+    order = tell_event(record("foreign_order", street_id="SCREEN-1", side=2, order_qty=3 * ONE))
+    assert (order["street_id"], order["side"], order["order_qty"]) == ("SCREEN-1", "sell", "3")

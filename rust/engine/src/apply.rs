@@ -9,17 +9,18 @@ use crate::order::{
     VACANT, closed, set_aside,
 };
 use crate::plain::Plan;
-use crate::report::{aside, restated};
+use crate::report::{aside, reason_of, restated, revision_of};
 use crate::risk::{Weight, side_index, stops_orders};
-use crate::{Engine, fills, position, street};
+use crate::{Engine, fills, position};
 use arch::mutant;
 use layout::{
     Annotation, CancelAccepted, ChangeRefused, CommandRepeated, Control, DayChange, Definition,
     DeskState, Disposition, DroppedUnsent, Entity, EpochStarted, ExecRef, ExecType,
-    ExecutionReport, GroupFlagged, Header, InstrumentTerms, LimitRow, LimitsActivated, LinkChange,
-    MassCancel, Moved, MsgType, OrdStatus, OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown,
-    OwnCause, PhaseChange, PositionAdjusted, Rate, Record, Refusal, ReplaceAccepted, ReportText,
-    Routed, Scope, Side, TrailMoved, Triggered, Typed, Verdict,
+    ExecutionReport, ForeignOrder, GroupFlagged, Header, InstrumentTerms, LimitRow,
+    LimitsActivated, LinkChange, MassCancel, Moved, MsgType, OrdStatus, OrderAccepted,
+    OrderRefused, OrderTerms, OutcomeUnknown, OwnCause, PhaseChange, PositionAdjusted, Rate,
+    Record, Refusal, ReplaceAccepted, ReportText, RestatementReason, Routed, Scope, Side,
+    TrailMoved, Triggered, Typed, Verdict,
 };
 
 /// A fill as it moves the position.
@@ -46,6 +47,7 @@ impl Engine {
             Routed::KIND => return self.apply_routed(view!(Routed)),
             ExecutionReport::KIND => return self.apply_report(view!(ExecutionReport)),
             ExecRef::KIND => return self.exec_ref = Some(*view!(ExecRef)),
+            ForeignOrder::KIND => return self.fold_foreign(view!(ForeignOrder)),
             CancelAccepted::KIND => return self.apply_cancel(view!(CancelAccepted)),
             ReplaceAccepted::KIND => return self.apply_replace(view!(ReplaceAccepted)),
             OrderTerms::KIND => return self.apply_terms(view!(OrderTerms)),
@@ -148,7 +150,7 @@ impl Engine {
 
     /// Takes the id of an event: its order is the header's, 0 for a refusal without one.
     #[inline]
-    fn take_id_of(
+    pub(crate) fn take_id_of(
         &mut self,
         header: &Header,
         cl_ord_id: &[u8; 36],
@@ -235,7 +237,7 @@ impl Engine {
 
     /// Moves what is open on one side of a row, and with it the sums of its account.
     #[inline(always)]
-    fn reserve(
+    pub(crate) fn reserve(
         &mut self,
         pair: usize,
         account_id: u32,
@@ -522,13 +524,15 @@ impl Engine {
         }
         assert!(self.orders[slot].order_seq == e.header.order_seq);
         let order = &self.orders[slot];
-        let trigger = self.trigger_of(exec_type, order, e).expect("judged before it was logged");
-        let revision = street::decode(&e.street_id).map_or(0, |street| street.revision);
+        let reason = reason_of(ids);
+        let trigger =
+            self.trigger_of(exec_type, order, e, reason).expect("judged before it was logged");
+        let revision = revision_of(e, order.order_seq);
         let action = self.action(order, trigger, revision).expect("judged before it was logged");
         if exec_type != ExecType::Trade {
             return match action {
                 Action::SetAside | Action::Renew | Action::Restate | Action::Calculate => {
-                    self.act_on_word(slot, action, exec_type, e);
+                    self.act_on_word(slot, action, exec_type, e, reason);
                 }
                 _ => self.act(slot, e.header.ingest_time_ns, action, revision, None),
             };
@@ -673,6 +677,7 @@ impl Engine {
         action: Action,
         exec_type: ExecType,
         e: &ExecutionReport,
+        reason: RestatementReason,
     ) {
         let time_ns = e.header.ingest_time_ns;
         self.change(slot, time_ns, None, |order| match action {
@@ -687,7 +692,7 @@ impl Engine {
                 (order.base, order.end_time_ns) = (OrdStatus::New as u8, 0);
                 order.base = by_fills(order);
             }
-            Action::Restate => *order = restated(order, e),
+            Action::Restate => *order = restated(order, e, reason),
             _ => order.base = OrdStatus::Calculated as u8,
         });
     }
@@ -706,7 +711,7 @@ impl Engine {
 
     /// An order whose sums agree, or that leaves its slot, is asked about no more.
     #[cold]
-    fn forget_query(&mut self, slot: usize) {
+    pub(crate) fn forget_query(&mut self, slot: usize) {
         let forgotten = self.orders[slot].order_seq;
         self.orders[slot].flight &= !QUERIED;
         self.asked_qty[slot] = 0;
@@ -1040,6 +1045,7 @@ impl Engine {
                 let venue = &mut self.venues[id];
                 (venue.defined, venue.replace_rule, venue.flags) = (1, e.level, e.flags);
                 (venue.utc_offset_min, venue.day_roll_min) = (e.utc_offset_min, e.day_roll_min);
+                venue.adopts = e.parent_id;
             }
             Some(Entity::Session) => {
                 let session = &mut self.sessions[id];

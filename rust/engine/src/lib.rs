@@ -11,6 +11,7 @@ mod contingent;
 mod day;
 pub mod dedup;
 pub mod fills;
+mod foreign;
 mod forest;
 mod gate;
 pub mod held;
@@ -201,6 +202,7 @@ pub struct Engine {
     due_count: u64,
     // Not folded: what inputs announced, market data, caches, counters.
     offered_refs: Vec<Option<layout::ExecRef>>,
+    foreign: Vec<Option<layout::ForeignOrder>>,
     offers: Vec<Option<OrderTerms>>,
     offers_count: u64,
     peaks: Table<i64>,
@@ -233,6 +235,7 @@ impl Engine {
         assert!(config.terms_max.is_power_of_two() && config.terms_max >= 16);
         assert!(config.throttle_orders_max.is_power_of_two());
         assert!(config.id_ttl_ns >= 0);
+        assert!(config.sessions_max + config.venues_max <= 1 << 16); // see foreign.rs
         let pairs = config.accounts_max * config.instruments_max;
         let names = config.accounts_max
             + config.instruments_max
@@ -262,6 +265,7 @@ impl Engine {
             vacated: Vec::with_capacity(config.orders_max),
             exec_ref: None,
             offered_refs: vec![None; config.venues_max],
+            foreign: vec![None; config.venues_max],
             definitions: Vec::with_capacity(names),
             names: HashMap::with_capacity_and_hasher(names, Default::default()),
             counts: [0; Entity::ALL.len() + 1],

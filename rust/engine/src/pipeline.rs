@@ -5,17 +5,17 @@
 
 use crate::gate::{Judged, Seen};
 use crate::order::CANCEL_ASKED;
-use crate::street::{self, Street};
+use crate::street;
 use crate::{Engine, GROUP_MAX, Log, Outbox};
 use arch::mutant;
 use layout::{
     Acceptance, BookUpdate, CancelAccepted, CancelOrder, ChangeRefused, ClockAnomaly,
     CommandRepeated, Control, DayChange, Definition, DeskState, DroppedUnsent, Entity,
-    EpochStarted, ExecRef, ExecutionReport, Header, InstrumentTerms, KillMode, LimitRow,
-    LimitsActivated, LinkChange, LinkState, MassCancel, Message, MsgType, NO_PRICE, NewOrder,
-    OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange, PositionAdjusted, Quote,
-    Rate, Record, ReplaceAccepted, ReplaceOrder, ReportText, Routed, TailCut, TimeInput, Typed,
-    Verdict,
+    EpochStarted, ExecRef, ExecutionReport, ForeignOrder, Header, InstrumentTerms, KillMode,
+    LimitRow, LimitsActivated, LinkChange, LinkState, MassCancel, Message, MsgType, NO_PRICE,
+    NewOrder, OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange,
+    PositionAdjusted, Quote, Rate, Record, ReplaceAccepted, ReplaceOrder, ReportText, Routed,
+    TailCut, TimeInput, Typed, Verdict,
 };
 
 /// Cancels that one step sends for mass cancels and the kill switch.
@@ -89,6 +89,7 @@ impl Engine {
             OrderTerms::KIND => self.take_offer(typed(input)),
             DayChange::KIND => self.step_day(typed(input), now_ns, log, outbox),
             ExecRef::KIND => self.offer_ref(typed(input)),
+            ForeignOrder::KIND => self.offer_foreign(typed(input)),
             Definition::KIND => self.step_definition(typed(input), now_ns, log),
             _ => self.step_fact(input, now_ns, log),
         };
@@ -387,9 +388,7 @@ impl Engine {
         order_qty: i64,
         now_ns: i64,
     ) -> Message {
-        let street = |revision| {
-            street::words(Street { epoch: order.epoch, order_seq: order.order_seq, revision })
-        };
+        let street = |revision| self.street_words(order, revision);
         // A cancel behind a replace in flight names the id the venue will know by then: FIX asks for
         // the last accepted one, and venues accept either; ours is the last acknowledged.
         Message {
@@ -596,7 +595,13 @@ impl Engine {
             }
             _ => None,
         };
-        let taken = self.judge(report, ids.as_ref());
+        let mut taken = self.judge(report, ids.as_ref());
+        if let Some(order) = self.offered_foreign(report)
+            && taken.disposition == layout::Disposition::UnknownOrder
+            && self.take_foreign(&order, report, now_ns, log)
+        {
+            taken = self.judge(report, ids.as_ref());
+        }
         self.counters.reports += 1;
         use layout::Disposition::{Applied, Duplicate, Stale};
         self.counters.flagged +=
@@ -896,7 +901,9 @@ impl Engine {
         };
         let known = self.definition(entity, &c.name).copied();
         let parents_known = match entity {
-            Entity::Account | Entity::Session => (c.parent_id as usize) < self.config.accounts_max,
+            Entity::Account | Entity::Session | Entity::Venue => {
+                (c.parent_id as usize) < self.config.accounts_max
+            }
             _ => true,
         };
         let rule = entity != Entity::Venue || layout::ReplaceRule::from_code(c.level).is_some();

@@ -6,11 +6,12 @@ use crate::order::{
     Action, CANCEL_ASKED, CANCELING, MOVING, REPLACING, Trigger, UNSURE, VACANT, closed, set_aside,
     transition,
 };
+use crate::risk::side_index;
 use crate::{Engine, Order, fills, number, street};
 use arch::mutant;
 use layout::{
     Disposition, ExecRef, ExecType, ExecutionReport, FLAG_NEGATIVE_PRICES, OrdStatus,
-    REPORT_DROP_COPY, ReplaceRule,
+    REPORT_DROP_COPY, ReplaceRule, RestatementReason,
 };
 
 /// A report judged: whose it is, what it is taken for.
@@ -25,20 +26,23 @@ impl Engine {
     #[inline]
     pub(crate) fn judge(&self, report: &ExecutionReport, ids: Option<&ExecRef>) -> Taken {
         let nobody = |disposition| Taken { order_seq: 0, disposition };
-        let Some(street) = street::decode(&report.street_id) else {
-            return nobody(Disposition::UnknownOrder);
+        let street = street::decode(&report.street_id);
+        let named = street.and_then(|street| self.order(street.order_seq).zip(Some(street)));
+        let ours = named.filter(|(order, street)| {
+            let ours = order.epoch == street.epoch
+                && order.venue_id == report.venue_id
+                && street.revision <= order.revision_last
+                && !order.is_parent();
+            mutant!(another_venue_fills: ours = order.epoch == street.epoch);
+            ours
+        });
+        let ours = ours.map(|(order, street)| (order, street.revision));
+        let Some((order, revision)) = ours.or_else(|| self.adopted(report)) else {
+            return match (street, named) {
+                (Some(street), None) => self.judge_forgotten(street.order_seq, report, ids),
+                _ => nobody(Disposition::UnknownOrder),
+            };
         };
-        let Some(order) = self.order(street.order_seq) else {
-            return self.judge_forgotten(street.order_seq, report, ids);
-        };
-        let ours = order.epoch == street.epoch
-            && order.venue_id == report.venue_id
-            && street.revision <= order.revision_last
-            && !order.is_parent();
-        mutant!(another_venue_fills: ours = order.epoch == street.epoch);
-        if !ours {
-            return nobody(Disposition::UnknownOrder);
-        }
         let taken = |disposition| Taken { order_seq: order.order_seq, disposition };
         let Some(exec_type) = ExecType::from_code(report.exec_type) else {
             return taken(Disposition::Malformed);
@@ -53,7 +57,8 @@ impl Engine {
             }
             _ => {}
         }
-        let Some(trigger) = self.trigger_of(exec_type, order, report) else {
+        let reason = reason_of(ids);
+        let Some(trigger) = self.trigger_of(exec_type, order, report, reason) else {
             return taken(Disposition::Malformed);
         };
         let queried = matches!(
@@ -67,15 +72,16 @@ impl Engine {
         if queried && order.live() && report.cum_qty > order.cum_qty {
             return taken(Disposition::Gap); // fills are missing: closing now would lose their reserve
         }
-        if trigger == Trigger::Restated && !self.sound_terms(order, report) {
+        if trigger == Trigger::Restated && !self.sound_terms(order, report, reason) {
             return taken(Disposition::Malformed);
         }
-        let revision = street.revision;
         taken(match self.action(order, trigger, revision) {
             None => Disposition::OutsideTable,
             Some(action) if leaves_overfilled(order, action, revision) => Disposition::Overfill,
             Some(Action::Stay) => Disposition::Stale,
-            Some(Action::Restate) if restated(order, report) == *order => Disposition::Stale,
+            Some(Action::Restate) if restated(order, report, reason) == *order => {
+                Disposition::Stale
+            }
             Some(Action::SetAside) if aside(order, exec_type).0 == order.base => Disposition::Stale,
             Some(Action::Restate) if !order.live() => Disposition::Late,
             // What was filled whole by the terms that now hold stays filled: nothing to alarm about.
@@ -98,16 +104,43 @@ impl Engine {
     }
 
     /// Whether a price and quantity may be booked at all.
-    fn sound(&self, instrument_id: u32, px: i64, qty: i64) -> bool {
+    pub(crate) fn sound(&self, instrument_id: u32, px: i64, qty: i64) -> bool {
         let flags = self.instruments[instrument_id as usize].flags;
         qty > 0
             && (px > 0 || flags & FLAG_NEGATIVE_PRICES != 0)
             && number::points(px, qty).abs() < number::POINTS_MAX
     }
 
-    fn sound_terms(&self, order: &Order, report: &ExecutionReport) -> bool {
-        let next = restated(order, report);
-        self.sound(order.instrument_id, next.price, next.order_qty)
+    fn sound_terms(
+        &self,
+        order: &Order,
+        report: &ExecutionReport,
+        reason: RestatementReason,
+    ) -> bool {
+        let next = restated(order, report, reason);
+        let declined = reason != RestatementReason::QtyDecline || next.order_qty <= order.order_qty;
+        let rule = self.venues[order.venue_id as usize].replace_rule;
+        let more = next.exposure(rule).qty.saturating_sub(order.exposure(rule).qty);
+        declined
+            && self.sound(order.instrument_id, next.price, next.order_qty)
+            && self.fits(order, more, 0)
+    }
+
+    /// Whether what a venue tells leaves the sums that an order counts in within what they hold, with
+    /// room for its doubts: its own, its row's, its position and its parent's. `open` may open more,
+    /// `filled` is bought or sold more.
+    pub(crate) fn fits(&self, order: &Order, open: i64, filled: i64) -> bool {
+        const MOST: i64 = 1 << 61;
+        let below =
+            |now: i64, more: i64| now.checked_add(more).is_some_and(|sum| sum.abs() <= MOST);
+        let row = &self.rows[self.pair(order.account_id, order.instrument_id)];
+        let side = side_index(order.is_buy());
+        let parent = self.order(order.parent_order_seq).map_or(0, |parent| parent.children_qty);
+        let (open, signed) = (open.max(0), if order.is_buy() { filled } else { -filled });
+        below(row.open_qty[side], open)
+            && below(row.net_qty, signed)
+            && below(order.cum_qty, filled)
+            && below(parent, open.saturating_add(filled.max(0)))
     }
 
     fn judge_trade(
@@ -117,9 +150,7 @@ impl Engine {
         ids: Option<&ExecRef>,
     ) -> Disposition {
         let qty = report.last_qty;
-        if !self.sound(order.instrument_id, report.last_px, qty)
-            || order.cum_qty.checked_add(qty).is_none()
-        {
+        if !self.sound(order.instrument_id, report.last_px, qty) || !self.fits(order, 0, qty) {
             return Disposition::Malformed;
         }
         if transition(order.ord_status(), Trigger::Trade).is_none() {
@@ -253,9 +284,11 @@ impl Engine {
         }
         let Some(order) = order else { return Disposition::Late };
         let trigger = if correct { Trigger::Correct } else { Trigger::Bust };
-        let Some(cum_qty) = (order.cum_qty - row.last_qty.abs()).checked_add(new_qty) else {
+        let old_qty = row.last_qty.abs();
+        if !self.fits(order, old_qty, new_qty - old_qty) {
             return Disposition::Malformed;
-        };
+        }
+        let cum_qty = order.cum_qty - old_qty + new_qty;
         match self.action(order, trigger, 0) {
             None => Disposition::OutsideTable,
             Some(_) if correct && cum_qty > order.order_qty => Disposition::Overfill,
@@ -295,13 +328,14 @@ impl Engine {
         exec_type: ExecType,
         order: &Order,
         report: &ExecutionReport,
+        reason: RestatementReason,
     ) -> Option<Trigger> {
-        let told = trigger_told(exec_type, order, report)?;
+        let told = trigger_told(exec_type, order, report, reason)?;
         let rule = self.replace_rule(order);
         if rule != ReplaceRule::CancelNew as u8 && rule != ReplaceRule::ModifyNew as u8 {
             return Some(told);
         }
-        let revision = street::decode(&report.street_id).map_or(0, |street| street.revision);
+        let revision = revision_of(report, order.order_seq);
         Some(match told {
             Trigger::Acked | Trigger::FoundLive if order.binds(revision, rule) => Trigger::Replaced,
             Trigger::CancelRejected if order.own_cancel(revision) => Trigger::ReplaceRejected,
@@ -394,7 +428,12 @@ fn leaves_overfilled(order: &Order, action: Action, revision: u16) -> bool {
 }
 
 /// The trigger of a report by itself; `None` for what has no meaning.
-fn trigger_told(exec_type: ExecType, order: &Order, report: &ExecutionReport) -> Option<Trigger> {
+fn trigger_told(
+    exec_type: ExecType,
+    order: &Order,
+    report: &ExecutionReport,
+    reason: RestatementReason,
+) -> Option<Trigger> {
     let renews = || set_aside(order.base) && report.transact_time_ns > order.end_time_ns;
     let status = OrdStatus::from_code(report.ord_status);
     Some(match exec_type {
@@ -416,6 +455,7 @@ fn trigger_told(exec_type: ExecType, order: &Order, report: &ExecutionReport) ->
         ExecType::Restated => match status {
             Some(OrdStatus::Canceled) => Trigger::Canceled,
             Some(OrdStatus::Expired) => Trigger::Expired,
+            None | Some(OrdStatus::None) if ends(reason) => Trigger::Canceled,
             _ => Trigger::Restated,
         },
         ExecType::Suspended => Trigger::Suspended,
@@ -442,20 +482,48 @@ fn trigger_told(exec_type: ExecType, order: &Order, report: &ExecutionReport) ->
     })
 }
 
-/// The order with the venue's terms: price and quantity where told. One that is closed opens again
-/// only when the venue counts something left of it.
-pub(crate) fn restated(order: &Order, report: &ExecutionReport) -> Order {
+/// ExecRestatementReason(378) of a report, as its ids tell it; a venue's own number counts as other.
+pub(crate) fn reason_of(ids: Option<&ExecRef>) -> RestatementReason {
+    let told = ids.map_or(0, |ids| ids.restatement_reason);
+    RestatementReason::from_code(told).unwrap_or(RestatementReason::Other)
+}
+
+/// Which of our messages a report names its order by; 0 for the new order and for an adopted one.
+pub(crate) fn revision_of(report: &ExecutionReport, order_seq: u64) -> u16 {
+    street::decode(&report.street_id)
+        .filter(|street| street.order_seq == order_seq)
+        .map_or(0, |street| street.revision)
+}
+
+/// Whether a restatement for this reason is the end of the order, where it tells no status.
+fn ends(reason: RestatementReason) -> bool {
+    use RestatementReason::*;
+    let ends = [TradingHalt, SystemFailure, NotBest, ConnectionLoss, Logout];
+    ends.contains(&reason) || [PriceViolation, CrossImbalance].contains(&reason)
+}
+
+/// The order with the venue's terms: price and quantity where told, of a declined part what the venue
+/// still counts. One that is closed opens again only when the venue counts something left of it.
+pub(crate) fn restated(
+    order: &Order,
+    report: &ExecutionReport,
+    reason: RestatementReason,
+) -> Order {
     let mut next = *order;
     if report.last_px != 0 {
         next.price = report.last_px;
     }
     if report.last_qty > 0 {
         next.order_qty = report.last_qty;
+    } else if reason == RestatementReason::QtyDecline {
+        let counted = report.cum_qty.saturating_add(report.leaves_qty);
+        next.order_qty = if counted > 0 { counted } else { order.order_qty };
     }
     if order.live() || (report.leaves_qty > 0 && next.order_qty > next.cum_qty) {
-        let renewed = [OrdStatus::New as u8, OrdStatus::PartiallyFilled as u8];
-        if order.base != OrdStatus::PendingNew as u8 || renewed.contains(&report.ord_status) {
-            if renewed.contains(&report.ord_status) || !order.live() {
+        let live = [OrdStatus::New as u8, OrdStatus::PartiallyFilled as u8];
+        let renewed = live.contains(&report.ord_status) || reason == RestatementReason::GtRenewal;
+        if order.base != OrdStatus::PendingNew as u8 || renewed {
+            if renewed || !order.live() {
                 next.base = OrdStatus::New as u8;
             }
             next.base = crate::apply::by_fills(&next);

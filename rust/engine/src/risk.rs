@@ -392,10 +392,13 @@ pub struct Venue {
     pub(crate) utc_offset_min: i32,
     pub(crate) day_roll_min: u16,
     pub(crate) pad: u16,
+    /// Account that adopts orders found there and unknown here; 0: they are flagged.
+    pub(crate) adopts: u32,
+    pub(crate) pad3: u32,
     /// When its last days opened, newest first.
     pub(crate) opened_ns: [i64; DAYS],
     pub(crate) opened_day: [u16; DAYS],
-    pub(crate) pad2: [u64; 3],
+    pub(crate) pad2: [u64; 2],
 }
 
 /// Openings of trading days that a venue's row remembers.
@@ -419,6 +422,11 @@ impl Venue {
         }
         let opened = self.opened_ns.iter().position(|&ns| ns != 0 && ns <= time_ns);
         opened.map_or(self.trade_day, |at| self.opened_day[at])
+    }
+
+    /// Whether an overfill there stops it: `VENUE_OVERFILL_STOPS`.
+    pub fn overfill_stops(&self) -> bool {
+        self.flags & layout::VENUE_OVERFILL_STOPS != 0
     }
 
     /// Last sequence we gave out on its link.

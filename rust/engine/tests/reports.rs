@@ -724,6 +724,239 @@ fn corner_36_a_venue_whose_answers_never_agree_is_asked_once_for_each_sum_it_tel
     closing(&desk);
 }
 
+/// The venue CME from now on with an account that adopts, 0 for none.
+fn adopting(desk: &mut TestDesk, account_id: u32) {
+    let rule = ReplaceRule::InFlightCounted as u8;
+    desk.fact(definition(Entity::Venue, "CME", account_id, rule));
+}
+
+/// What the venue says of an order that is not ours: a buy of 10 at 100.
+fn foreign(id: &str) -> ForeignOrder {
+    let mut f = ForeignOrder::ZERO;
+    (f.header.kind, f.street_id, f.venue_id) = (ForeignOrder::KIND, text(id), 1);
+    (f.instrument_id, f.side, f.ord_type) = (ES, Side::Buy as u8, OrdType::Limit as u8);
+    (f.time_in_force, f.price, f.order_qty) = (TimeInForce::Gtc as u8, e9(100), e9(10));
+    f
+}
+
+/// A report of an order under the venue's own id.
+fn word(id: &str, exec_type: ExecType, status: OrdStatus) -> ExecutionReport {
+    let mut r = ExecutionReport::ZERO;
+    (r.header.kind, r.street_id, r.venue_id) = (ExecutionReport::KIND, text(id), 1);
+    (r.exec_type, r.ord_status) = (exec_type as u8, status as u8);
+    r
+}
+
+fn found(desk: &mut TestDesk, f: &ForeignOrder, r: &ExecutionReport) -> Disposition {
+    assert_eq!(desk.step(f.as_record()), Verdict::Accepted);
+    desk.take(r)
+}
+
+#[test]
+fn corner_33_an_order_found_at_the_venue_is_flagged_unless_its_venue_adopts_by_word() {
+    let mut desk = TestDesk::open();
+    let mut fill = word("SCREEN-1", ExecType::Trade, OrdStatus::PartiallyFilled);
+    (fill.exec_id, fill.last_qty, fill.last_px, fill.cum_qty) = (text("L1"), e9(3), e9(99), e9(3));
+    assert_eq!(found(&mut desk, &foreign("SCREEN-1"), &fill), Disposition::UnknownOrder);
+    let told = |desk: &TestDesk| {
+        let told = desk.log.records.iter().filter_map(ForeignOrder::from_record);
+        told.map(|f| (f.header.order_seq, f.account_id)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&desk), [(0, 0)], "seen, with instrument and side, and nothing booked");
+    assert_eq!((money(&desk).0, desk.engine.live_count()), (0, 0));
+    closing(&desk);
+
+    adopting(&mut desk, 2);
+    let status = word("SCREEN-1", ExecType::OrderStatus, OrdStatus::PartiallyFilled);
+    assert_eq!(desk.take(&status), Disposition::UnknownOrder, "a report alone says too little");
+    assert_eq!(found(&mut desk, &foreign("OTHER"), &status), Disposition::UnknownOrder);
+    let queried = ExecutionReport { cum_qty: e9(3), flags: REPORT_QUERIED, ..status };
+    assert_eq!(found(&mut desk, &foreign("SCREEN-1"), &queried), Disposition::Gap);
+    let (seq, account_id) = *told(&desk).last().unwrap();
+    assert_eq!(account_id, 2);
+    assert_eq!(desk.engine.row(2, ES).open_qty().0, e9(10), "its reserve");
+    desk.time();
+    let asked = desk.sent.0.last().unwrap();
+    assert_eq!(
+        (asked.msg_type, text_of(&asked.street_id)),
+        (MsgType::OrderStatus as u8, "SCREEN-1")
+    );
+    // The same fill by stream, by drop copy and by poll: once.
+    let mut copy = ExecutionReport { flags: REPORT_DROP_COPY, ..fill };
+    copy.exec_id = text("DC-9");
+    for (r, taken) in [(fill, Disposition::Applied), (copy, Disposition::Reconciled)] {
+        offer(&mut desk, &r, |ids| ids.trd_match_id = text("M9"));
+        assert_eq!(desk.take(&r), taken);
+    }
+    let polled = ExecutionReport { flags: REPORT_QUERIED | REPORT_POSS_DUP, ..fill };
+    assert_eq!(found(&mut desk, &foreign("SCREEN-1"), &polled), Disposition::Duplicate);
+    assert_eq!(desk.engine.position(2, ES).net_qty, e9(3));
+    assert_eq!(desk.status(seq), OrdStatus::PartiallyFilled);
+    closing(&desk);
+
+    desk.kill(Scope::Account, 2, KillMode::CancelOnly);
+    let cancel = *desk.sent.0.last().unwrap();
+    assert_eq!((cancel.msg_type, cancel.header.order_seq), (MsgType::Cancel as u8, seq));
+    assert_eq!(text_of(&cancel.orig_street_id), "SCREEN-1", "by the id the venue knows");
+    let mut gone = word("", ExecType::Canceled, OrdStatus::Canceled);
+    gone.street_id = cancel.street_id;
+    assert_eq!(desk.take(&gone), Disposition::Applied);
+    assert_eq!((desk.status(seq), desk.engine.row(2, ES).open_qty().0), (OrdStatus::Canceled, 0));
+    // Found while its account is killed: adopted, and canceled at once.
+    let new = word("SCREEN-2", ExecType::New, OrdStatus::New);
+    assert_eq!(found(&mut desk, &foreign("SCREEN-2"), &new), Disposition::Applied);
+    desk.time();
+    assert_eq!(text_of(&desk.sent.0.last().unwrap().orig_street_id), "SCREEN-2");
+    closing(&desk);
+}
+
+#[test]
+fn corner_33_a_liquidation_without_an_order_of_ours_is_booked_under_adopt_alone_and_ends_there() {
+    let mut desk = TestDesk::open();
+    adopting(&mut desk, 1);
+    let mut order = foreign("ADL-77");
+    (order.ord_type, order.price, order.side) = (OrdType::Market as u8, 0, Side::Sell as u8);
+    let mut fill = word("ADL-77", ExecType::Trade, OrdStatus::Filled);
+    (fill.exec_id, fill.last_qty, fill.last_px) = (text("L1"), e9(10), e9(98));
+    assert_eq!(found(&mut desk, &order, &fill), Disposition::Applied);
+    assert_eq!(money(&desk), (-10, points(98, -10), 0));
+    assert_eq!((desk.engine.live_count(), desk.engine.row(1, ES).open_qty().1), (0, 0));
+    assert_eq!(found(&mut desk, &order, &fill), Disposition::Duplicate);
+    // A bust of it finds it by the venue's own id too.
+    let mut bust = word("ADL-77", ExecType::TradeCancel, OrdStatus::Canceled);
+    bust.exec_id = text("L1");
+    assert_eq!(desk.take(&bust), Disposition::Late);
+    assert_eq!(money(&desk).0, 0);
+    // What is over, or makes no sense, is flagged and never adopted.
+    let end = word("ADL-78", ExecType::Canceled, OrdStatus::Canceled);
+    assert_eq!(found(&mut desk, &foreign("ADL-78"), &end), Disposition::UnknownOrder);
+    let new = word("ADL-79", ExecType::New, OrdStatus::New);
+    for spoil in [
+        |f: &mut ForeignOrder| f.order_qty = 0,
+        |f: &mut ForeignOrder| f.side = 9,
+        |f: &mut ForeignOrder| f.instrument_id = 3,
+        |f: &mut ForeignOrder| f.instrument_id = u32::MAX,
+        |f: &mut ForeignOrder| f.price = -1,
+        |f: &mut ForeignOrder| (f.price, f.order_qty) = (i64::MAX, i64::MAX),
+        |f: &mut ForeignOrder| f.ord_type = 0,
+    ] {
+        let mut order = foreign("ADL-79");
+        spoil(&mut order);
+        assert_eq!(found(&mut desk, &order, &new), Disposition::UnknownOrder, "{order:?}");
+        closing(&desk);
+    }
+    let nameless = word("", ExecType::New, OrdStatus::New);
+    assert_eq!(found(&mut desk, &foreign(""), &nameless), Disposition::UnknownOrder);
+    closing(&desk);
+}
+
+#[test]
+fn corner_26_the_reason_of_a_restatement_says_what_it_does() {
+    let restate =
+        |desk: &mut TestDesk, seq, reason: RestatementReason, f: fn(&mut ExecutionReport)| {
+            let mut r = desk.report(seq, 0, ExecType::Restated);
+            r.exec_id = text("R1");
+            f(&mut r);
+            offer(desk, &r, |ids| ids.restatement_reason = reason as u8);
+            let taken = desk.take(&r);
+            let event = desk.log.records.iter().rev().find_map(ExecRef::from_record).unwrap();
+            assert_eq!(event.restatement_reason, reason as u8, "told in the log");
+            taken
+        };
+    let live = |fill: i64| {
+        let mut desk = TestDesk::open();
+        let a = desk.place("a", Side::Buy, 9, e9(100));
+        desk.tell(a, 0, ExecType::New);
+        if fill > 0 {
+            desk.take(&trade(&desk, a, "X1", fill, 100));
+        }
+        (desk, a)
+    };
+    // Part of the quantity is declined: by OrderQty where told, else by what the venue still counts.
+    for told in [0, 6] {
+        let (mut desk, a) = live(2);
+        let f: fn(&mut ExecutionReport) = match told {
+            0 => |r| (r.cum_qty, r.leaves_qty) = (e9(2), e9(4)),
+            _ => |r| (r.last_qty, r.leaves_qty) = (e9(6), e9(4)),
+        };
+        let reason = RestatementReason::QtyDecline;
+        assert_eq!(restate(&mut desk, a, reason, f), Disposition::Applied);
+        assert_eq!((desk.order(a).order_qty, desk.engine.row(1, ES).open_qty().0), (e9(6), e9(4)));
+        let more = restate(&mut desk, a, reason, |r| r.last_qty = e9(7));
+        assert_eq!(more, Disposition::Malformed, "a decline adds nothing");
+        assert_eq!(restate(&mut desk, a, reason, |r| r.last_qty = e9(2)), Disposition::Applied);
+        assert_eq!((desk.status(a), desk.order(a).order_qty), (OrdStatus::Filled, e9(2)));
+        closing(&desk);
+    }
+    // A good-till order is renewed for its next day, whatever status the venue forgets to tell.
+    let (mut desk, a) = live(2);
+    desk.tell(a, 0, ExecType::DoneForDay);
+    assert_eq!(restate(&mut desk, a, RestatementReason::Repricing, |_| {}), Disposition::Stale);
+    assert_eq!(desk.status(a), OrdStatus::DoneForDay);
+    let renewal = RestatementReason::GtRenewal;
+    assert_eq!(restate(&mut desk, a, renewal, |_| {}), Disposition::Applied);
+    assert_eq!(desk.status(a), OrdStatus::PartiallyFilled);
+    assert_eq!(restate(&mut desk, a, renewal, |_| {}), Disposition::Stale);
+    closing(&desk);
+    // A cancel told as a restatement, and a venue's own number, of which the terms count.
+    let (mut desk, a) = live(2);
+    let repriced = restate(&mut desk, a, RestatementReason::Repricing, |r| r.last_px = e9(99));
+    assert_eq!((repriced, desk.order(a).price), (Disposition::Applied, e9(99)));
+    let halt = RestatementReason::TradingHalt;
+    assert_eq!(restate(&mut desk, a, halt, |_| {}), Disposition::Applied);
+    assert_eq!((desk.status(a), desk.engine.row(1, ES).open_qty().0), (OrdStatus::Canceled, 0));
+    closing(&desk);
+    let (mut desk, a) = live(0);
+    let mut r = desk.report(a, 0, ExecType::Restated);
+    (r.exec_id, r.last_qty, r.leaves_qty) = (text("R9"), e9(4), e9(4));
+    offer(&mut desk, &r, |ids| ids.restatement_reason = 106);
+    assert_eq!((desk.take(&r), desk.order(a).order_qty), (Disposition::Applied, e9(4)));
+    closing(&desk);
+}
+
+#[test]
+fn a_trade_told_of_an_order_still_held_here_is_flagged_and_ends_no_engine() {
+    let mut desk = TestDesk::open();
+    let mut stop = TestDesk::new_order("h", Side::Buy, 5, 0);
+    stop.ord_type = OrdType::Stop as u8;
+    let mut terms = common::offer();
+    terms.stop_px = e9(105);
+    assert_eq!(desk.submit_terms(&terms, &stop), Verdict::Accepted);
+    let held = desk.newest();
+    assert_eq!(desk.take(&trade(&desk, held, "X1", 2, 100)), Disposition::OutsideTable);
+    assert_eq!(bust(&mut desk, held, "B1", "X1", 5), Disposition::UnknownExec);
+    assert_eq!((desk.status(held), money(&desk).0), (OrdStatus::Held, 0));
+    closing(&desk);
+}
+
+#[test]
+fn quantities_of_a_venue_that_no_sum_could_hold_are_malformed_and_leave_every_sum_whole() {
+    let mut desk = TestDesk::open();
+    let (a, b) = (desk.place("a", Side::Buy, 5, e9(100)), desk.place("b", Side::Buy, 5, e9(100)));
+    for seq in [a, b] {
+        desk.tell(seq, 0, ExecType::New);
+        let mut r = desk.report(seq, 0, ExecType::Restated);
+        (r.last_qty, r.last_px) = (i64::MAX, 1);
+        assert_eq!(desk.take(&r), Disposition::Malformed);
+        let mut fill = trade(&desk, seq, "X", 1, 100);
+        (fill.last_qty, fill.last_px) = (i64::MAX, 1);
+        assert_eq!(desk.take(&fill), Disposition::Malformed);
+        closing(&desk);
+    }
+    // What is large and still fits is the venue's word, twice over and back.
+    for seq in [a, b] {
+        let mut r = desk.report(seq, 0, ExecType::Restated);
+        (r.last_qty, r.last_px) = ((1 << 60) + 1, 1);
+        let fits = seq == a;
+        let taken = if fits { Disposition::Applied } else { Disposition::Malformed };
+        assert_eq!(desk.take(&r), taken);
+    }
+    desk.tell(a, 0, ExecType::Canceled);
+    desk.tell(b, 0, ExecType::Canceled);
+    assert_eq!(desk.engine.row(1, ES).open_qty(), (0, 0));
+    closing(&desk);
+}
+
 #[derive(Clone, Debug)]
 struct Fact {
     order: usize,

@@ -473,12 +473,18 @@ impl Desk {
                 self.take(quote.as_record());
                 self.mark(quote.instrument_id);
             }
+            DeskEvent::Foreign(order) => {
+                self.take(order.as_record());
+            }
             DeskEvent::Ids(ids) => {
                 self.engine.offer_ref(ids);
             }
             DeskEvent::Report(report, text) => {
                 let now_ns = self.clock.now_ns();
-                self.engine.step_report(report, text.as_ref(), now_ns, &mut self.log);
+                let taken = self.engine.step_report(report, text.as_ref(), now_ns, &mut self.log);
+                if taken == Disposition::Overfill {
+                    self.distrust(report.venue_id);
+                }
             }
             DeskEvent::Phase(change) => {
                 self.take(change.as_record());
@@ -505,6 +511,16 @@ impl Desk {
                 }
                 self.ask_more(at);
             }
+        }
+    }
+
+    /// An overfill is booked and flagged; a venue whose definition asks for it is stopped besides, until
+    /// two people release it: a venue that fills what nobody ordered may go on doing so.
+    #[cold]
+    fn distrust(&mut self, venue_id: u16) {
+        let open = self.engine.mode_in(Scope::Venue, venue_id.into()) < KillMode::CancelOnly.code();
+        if open && self.engine.venue(venue_id).overfill_stops() {
+            self.kill_venue(venue_id);
         }
     }
 
@@ -568,9 +584,7 @@ impl Desk {
             let wanted = |o: &&engine::Order| Engine::unsure(o) || all && o.live();
             if let Some(order) = self.engine.order(order_seq).filter(wanted) {
                 // By the last id the venue acknowledged: a change it never saw has an id of its own.
-                let (epoch, revision) = (order.epoch, order.street_revision());
-                let street = engine::street::Street { epoch, order_seq, revision };
-                let id = engine::street::encode(street);
+                let id = self.engine.street_id(order, order.street_revision());
                 match link.end.query(QueryKind::Order, id, 0, mono_ns) {
                     Ok(_) => link.answers_due += 1,
                     Err(_) => return, // the buffer is full: more when answers come

@@ -383,6 +383,25 @@ impl Desk {
         }
     }
 
+    /// The desk itself engages cancel_only for a venue; for all where that cannot be written.
+    pub(crate) fn kill_venue(&mut self, venue_id: u16) {
+        let cause = KillCause::Automatic;
+        let engaged = match &self.kill.file {
+            Some(file) => file.engage(Scope::Venue, venue_id.into(), KillMode::CancelOnly).is_ok(),
+            None if self.options.tier == layout::Tier::Memory => {
+                let (epoch, mode) = (self.engine.control_epoch() + 1, KillMode::CancelOnly);
+                let e = control(Scope::Venue, venue_id.into(), mode, epoch, cause);
+                self.take(e.as_record());
+                return self.sweep_outbox();
+            }
+            None => false,
+        };
+        if !engaged {
+            return self.kill_desk(cause);
+        }
+        self.act_on_kill(cause);
+    }
+
     /// Engages a kill from inside, on disk when it returns; `id` is 0 for the desk.
     pub fn engage(&mut self, scope: Scope, id: u32, mode: KillMode) -> Result<u64> {
         let Some(file) = self.kill.file.clone() else {

@@ -30,8 +30,7 @@ fn name(value: Option<&str>) -> Value {
 
 /// An order with what the tables beside it know.
 pub fn order_row(engine: &Engine, o: &Order) -> Row {
-    let (epoch, order_seq, revision) = (o.epoch, o.order_seq, o.revision);
-    let street = engine::street::encode(engine::street::Street { epoch, order_seq, revision });
+    let street = engine.street_id(o, o.revision);
     vec![
         ("order_seq", whole(o.order_seq)),
         ("cl_ord_id", name(Some(text_of(&engine.cl_ord_id(o))))),

@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
-use wire::pylink::{LinkPhase, VenueEnd, VenueEndConfig, VenueEvent};
+use wire::pylink::{Before, LinkPhase, VenueEnd, VenueEndConfig, VenueEvent};
 
 /// Both directions of the connection, and the time.
 #[derive(Debug, Default)]
@@ -93,6 +93,7 @@ struct Scene {
     fills: Vec<ExecutionReport>,
     heard: Vec<Routed>,
     asked: Vec<[u8; 20]>,
+    strangers: Vec<ForeignOrder>,
     _dir: Dir,
 }
 
@@ -113,8 +114,8 @@ impl Scene {
         let (memory_max, buffer_max) = (1 << 10, 1 << 16);
         let config = VenueEndConfig { venue_id: 1, lock_step: false, memory_max, buffer_max };
         let end = VenueEnd::new(config);
-        let (open, fills, heard, asked) = Default::default();
-        let mut scene = Self { town, desk, end, open, fills, heard, asked, _dir: dir };
+        let (open, fills, heard, asked, strangers) = Default::default();
+        let mut scene = Self { town, desk, end, open, fills, heard, asked, strangers, _dir: dir };
         let mut phase = PhaseChange::ZERO;
         (phase.venue_id, phase.phase) = (1, Phase::Open.code());
         scene.end.phase_change(&phase);
@@ -197,7 +198,10 @@ impl Scene {
                 for mut answer in answers {
                     answer.header.kind = ExecutionReport::KIND;
                     answer.flags |= REPORT_QUERIED;
-                    self.end.publish(answer.as_record(), None).expect("room");
+                    let stranger = |f: &&ForeignOrder| f.street_id == answer.street_id;
+                    let foreign = self.strangers.iter().find(stranger).copied();
+                    let before = Before { foreign, ids: None };
+                    self.end.publish_behind(before, answer.as_record(), None).expect("room");
                 }
                 self.end.publish(done.as_record(), None).expect("room");
             }
@@ -365,4 +369,70 @@ fn a_bust_names_its_fill_over_the_link_and_reverses_it() {
     scene.settle();
     assert_eq!(scene.desk.engine().position(1, 1).net_qty, 0);
     assert_eq!(scene.desk.engine().order(order_seq).expect("live").cum_qty, 0);
+}
+
+/// The venue SIM from now on, with an account that adopts and with flags.
+fn define_venue(scene: &mut Scene, account_id: u32, flags: u8) {
+    let rule = ReplaceRule::InFlightCounted.code();
+    let mut venue = common::definition(Entity::Venue, "SIM", account_id, rule);
+    venue.flags = flags;
+    assert_eq!(scene.desk.submit(venue.as_record()), Verdict::Accepted);
+}
+
+#[test]
+fn an_order_typed_at_the_venue_is_found_when_the_link_comes_up_and_adopted_by_word_alone() {
+    // CORNERS 33: 10 to buy, of which 3 have filled while the desk was away.
+    let mut scene = Scene::new("stranger");
+    let id = text("SCREEN-1");
+    let mut order = ForeignOrder { street_id: id, instrument_id: 1, ..ForeignOrder::ZERO };
+    (order.side, order.ord_type) = (Side::Buy.code(), OrdType::Limit.code());
+    (order.time_in_force, order.price) = (TimeInForce::Day.code(), common::MID);
+    order.order_qty = 10 * ONE;
+    scene.strangers.push(order);
+    scene.open.push(id);
+    let mut fill = scene.report(id, ExecType::Trade, OrdStatus::PartiallyFilled);
+    (fill.exec_id, fill.last_px, fill.last_qty) = (text("V1"), common::MID, 3 * ONE);
+    (fill.cum_qty, fill.leaves_qty) = (3 * ONE, 7 * ONE);
+    scene.fills.push(fill);
+    scene.cut();
+    scene.settle();
+    assert!(!scene.desk.is_open(), "flagged: both count other open orders, for a person to see");
+    assert_eq!(scene.desk.engine().live_count(), 0);
+    assert_eq!(scene.desk.engine().position(1, 1).net_qty, 0);
+
+    define_venue(&mut scene, 1, 0);
+    scene.settle();
+    assert!(scene.desk.is_open(), "{:?}", scene.desk.status().links[0].error);
+    let adopted = *scene.desk.engine().live_orders().next().expect("adopted");
+    assert_eq!((adopted.account_id, adopted.cum_qty), (1, 3 * ONE));
+    assert_eq!(scene.desk.engine().position(1, 1).net_qty, 3 * ONE);
+    // The stream tells the fill again, and another round polls it: once.
+    scene.end.report(&fill, None);
+    scene.cut();
+    scene.settle();
+    assert_eq!(scene.desk.engine().position(1, 1).net_qty, 3 * ONE);
+
+    scene.desk.engage(Scope::Account, 1, KillMode::CancelOnly).expect("engaged");
+    scene.settle();
+    let cancel = scene.heard.last().expect("it went out");
+    assert_eq!((cancel.msg_type, cancel.orig_street_id), (MsgType::Cancel.code(), id));
+}
+
+#[test]
+fn an_overfill_stops_the_venue_where_its_definition_says_so_and_is_booked_either_way() {
+    // CORNERS 8.
+    for (flags, mode) in [(0, KillMode::Open), (VENUE_OVERFILL_STOPS, KillMode::CancelOnly)] {
+        let mut scene = Scene::new("overfill");
+        define_venue(&mut scene, 0, flags);
+        let (other, _) = scene.order("OTHER");
+        let (_, street_id) = scene.order("OVER");
+        let mut fill = scene.report(street_id, ExecType::Trade, OrdStatus::Filled);
+        (fill.exec_id, fill.last_px, fill.last_qty) = (text("V1"), common::MID, 12 * ONE);
+        scene.end.report(&fill, None);
+        scene.settle();
+        assert_eq!(scene.desk.engine().position(1, 1).net_qty, 12 * ONE);
+        assert_eq!(scene.desk.engine().mode_in(Scope::Venue, 1), mode.code());
+        let canceled = scene.status(other) == OrdStatus::PendingCancel;
+        assert_eq!(canceled, flags != 0, "what is left there is asked back");
+    }
 }

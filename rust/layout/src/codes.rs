@@ -113,6 +113,28 @@ codes! {
         stopped Stopped = 17, "7", "guaranteed";
         calculated Calculated = 18, "B", "its money is worked out";
     }
+    /// ExecRestatementReason(378): why the venue speaks of an order unasked.
+    RestatementReason restatement_reason: u8 {
+        none None = 0, "", "not told";
+        gt_corporate_action GtCorporateAction = 1, "0", "good-till order restated by a corporate action";
+        gt_renewal GtRenewal = 2, "1", "good-till order renewed for another day";
+        verbal_change VerbalChange = 3, "2", "changed by word of mouth";
+        repricing Repricing = 4, "3", "repriced";
+        broker_option BrokerOption = 5, "4", "broker option";
+        qty_decline QtyDecline = 6, "5", "part of OrderQty(38) declined";
+        trading_halt TradingHalt = 7, "6", "canceled by a trading halt";
+        system_failure SystemFailure = 8, "7", "canceled by a system failure";
+        market_option MarketOption = 9, "8", "option of the market";
+        not_best NotBest = 10, "9", "canceled, not best";
+        warehouse_recap WarehouseRecap = 11, "10", "warehouse recap";
+        peg_refresh PegRefresh = 12, "11", "pegged price refreshed";
+        connection_loss ConnectionLoss = 13, "12", "canceled on the loss of the connection";
+        logout Logout = 14, "13", "canceled on logout";
+        time_priority TimePriority = 15, "14", "time priority assigned";
+        price_violation PriceViolation = 16, "15", "canceled, trade price violation";
+        cross_imbalance CrossImbalance = 17, "16", "canceled, cross imbalance";
+        other Other = 99, "99", "other";
+    }
     /// What the engine made of a report; written in the event, so that replay never judges again.
     Disposition disposition: u8 {
         none None = 0, "", "not judged yet: an input";

@@ -64,6 +64,8 @@ pub const REPORT_QUERIED: u8 = 4;
 pub const REPORT_DROP_COPY: u8 = 8;
 /// `Definition::flags` of a venue: its trading day is told by `utc_offset_min` and `day_roll_min`.
 pub const VENUE_CALENDAR: u8 = 2;
+/// `Definition::flags` of a venue: an overfill there engages the kill switch for it.
+pub const VENUE_OVERFILL_STOPS: u8 = 4;
 /// `BookUpdate::flags`: last record of its event.
 pub const BOOK_LAST: u8 = 1;
 /// `BookUpdate::flags`: from a snapshot.
@@ -119,6 +121,7 @@ pub const CONSTANTS: &[(&str, i128, &str)] = &[
     ("REPORT_QUERIED", REPORT_QUERIED as i128, "report: answers a query"),
     ("REPORT_DROP_COPY", REPORT_DROP_COPY as i128, "report: from a drop copy"),
     ("VENUE_CALENDAR", VENUE_CALENDAR as i128, "venue: its trading day is told by offset and roll"),
+    ("VENUE_OVERFILL_STOPS", VENUE_OVERFILL_STOPS as i128, "venue: an overfill there stops it"),
     ("BOOK_LAST", BOOK_LAST as i128, "book update: last of its event"),
     ("BOOK_SNAPSHOT", BOOK_SNAPSHOT as i128, "book update: from a snapshot"),
     (
@@ -177,7 +180,7 @@ macro_rules! typed {
 typed! {
     NewOrder CancelOrder ReplaceOrder MassCancel ExecutionReport ReportText BookUpdate Quote TimeInput
     Control LinkChange PhaseChange DayChange DeskState EpochStarted TailCut ClockAnomaly Definition
-    InstrumentTerms ExecRef LimitRow LimitsActivated Rate TickRow PositionAdjusted OrderAccepted OrderRefused
+    InstrumentTerms ExecRef ForeignOrder LimitRow LimitsActivated Rate TickRow PositionAdjusted OrderAccepted OrderRefused
     CancelAccepted ChangeRefused ReplaceAccepted CommandRepeated Refusal OrderTerms Annotation Routed
     DroppedUnsent OutcomeUnknown Triggered TrailMoved GroupFlagged Moved HaltNotice Approval StoredMessage LinkHello LinkHeartbeat
     LinkQuery LinkQueryEnd LinkTurn LinkTurnDone

@@ -198,8 +198,24 @@ record! {
         64 trd_match_id: [u8; 16], "TrdMatchID(880), the same on a drop copy; longer ones as exec_id";
         80 secondary_exec_id: [u8; 16], "SecondaryExecID(527), where there is no TrdMatchID";
         96 venue_id: u16, "venue";
-        98 restatement_reason: u8, "ExecRestatementReason(378)";
+        98 restatement_reason: u8, "ExecRestatementReason(378) as a code; a venue's own number from 100 on as it is";
         99 reserved: [u8; 29], "zero";
+    }
+    /// Precedes a report of an order that is not ours, as input: what that order is. As an event: whether
+    /// it was adopted, by the policy of its venue, or only flagged. Kept as `exec_ref` is, and dropped
+    /// when the venue's next report names another order.
+    ForeignOrder foreign_order = 260, 128 {
+        0 header: Header, "header; event: order_seq is our number from now on, 0 when flagged";
+        32 street_id: [u8; 20], "ClOrdID(11) under which the venue knows it, as in the report that follows";
+        52 instrument_id: u32, "instrument";
+        56 account_id: u32, "event: the account that adopts it, 0 when flagged";
+        60 venue_id: u16, "venue";
+        62 side: u8, "Side(54)";
+        63 ord_type: u8, "OrdType(40)";
+        64 price: i64, "Price(44), 0 for none; event: the price at which it reserves";
+        72 order_qty: i64, "OrderQty(38)";
+        80 time_in_force: u8, "TimeInForce(59)";
+        81 reserved: [u8; 47], "zero";
     }
     /// First event of every run of an engine on this log.
     EpochStarted epoch_started = 200, 128 {
@@ -234,10 +250,10 @@ record! {
     Definition definition = 210, 128 {
         0 header: Header, "header";
         32 id: u32, "number; 0 in the command, given by the engine";
-        36 parent_id: u32, "account: node above; session: account it may trade, 0 for all; else 0";
+        36 parent_id: u32, "account: node above; session: account it may trade, 0 for all; venue: account that adopts orders found there and unknown here, 0 to flag them; else 0";
         40 entity: u8, "what it names";
         41 level: u8, "account: level in the tree; venue: replace rule";
-        42 flags: u8, "venue: bit 0 cancels on disconnect, 1 its trading day is told by utc_offset_min and day_roll_min; instrument: see instrument_terms";
+        42 flags: u8, "venue: bit 0 cancels on disconnect, 1 its trading day is told by utc_offset_min and day_roll_min, 2 an overfill stops it; instrument: see instrument_terms";
         43 reserved0: u8, "zero";
         44 currency_id: u32, "account: its currency; else 0";
         48 name: [u8; 36], "name, printable ASCII without spaces, zero padded";

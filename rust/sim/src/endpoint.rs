@@ -398,8 +398,8 @@ fn answer_fills(end: &mut VenueEnd, query_id: u32, since_link_seq: u32) -> Resul
     if let Some((_, last)) = fills.last_mut() {
         last.flags |= crate::venue::LAST_ANSWER;
     }
-    for (ids, fill) in &fills {
-        end.publish_with(ids.as_ref(), fill.as_record(), None)?;
+    for (before, fill) in &fills {
+        end.publish_behind(*before, fill.as_record(), None)?;
     }
     let mut query_end = LinkQueryEnd::ZERO;
     query_end.header.kind = LinkQueryEnd::KIND;

@@ -10,8 +10,9 @@
 //!                                              <-   link_hello  (what I have read, what I gave out)
 //!                                              <-   reports the desk has not read, PossDup where sent before
 //!  routed, link_seq 1, 2, 3 ...                ->
-//!                                              <-   (exec_ref +) execution_report (+ report_text),
-//!                                                   phase_change, day_change: link_seq 1, 2, 3 ...
+//!                                              <-   (foreign_order +) (exec_ref +) execution_report
+//!                                                   (+ report_text), phase_change, day_change:
+//!                                                   link_seq 1, 2, 3 ...
 //!                                              <-   book_update, quote: unsequenced
 //!                                              <-   link_turn (lock-step)
 //!  link_turn_done                              ->
@@ -23,7 +24,7 @@ mod venue;
 
 pub use desk::{DeskConfig, DeskEnd, DeskEvent, Resumed};
 pub use frames::{BUFFER_MAX, Frames};
-pub use venue::{Joined, VenueEnd, VenueEndConfig, VenueEvent};
+pub use venue::{Before, Joined, VenueEnd, VenueEndConfig, VenueEvent};
 
 use layout::{DayChange, ExecutionReport, PhaseChange, Record, Routed, Typed};
 

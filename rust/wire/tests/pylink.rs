@@ -134,10 +134,55 @@ fn the_ids_of_a_report_come_before_it_also_in_a_replay_and_never_for_one_that_is
     let known = join(&mut desk, &mut venue, 2, 0);
     assert!(matches!(known[..], [DeskEvent::Up(_), DeskEvent::CaughtUp]));
     let answers: Vec<_> = venue.fills_since(0).collect();
-    assert_eq!(answers[0].0.expect("kept").exec_ref_id, text("E1"));
-    venue.publish_with(answers[0].0.as_ref(), answers[0].1.as_record(), None).expect("up");
+    assert_eq!(answers[0].0.ids.expect("kept").exec_ref_id, text("E1"));
+    venue.publish_behind(answers[0].0, answers[0].1.as_record(), None).expect("up");
     let (asked, _) = pump(&mut desk, &mut venue);
     assert!(matches!(asked[..], [DeskEvent::Ids(_), DeskEvent::Report(..)]));
+}
+
+#[test]
+fn a_report_of_an_order_the_desk_never_sent_comes_behind_what_the_order_is_once_and_in_a_replay() {
+    let (mut desk, mut venue) = (desk(1), venue());
+    join(&mut desk, &mut venue, 0, 0);
+    let order = ForeignOrder { instrument_id: 7, side: 1, order_qty: 5, ..ForeignOrder::ZERO };
+    let ids = ExecRef { trd_match_id: text("M1"), ..ExecRef::ZERO };
+    let report = ExecutionReport { street_id: text("SCREEN-1"), exec_id: text("E1"), ..fill() };
+    let words = ReportText { rej_reason: 4, ..ReportText::ZERO };
+    let before = Before { foreign: Some(order), ids: Some(ids) };
+    venue.report_behind(before, &report, Some(&words));
+    // Cut anywhere, it comes whole and in order or not at all.
+    let bytes = venue.unsent().to_vec();
+    venue.sent(bytes.len());
+    let mut seen = Vec::new();
+    for byte in bytes {
+        desk.receive(&[byte], 0).expect("room");
+        while let Some(event) = desk.next().expect("good frames") {
+            seen.push(event);
+        }
+    }
+    let [DeskEvent::Foreign(told), DeskEvent::Ids(_), DeskEvent::Report(r, Some(_))] = seen[..]
+    else {
+        panic!("{seen:?}")
+    };
+    assert_eq!((told.street_id, told.venue_id, told.instrument_id), (r.street_id, VENUE, 7));
+    venue.disconnect();
+    let again = join(&mut desk, &mut venue, 0, 0);
+    assert!(matches!(
+        again[1..4],
+        [DeskEvent::Foreign(_), DeskEvent::Ids(_), DeskEvent::Report(..)]
+    ));
+    venue.disconnect();
+    let known = join(&mut desk, &mut venue, 1, 0);
+    assert!(matches!(known[..], [DeskEvent::Up(_), DeskEvent::CaughtUp]));
+    let mut frame = *before.foreign.expect("told").as_record();
+    frame.header.kind = ForeignOrder::KIND;
+    ForeignOrder::view_mut(&mut frame).venue_id = VENUE;
+    desk.receive(frame.as_bytes(), 0).expect("room");
+    let mut other = *report.as_record();
+    other.header.kind = ExecutionReport::KIND;
+    desk.receive(other.as_bytes(), 0).expect("room");
+    let wrong = desk.next().expect_err("another order's");
+    assert!(matches!(wrong, LinkError::Malformed { field: "street_id", .. }), "{wrong}");
 }
 
 #[test]
@@ -361,7 +406,7 @@ fn frames_cut_anywhere_read_the_same() {
 
 fn frame() -> impl Strategy<Value = [u8; 128]> {
     let kinds = prop::sample::select(vec![
-        110u16, 111, 112, 113, 117, 118, 120, 240, 300, 301, 302, 303, 304, 305, 0, 65_535,
+        110u16, 111, 112, 113, 117, 118, 120, 240, 260, 300, 301, 302, 303, 304, 305, 0, 65_535,
     ]);
     let bytes = prop::collection::vec(prop_oneof![3 => Just(0u8), 1 => any::<u8>()], 128);
     (kinds, bytes, any::<bool>()).prop_map(|(kind, bytes, ours)| {

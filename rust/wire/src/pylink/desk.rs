@@ -48,6 +48,8 @@ pub enum DeskEvent {
     Up(Resumed),
     /// Every report the desk had missed has been handed out.
     CaughtUp,
+    /// What the order is that the next report speaks of, and that this desk never sent.
+    Foreign(ForeignOrder),
     /// Further ids of the report that is the next event.
     Ids(ExecRef),
     /// An execution report, with its text when there is one.
@@ -195,11 +197,12 @@ impl DeskEnd {
                 LinkPhase::Greeting | LinkPhase::Up => {}
             }
             let Some(frame) = self.inbox.frame(0) else { return Ok(None) };
-            if frame.header.kind == ExecRef::KIND && self.phase == LinkPhase::Up {
-                let Some(report) = self.inbox.frame(1) else { return Ok(None) };
+            let companion = matches!(frame.header.kind, ForeignOrder::KIND | ExecRef::KIND);
+            if companion && self.phase == LinkPhase::Up {
+                let Some(report) = self.report_behind(&frame) else { return Ok(None) };
                 self.inbox.consume(RECORD_SIZE);
-                match self.take_ids(&frame, &report) {
-                    Ok(Some(ids)) => return Ok(Some(DeskEvent::Ids(ids))),
+                match self.take_companion(&frame, &report) {
+                    Ok(Some(event)) => return Ok(Some(event)),
                     Ok(None) => continue,
                     Err(error) => return self.fail(error),
                 }
@@ -396,21 +399,43 @@ impl DeskEnd {
         Ok(DeskEvent::Report(report, Some(*words)))
     }
 
-    /// The ids that come before a report; `None` for those of a report that we have.
-    fn take_ids(&self, frame: &Record, next: &Record) -> Result<Option<ExecRef>, LinkError> {
-        let ids: ExecRef = typed(frame);
-        let kind = next.header.kind;
+    /// The frame behind the first one and the ids that may stand between; `None` while it is to come.
+    fn report_behind(&self, first: &Record) -> Option<Record> {
+        let next = self.inbox.frame(1)?;
+        let ids = first.header.kind == ForeignOrder::KIND && next.header.kind == ExecRef::KIND;
+        if ids { self.inbox.frame(2) } else { Some(next) }
+    }
+
+    /// What comes before a report; `None` for that of a report which we have.
+    fn take_companion(
+        &self,
+        frame: &Record,
+        next: &Record,
+    ) -> Result<Option<DeskEvent>, LinkError> {
+        let (kind, place) = (next.header.kind, "after the ids of a report");
         let Some(report) = ExecutionReport::from_record(next) else {
-            return Err(LinkError::Unexpected { kind, place: "after the ids of a report" });
+            return Err(LinkError::Unexpected { kind, place });
         };
-        if ids.venue_id != self.config.venue_id {
-            return malformed(ExecRef::KIND, "venue_id", u64::from(ids.venue_id));
-        }
-        if ids.exec_id != report.exec_id {
-            return malformed(ExecRef::KIND, "exec_id", u64::from(ids.exec_id[0]));
-        }
         let known = venue_seq(next).is_some_and(|seq| seq <= self.seq_in);
-        Ok((!known).then_some(ids))
+        let (venue_id, of_it, field, told, event) = match ForeignOrder::from_record(frame) {
+            Some(order) => {
+                let of_it = order.street_id == report.street_id;
+                let told = order.street_id[0];
+                (order.venue_id, of_it, "street_id", told, DeskEvent::Foreign(*order))
+            }
+            None => {
+                let ids: ExecRef = typed(frame);
+                let of_it = ids.exec_id == report.exec_id;
+                (ids.venue_id, of_it, "exec_id", ids.exec_id[0], DeskEvent::Ids(ids))
+            }
+        };
+        if venue_id != self.config.venue_id {
+            return malformed(frame.header.kind, "venue_id", u64::from(venue_id));
+        }
+        if !of_it {
+            return malformed(frame.header.kind, field, u64::from(told));
+        }
+        Ok((!known).then_some(event))
     }
 
     fn take_turn(&mut self, frame: &Record) -> Result<LinkTurn, LinkError> {

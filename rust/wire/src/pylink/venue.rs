@@ -7,8 +7,39 @@ use super::{Frames, LinkError, LinkPhase, Pulse, malformed, venue_seq};
 use layout::*;
 use std::collections::VecDeque;
 
-/// Most bytes that go out as one: ids, report and text.
-const GROUP_SIZE: usize = 3 * RECORD_SIZE;
+/// Most bytes that go out as one: foreign order, ids, report and text.
+const GROUP_SIZE: usize = 4 * RECORD_SIZE;
+
+/// What goes before a report that has no room for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// What the order is, where the desk never sent it.
+    pub foreign: Option<ForeignOrder>,
+    /// Further ids and the reason of a restatement.
+    pub ids: Option<ExecRef>,
+}
+
+impl Before {
+    /// With what the report itself says filled in.
+    fn of(mut self, report: &ExecutionReport, venue_id: u16) -> Self {
+        if let Some(order) = &mut self.foreign {
+            order.header.kind = ForeignOrder::KIND;
+            (order.venue_id, order.street_id) = (venue_id, report.street_id);
+        }
+        if let Some(ids) = &mut self.ids {
+            ids.header.kind = ExecRef::KIND;
+            (ids.venue_id, ids.exec_id) = (venue_id, report.exec_id);
+        }
+        self
+    }
+
+    /// Puts it on a wire that has room; `false` when it had none.
+    fn put(&self, outbox: &mut Frames) -> bool {
+        let order = self.foreign.as_ref().map(Typed::as_record);
+        let ids = self.ids.as_ref().map(Typed::as_record);
+        order.into_iter().chain(ids).all(|frame| outbox.append_frame(frame))
+    }
+}
 
 /// What a venue's end needs to know.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +89,7 @@ pub enum VenueEvent {
 
 #[derive(Clone, Debug)]
 struct Kept {
-    ids: Option<Box<ExecRef>>,
+    before: Option<Box<Before>>,
     frame: Record,
     text: Option<Box<ReportText>>,
 }
@@ -209,10 +240,21 @@ impl VenueEnd {
         report: &ExecutionReport,
         words: Option<&ReportText>,
     ) -> u32 {
+        self.report_behind(Before { ids: ids.copied(), foreign: None }, report, words)
+    }
+
+    /// As `report`, behind all that it has no room for.
+    pub fn report_behind(
+        &mut self,
+        before: Before,
+        report: &ExecutionReport,
+        words: Option<&ReportText>,
+    ) -> u32 {
         let seq = self.link_seq_out() + 1;
-        let ids = ids.map(|ids| Box::new(self.of_report(ids, report)));
+        let some = before != Before::default();
+        let before = some.then(|| Box::new(before.of(report, self.config.venue_id)));
         let text = words.copied().map(Box::new);
-        let mut kept = Kept { ids, frame: *report.as_record(), text };
+        let mut kept = Kept { before, frame: *report.as_record(), text };
         kept.frame.header.kind = ExecutionReport::KIND;
         kept.frame.header.more = u8::from(words.is_some());
         ExecutionReport::view_mut(&mut kept.frame).link_seq = seq;
@@ -228,7 +270,7 @@ impl VenueEnd {
         let mut frame = *change.as_record();
         frame.header.kind = PhaseChange::KIND;
         PhaseChange::view_mut(&mut frame).link_seq = seq;
-        self.keep(Kept { ids: None, frame, text: None })
+        self.keep(Kept { before: None, frame, text: None })
     }
 
     /// As `report`, for a trading day that opened or closed.
@@ -237,7 +279,7 @@ impl VenueEnd {
         let mut frame = *change.as_record();
         frame.header.kind = DayChange::KIND;
         DayChange::view_mut(&mut frame).link_seq = seq;
-        self.keep(Kept { ids: None, frame, text: None })
+        self.keep(Kept { before: None, frame, text: None })
     }
 
     /// Sends an unsequenced frame behind all sequenced ones: market data, answers to a query, a
@@ -253,6 +295,16 @@ impl VenueEnd {
         frame: &Record,
         words: Option<&ReportText>,
     ) -> Result<(), LinkError> {
+        self.publish_behind(Before { ids: ids.copied(), foreign: None }, frame, words)
+    }
+
+    /// As `publish`, for a report behind all that it has no room for.
+    pub fn publish_behind(
+        &mut self,
+        before: Before,
+        frame: &Record,
+        words: Option<&ReportText>,
+    ) -> Result<(), LinkError> {
         assert!(venue_seq(frame).is_none());
         if self.phase != LinkPhase::Up {
             return Err(LinkError::NotUp);
@@ -263,9 +315,9 @@ impl VenueEnd {
         if self.backlog() > 0 || self.outbox.room() < GROUP_SIZE {
             return self.fail(LinkError::OutboxFull { bound: self.outbox.bound() });
         }
-        let ids = ids.zip(ExecutionReport::from_record(&frame));
-        let ids = ids.map(|(ids, report)| self.of_report(ids, report));
-        let queued = ids.is_none_or(|ids| self.outbox.append_frame(ids.as_record()))
+        let report = ExecutionReport::from_record(&frame);
+        let before = report.map(|report| before.of(report, self.config.venue_id));
+        let queued = before.is_none_or(|before| before.put(&mut self.outbox))
             && self.outbox.append_frame(&frame)
             && words.is_none_or(|words| self.outbox.append_frame(words.as_record()));
         assert!(queued); // the room was checked above
@@ -277,12 +329,12 @@ impl VenueEnd {
         (self.link_seq_out() + 1 - self.next_put) as usize
     }
 
-    /// Fills kept after `since_link_seq`, as answers to a query: unsequenced, flagged, each with the
-    /// ids it was reported with.
+    /// Fills kept after `since_link_seq`, as answers to a query: unsequenced, flagged, each with what
+    /// was reported before it.
     pub fn fills_since(
         &self,
         since_link_seq: u32,
-    ) -> impl Iterator<Item = (Option<ExecRef>, ExecutionReport)> + '_ {
+    ) -> impl Iterator<Item = (Before, ExecutionReport)> + '_ {
         let skip = since_link_seq.saturating_add(1).saturating_sub(self.first_kept) as usize;
         self.memory.iter().skip(skip).filter_map(|kept| {
             let mut report = *ExecutionReport::from_record(&kept.frame)?;
@@ -292,7 +344,7 @@ impl VenueEnd {
             report.link_seq = 0;
             report.header.more = 0;
             report.flags |= REPORT_QUERIED | REPORT_POSS_DUP;
-            Some((kept.ids.as_deref().copied(), report))
+            Some((kept.before.as_deref().copied().unwrap_or_default(), report))
         })
     }
 
@@ -379,13 +431,6 @@ impl VenueEnd {
         hello
     }
 
-    fn of_report(&self, ids: &ExecRef, report: &ExecutionReport) -> ExecRef {
-        let mut ids = *ids;
-        ids.header.kind = ExecRef::KIND;
-        (ids.venue_id, ids.exec_id) = (self.config.venue_id, report.exec_id);
-        ids
-    }
-
     fn keep(&mut self, kept: Kept) -> u32 {
         let seq = self.link_seq_out() + 1;
         self.memory.push_back(kept);
@@ -408,10 +453,7 @@ impl VenueEnd {
             if self.next_put <= self.dup_max && frame.header.kind == ExecutionReport::KIND {
                 ExecutionReport::view_mut(&mut frame).flags |= REPORT_POSS_DUP;
             }
-            let mut queued = true;
-            if let Some(ids) = &kept.ids {
-                queued &= self.outbox.append_frame(ids.as_record());
-            }
+            let mut queued = kept.before.as_ref().is_none_or(|before| before.put(&mut self.outbox));
             queued &= self.outbox.append_frame(&frame);
             if let Some(words) = &kept.text {
                 queued &= self.outbox.append_frame(words.as_record());
