@@ -137,12 +137,15 @@ def sim(
     steps: Annotated[
         int, typer.Option(min=0, max=1_000_000, help="Steps of each day; 0: a whole one.")
     ] = 0,
+    keep: Annotated[
+        Path | None, typer.Option(help="Leave the desk of each seed there, as s<seed>/desk.")
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Run days on which everything goes wrong; a failing seed comes with its shortest prefix."""
     from pyoms import faults
 
-    report = faults.run(seeds, steps)
+    report = faults.run(seeds, steps, keep)
     if as_json:
         show(report)
     else:

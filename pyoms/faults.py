@@ -2,7 +2,7 @@
 
 Called by `pyoms sim` and by the tests; the days themselves are run by Rust (`sim::fault`). What
 must stay true: nothing but the seed decides what happens, so two calls give the same hash; the
-files of a day lie in a directory of their own that is removed.
+files of a day lie in a directory of their own that is removed, unless they are to be kept.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def seeds_of(text: str) -> tuple[int, int]:
     return first, last
 
 
-def run(seeds: str, steps: int = 0) -> dict[str, Any]:
+def run(seeds: str, steps: int = 0, keep: Path | None = None) -> dict[str, Any]:
     """Run every seed of a range and tell what came of it.
 
     Parameters
@@ -49,6 +49,9 @@ def run(seeds: str, steps: int = 0) -> dict[str, Any]:
         ``A..B``, both included.
     steps : int
         Steps of each day; 0 for a whole one. A failing seed fails again with the same steps.
+    keep : Path, optional
+        Where the desk of each seed is left, closed, as ``s<seed>/desk``: its log can be read and
+        replayed like any other. A directory that is not there yet is made.
 
     Returns
     -------
@@ -60,7 +63,8 @@ def run(seeds: str, steps: int = 0) -> dict[str, Any]:
     below = MEMORY if MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="pyoms-sim-", dir=below) as folder:
         began = time.process_time_ns()
-        report = json.loads(pyoms_native.sim_faults(first, last, folder, steps))
+        told = pyoms_native.sim_faults(first, last, str(keep or folder), steps, keep is not None)
         took_ns = max(1, time.process_time_ns() - began)
+    report = json.loads(told)
     report["events_per_s"] = report["events"] * 1_000_000_000 // took_ns
     return dict(report)

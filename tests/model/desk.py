@@ -34,6 +34,10 @@ ASIDE = ("suspended", "stopped", "done_for_day")
 LIVE_WORDS = ("new", "partially_filled", "pending_cancel", "pending_replace", *ASIDE)
 ENDED_WORDS = ("canceled", "expired", "filled", "rejected")
 """What a queried OrdStatus may say: the order lives, or it ended."""
+PRICED = ("stop", "stop_limit", "market_if_touched", "limit_if_touched", "trailing_stop")
+"""Order types that are held here until a price."""
+LEGS = ("oto_first", "oto_full", "bracket")
+"""Contingencies whose later legs are held here until the first one has traded."""
 BOOKED = ("applied", "late", "overfill")
 """Dispositions of what changes an order."""
 
@@ -121,6 +125,7 @@ class Venue:
     day: int = 0
     opened: list[tuple[int, int]] = field(default_factory=list)
     replace_rule: str = "in_flight_counted"
+    calendar: tuple[int, int] | None = None  # minutes east of UTC, minute at which a day begins
 
 
 @dataclass
@@ -657,8 +662,12 @@ class Desk:
         return (r["last_px"], r["last_qty"], r["transact_time_ns"], r["cum_qty"])
 
     def day_of(self, venue_id: int, time_ns: int) -> int:
-        """Trading day of a moment: the last that had opened by then, else the present one."""
+        """Trading day of a moment: by the calendar, by what had opened by then, else today's."""
         venue = self.venues[venue_id]
+        if venue.calendar and time_ns > 0:
+            east, rolls = venue.calendar
+            minute = time_ns // 60_000_000_000 + east
+            return (minute + (1440 - rolls if rolls else 0)) // 1440
         days = [day for opened_ns, day in venue.opened[-8:] if opened_ns <= time_ns]
         return days[-1] if days and time_ns > 0 else venue.day
 
@@ -670,11 +679,14 @@ class Desk:
 
     def same_fill(self, order: Order, r: Event) -> tuple[object, ...] | None:
         """Find the fill we have that this one is under another id, or with none."""
-        moment = self.moment(r)
+        moment, match = self.moment(r), r.get("match_id")
         for key, fill in order.fills.items():
+            other = fill.match_id == match and fill.copied != r.get("drop_copy", False)
+            if match and other and not fill.matched and fill.told == moment[:2]:
+                return key
             if not r["exec_id"] and (*fill.told, *fill.moment) == moment:
                 return key
-            fresh = not fill.has_id and not fill.matched and not fill.busted
+            fresh = not fill.has_id and not fill.matched
             if r["exec_id"] and fresh and key[2] == moment:
                 return key
         return None
@@ -688,6 +700,8 @@ class Desk:
             return "duplicate" if known == (px, qty) else "conflict"
         if self.same_fill(order, r) is not None:
             return "reconciled"
+        if r.get("drop_copy") and not r.get("match_id"):
+            return "gap"  # under an id of its own and without a match it proves nothing
         most = max(order.qty, order.replacing.qty if order.replacing else 0)
         if order.cum_qty + qty > most:
             return "overfill"
@@ -876,7 +890,20 @@ class Desk:
             self.sends.setdefault((scope, number), []).append(self.now_ns)
 
     def _apply_order_terms(self, e: Event) -> None:
-        self.orders[e["order_seq"]].parent_seq = e["parent_order_seq"]
+        order = self.orders[e["order_seq"]]
+        order.parent_seq, order.expire_day = e["parent_order_seq"], e.get("expire_day", 0)
+        leg = bool(e.get("group_seq")) and e["contingency"] in LEGS
+        order.held = order.ord_type in PRICED or leg
+
+    def _apply_triggered(self, e: Event) -> None:
+        """Let a held order go, arm it for its price, or refuse it where it stands."""
+        order = self.orders[e["order_seq"]]
+        assert order.held
+        order.price, order.qty = e["price"], e["order_qty"]
+        if e["outcome"] == "released":
+            order.held, order.ord_type = False, e["ord_type"]
+        elif e["outcome"] == "refused":
+            order.end("rejected", self.now_ns)
 
     def _apply_routed(self, e: Event) -> None:
         if e.get("msg_type") == "order_status" and e["order_seq"] in self.to_ask:
@@ -903,7 +930,7 @@ class Desk:
     def _apply_replace_accepted(self, e: Event) -> None:
         order = self.orders[e["order_seq"]]
         self._take_id(e, e.get("body", ()), order.seq, "accepted")
-        if order.is_parent:
+        if order.is_parent or order.held:
             order.price, order.qty, order.cl_ord_id = e["price"], e["order_qty"], e["cl_ord_id"]
         else:
             order.replacing = Change(e["revision"], e["cl_ord_id"], e["price"], e["order_qty"])
@@ -992,9 +1019,9 @@ class Desk:
                 venue.opened.append((self.now_ns, e["trade_day"]))
         elif e.get("proved") and e["trade_day"] in (0, venue.day):
             for order in self.orders.values():
-                of_day = order.venue_id == e["venue_id"] and order.time_in_force[:2] != "gt"
+                over = order.time_in_force[:2] != "gt" or 0 < order.expire_day <= venue.day
                 proved = order.live and order.known and not order.unsure
-                if of_day and proved and not order.is_parent:
+                if order.venue_id == e["venue_id"] and over and proved and not order.is_parent:
                     self._take_expired(order, e)
 
     def _apply_desk_state(self, e: Event) -> None:
@@ -1012,7 +1039,10 @@ class Desk:
         elif e["entity"] == "session":
             self.sessions[number] = e["parent_id"]
         elif e["entity"] == "venue":
-            self.venues.setdefault(number, Venue()).replace_rule = e["replace_rule"]
+            venue = self.venues.setdefault(number, Venue())
+            venue.replace_rule = e["replace_rule"]
+            if e.get("flags", 0) & 2:
+                venue.calendar = (e["utc_offset_min"], e["day_roll_min"])
 
     def _apply_instrument_terms(self, e: Event) -> None:
         row = self.instruments.setdefault(e["instrument_id"], Instrument())
@@ -1103,6 +1133,7 @@ class Desk:
         booking = Booking(signed, e["last_px"], e["fee"])
         fill = Fill(e["last_qty"], e["last_px"], e["fee"], booking, (e["last_px"], e["last_qty"]))
         fill.moment, fill.has_id = (e["transact_time_ns"], e["cum_qty"]), bool(e["exec_id"])
+        fill.match_id, fill.copied = e.get("match_id", ""), e.get("drop_copy", False)
         order.fills[self.fill_key(order, e)] = fill
         order.known = True
         if order.unsure and not order.canceling and not order.replacing:

@@ -41,6 +41,8 @@ class Fill:
     told: tuple[object, ...] = ()
     moment: tuple[int, int] = (0, 0)  # TransactTime(60) and CumQty(14) of its report
     has_id: bool = True
+    match_id: str = ""  # TrdMatchID(880) or SecondaryExecID(527)
+    copied: bool = False  # told by a drop copy first
     matched: bool = False
     busted: bool = False
 
@@ -76,6 +78,8 @@ class Order:
     parent_seq: int = 0
     fills: dict[tuple[object, ...], Fill] = field(default_factory=dict)
     known: bool = False  # the venue has shown that it has the order
+    held: bool = False  # here, until a price or a leg lets it go; the venue never had it
+    expire_day: int = 0  # ExpireDate(432)
     ended: str = ""
     end_time_ns: int = 0
     others: dict[tuple[object, ...], tuple[tuple[object, ...], tuple[object, ...]]] = field(
@@ -122,6 +126,8 @@ class Order:
         """OrdStatus(39): of all that hold the first by precedence; end and doubt stand alone."""
         if self.ended:
             return self.ended
+        if self.held:
+            return "held"
         if self.unsure:
             return "unknown"
         holds = {"pending_new"}

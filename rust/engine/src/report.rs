@@ -396,6 +396,8 @@ impl Engine {
                     || (order.flight & (MOVING | VACANT) == VACANT
                         && revision == order.replace_revision)
             }
+            // A change on its way hides that the venue never showed it has the order.
+            Trigger::DayClosed => order.base != OrdStatus::PendingNew as u8,
             // Acked means the new order itself: the ack of a later message is a late copy.
             Trigger::Acked => order.base == OrdStatus::PendingNew as u8,
             Trigger::FoundLive if order.flight & UNSURE == 0 => {

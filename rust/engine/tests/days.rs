@@ -156,6 +156,24 @@ fn the_close_of_a_day_expires_what_is_here_and_the_rest_only_with_proof() {
 }
 
 #[test]
+fn an_unacknowledged_order_with_a_change_on_its_way_outlives_the_proved_close_of_its_day() {
+    // Found by the oracle in a day of faults: pending replace hid that the venue had never shown it.
+    for replaced in [false, true] {
+        let mut desk = TestDesk::open();
+        day(&mut desk, 19_000, true, 0);
+        let seq = desk.place("a", Side::Buy, 5, e9(100));
+        match replaced {
+            true => assert_eq!(desk.replace("c", "a", 7, e9(100)), Verdict::Accepted),
+            false => assert_eq!(desk.cancel("c", "a"), Verdict::Accepted),
+        }
+        day(&mut desk, 19_000, false, 1);
+        assert!(desk.order(seq).live(), "whether the venue has it is not proved");
+        assert_eq!(desk.tell(seq, 0, ExecType::Rejected), Disposition::Applied);
+        closing(&desk);
+    }
+}
+
+#[test]
 fn at_open_and_at_close_are_taken_in_the_phases_that_they_are_for() {
     let ok = Verdict::Accepted;
     let no = Verdict::PhaseNotForTif;
