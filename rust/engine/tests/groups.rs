@@ -202,3 +202,44 @@ fn what_is_due_when_the_desk_dies_is_done_after_the_recovery_and_once() {
     assert_eq!(desk.sent.0.len(), 2);
     closing(&desk);
 }
+
+#[test]
+fn corner_31_a_replayed_fill_of_either_leg_resizes_and_cancels_nothing_again() {
+    let kind = Contingency::OtoFirst;
+    let mut desk = TestDesk::open();
+    let first = leg(&mut desk, "a", kind, 0, limit("a", Side::Buy, 5, 100));
+    let child = leg(&mut desk, "b", kind, first, limit("b", Side::Sell, 5, 102));
+    let mut fill = desk.report(first, 0, ExecType::Trade);
+    (fill.exec_id, fill.last_qty, fill.last_px) = (text("X"), e9(2), e9(100));
+    desk.take(&fill);
+    desk.time();
+    desk.tell(child, 0, ExecType::New);
+    for _ in 0..3 {
+        assert_eq!(desk.take(&fill), Disposition::Duplicate);
+        desk.time();
+    }
+    assert_eq!((desk.sent.0.len(), desk.engine.asked_count()), (2, 0));
+    closing(&desk);
+}
+
+#[test]
+fn corner_31_a_sibling_that_has_ended_already_is_left_alone() {
+    for end in [ExecType::Canceled, ExecType::Rejected, ExecType::Trade] {
+        let mut desk = TestDesk::open();
+        let a = leg(&mut desk, "a", Contingency::Oco, 0, limit("a", Side::Sell, 5, 101));
+        let b = leg(&mut desk, "b", Contingency::Oco, a, limit("b", Side::Sell, 5, 102));
+        if end == ExecType::Trade {
+            desk.fill(a, 5, e9(101));
+        } else {
+            desk.tell(a, 0, end);
+        }
+        desk.time();
+        assert_eq!((desk.status(b), cancels(&desk)), (OrdStatus::PendingCancel, 1), "{end:?}");
+        desk.tell(b, 1, ExecType::Canceled);
+        let before = desk.order(a).base;
+        assert_eq!(desk.tell(b, 1, ExecType::Canceled), Disposition::Stale);
+        desk.time();
+        assert_eq!((desk.order(a).base, cancels(&desk)), (before, 1));
+        closing(&desk);
+    }
+}

@@ -563,3 +563,77 @@ fn terms_beyond_every_table_are_refused_and_break_nothing() {
         assert_eq!(desk.step(o.as_record()), expected);
     }
 }
+
+/// CORNERS 29: a trigger behind the trigger is no trigger, at any place and over a restart.
+#[test]
+fn corner_29_a_stop_is_triggered_once_whatever_repeats_the_price() {
+    let mut desk = TestDesk::open();
+    let seq = place(&mut desk, stop("s", Side::Buy, 5, e9(102)));
+    desk.trade(ES, e9(102));
+    let restart = |desk: &mut TestDesk| {
+        let mut again = Engine::new(desk.engine.config()).unwrap();
+        desk.log.records.iter().for_each(|record| again.apply(record));
+        desk.engine = again;
+        desk.quote(ES, e9(102), e9(102) + TICK);
+    };
+    for end in [None, Some(ExecType::New), Some(ExecType::Canceled)] {
+        if let Some(end) = end {
+            desk.tell(seq, 0, end);
+        }
+        desk.trade(ES, e9(102));
+        restart(&mut desk);
+        desk.trade(ES, e9(103));
+        assert_eq!(desk.sent.0.len(), 1, "{end:?}");
+    }
+    closing(&desk);
+}
+
+/// CORNERS 29: a held order's replace is never in flight, so the price meets the old stop or the new
+/// one; a replace behind the trigger is one of a live order.
+#[test]
+fn corner_29_a_price_and_a_replace_that_cross_trigger_once_by_the_terms_in_force() {
+    for replace_first in [false, true] {
+        let mut desk = TestDesk::open();
+        let seq = place(&mut desk, stop("s", Side::Buy, 5, e9(102)));
+        if replace_first {
+            assert_eq!(desk.replace_terms("r", "s", &terms_at(e9(104)), 5, 0), Verdict::Accepted);
+        }
+        desk.trade(ES, e9(103));
+        if !replace_first {
+            let late = desk.replace_terms("r", "s", &terms_at(e9(104)), 5, 0);
+            assert_eq!(late, Verdict::TermsNotAllowed, "it has left");
+        }
+        assert_eq!(desk.sent.0.len(), usize::from(!replace_first));
+        desk.trade(ES, e9(104));
+        desk.trade(ES, e9(104));
+        assert_eq!((desk.sent.0.len(), desk.status(seq)), (1, OrdStatus::PendingNew));
+        closing(&desk);
+    }
+    // A stop limit that has left and is being replaced at the venue meets no price any more.
+    let mut desk = TestDesk::open();
+    let (t, mut o) = stop("s", Side::Buy, 5, e9(102));
+    (o.ord_type, o.price) = (OrdType::StopLimit as u8, e9(103));
+    let seq = place(&mut desk, (t, o));
+    desk.trade(ES, e9(102));
+    desk.tell(seq, 0, ExecType::New);
+    assert_eq!(desk.replace("r", "s", 4, e9(103)), Verdict::Accepted);
+    desk.trade(ES, e9(102));
+    let news = desk.sent.0.iter().filter(|r| r.msg_type == MsgType::NewOrder as u8);
+    assert_eq!((news.count(), desk.status(seq)), (1, OrdStatus::PendingReplace));
+    closing(&desk);
+}
+
+#[test]
+fn corner_29_a_stop_limit_that_the_venue_rejects_behind_its_trigger_is_rejected_and_released() {
+    let mut desk = TestDesk::open();
+    let (t, mut o) = stop("s", Side::Buy, 5, e9(102));
+    (o.ord_type, o.price) = (OrdType::StopLimit as u8, e9(103));
+    let seq = place(&mut desk, (t, o));
+    desk.trade(ES, e9(102));
+    assert_eq!(desk.tell(seq, 0, ExecType::Rejected), Disposition::Applied);
+    assert_eq!(desk.status(seq), OrdStatus::Rejected);
+    assert_eq!(desk.engine.row(1, ES).open_qty(), (0, 0));
+    desk.trade(ES, e9(102));
+    assert_eq!(desk.sent.0.len(), 1, "and no price sends it again");
+    closing(&desk);
+}
