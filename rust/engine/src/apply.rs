@@ -985,6 +985,7 @@ impl Engine {
         let pair = self.pair(e.account_id, e.instrument_id);
         let factor = self.instruments[e.instrument_id as usize].factor;
         let value = crate::number::points(e.price, e.net_qty);
+        mutant!(opening_balance_costs_nothing: value = 0);
         self.ledgers[pair].cash = self.ledgers[pair].cash.saturating_sub(value);
         self.purge_fills(2);
         let key = fills::Key { exec_id: [0; 16], order_seq: 0, venue_id: 0, trade_day: 0 };
@@ -1103,6 +1104,7 @@ impl Engine {
             age => currency.rate_time_ns.saturating_add(age as i64 * 1_000_000_000),
         };
         instrument.ready_until();
+        mutant!(new_rate_moves_no_sums => return self.stale_limits());
         for account_id in 0..self.config.accounts_max as u32 {
             let row = &self.rows[self.pair(account_id, instrument_id)];
             let sums = (row.gross(), row.worst_long(), row.worst_short());

@@ -134,7 +134,7 @@ impl Instrument {
             self.band_low = bid.saturating_sub(self.band_of(bid));
             self.band_high = ask.saturating_add(self.band_of(ask));
             mutant!(band_edge_excluded => self.band_high -= 1);
-            mutant!(band_open_below => self.band_low = i64::MIN + 1);
+            mutant!(band_open_below => self.band_low = 0);
         }
         self.ready();
     }
@@ -346,6 +346,7 @@ impl Throttle {
         orders_max: u32,
         window_ns: i64,
     ) {
+        mutant!(new_limits_forget_what_was_sent => self.sends = 0);
         (self.orders_max, self.window_ns) = (orders_max, window_ns);
         self.open_ns = if self.orders_max == 0 || self.sends < self.orders_max as u64 {
             i64::MIN
@@ -607,7 +608,7 @@ pub(crate) fn check_exposure<F: Findings>(
 ) -> bool {
     let side = side_index(buy);
     let worst_qty = row.signed_net(side).saturating_add(row.open_qty[side]).saturating_add(qty);
-    mutant!(closing_ignores_open_orders => if row.signed_net(side) + qty <= 0 { return false });
+    mutant!(closing_ignores_open_orders => if row.signed_net(side) <= -qty { return false });
     // What stays between the position and zero reduces it; a change that adds nothing on its side (a
     // replace downwards) is no new risk either.
     if worst_qty <= 0 || (qty <= 0 && points <= 0) {

@@ -597,3 +597,40 @@ fn corner_22_an_id_of_before_a_restart_is_answered_and_not_taken_again() {
     assert_eq!(desk.submit(&bad), Verdict::DuplicateId, "a refusal takes its id, too");
     desk.assert_replay_equals();
 }
+
+#[test]
+fn i29_limits_that_change_count_what_was_sent_before_them() {
+    let mut desk = TestDesk::open();
+    let mut row = account_limits(1);
+    (row.orders_max, row.window_ns) = (3, 1_000_000_000);
+    desk.limit(row);
+    desk.place("a0", Side::Buy, 1, e9(100));
+    desk.now_ns += 100;
+    desk.place("a1", Side::Buy, 1, e9(100));
+    row.orders_max = 2;
+    desk.limit(row);
+    let more = TestDesk::new_order("a2", Side::Buy, 1, e9(100));
+    assert_eq!(desk.submit(&more), Verdict::ThrottleAccount, "two stand in the window");
+    desk.now_ns = START_NS + 1_000_000_000; // the first has left it
+    desk.quote(ES, e9(100), e9(101));
+    desk.place("a3", Side::Buy, 1, e9(100));
+    let more = TestDesk::new_order("a4", Side::Buy, 1, e9(100));
+    assert_eq!(desk.submit(&more), Verdict::ThrottleAccount);
+    desk.assert_replay_equals();
+}
+
+#[test]
+fn a_new_rate_moves_the_sums_of_all_that_is_open_and_held() {
+    let mut desk = TestDesk::open();
+    let bought = desk.place("a", Side::Buy, 2, e9(100));
+    desk.fill(bought, 1, e9(100));
+    desk.place("b", Side::Sell, 4, e9(101));
+    // 50 USD a point: long 100 + 100 bought and open, short 404 open less 100 held.
+    let micro = |points: i128| points * 50 * 1_000_000;
+    assert_eq!(desk.engine.account_sums(1), (micro(304), micro(200), micro(304)));
+    let mut rate = Rate::ZERO;
+    (rate.header.kind, rate.currency_id, rate.rate) = (Rate::KIND, 1, 2 * ONE);
+    desk.fact(rate);
+    assert_eq!(desk.engine.account_sums(1), (micro(608), micro(400), micro(608)));
+    desk.assert_replay_equals();
+}

@@ -1036,3 +1036,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn i23_an_opening_balance_costs_its_price_and_is_no_profit() {
+    let mut desk = TestDesk::open();
+    let mut balance = PositionAdjusted::ZERO;
+    balance.header.kind = PositionAdjusted::KIND;
+    (balance.account_id, balance.instrument_id) = (1, ES);
+    (balance.net_qty, balance.price) = (e9(5), e9(100));
+    desk.fact(balance);
+    let position = desk.engine.position(1, ES);
+    assert_eq!((position.net_qty, position.open_cost), (e9(5), points(100, 5)));
+    assert_eq!((position.realised, position.fees, position.traded_qty), (0, 0, (0, 0)));
+    let a = desk.place("a", Side::Sell, 5, e9(103));
+    desk.fill(a, 5, e9(103));
+    let position = desk.engine.position(1, ES);
+    assert_eq!((position.net_qty, position.open_cost), (0, 0));
+    assert_eq!(position.realised, points(3, 5));
+    closing(&desk);
+}
