@@ -63,6 +63,12 @@ impl Forest {
         (self.heads[tree].first as usize).checked_sub(1)
     }
 
+    /// Whether a row stands in a tree.
+    #[inline(always)]
+    pub(crate) fn is_in(&self, tree: usize, row: usize) -> bool {
+        self.nodes[row].tree == tree as u32 + 1
+    }
+
     /// Rows of a tree.
     #[inline(always)]
     pub(crate) fn len(&self, tree: usize) -> u64 {

@@ -357,6 +357,10 @@ impl Engine {
             let room = log.room() > self.config.log_reserve / 2;
             if room && (if buy { px >= stop } else { px <= stop }) {
                 self.release(order_seq, cause, now_ns, log, outbox);
+                // Its end may have taken a leg of its group, the next in line, out of the tree.
+                if at.is_some_and(|next| !self.held.is_in(tree, next)) {
+                    at = self.held.first(tree);
+                }
                 continue;
             }
             let due = now_ns.saturating_sub(self.ratchet_ns[row]) >= RATCHET_NS;

@@ -637,3 +637,26 @@ fn corner_29_a_stop_limit_that_the_venue_rejects_behind_its_trigger_is_rejected_
     assert_eq!(desk.sent.0.len(), 1, "and no price sends it again");
     closing(&desk);
 }
+
+#[test]
+fn a_trailing_stop_whose_refusal_ends_the_next_one_of_its_group_leaves_that_alone() {
+    // Found by the fault simulator: the walk over trailing stops went on from a leg that the end of
+    // the one before had taken out of the tree, and the process ended.
+    let mut desk = TestDesk::open();
+    desk.trade(ES, e9(100));
+    let (mut t, o) = trailing("a", Side::Sell, e9(2), false);
+    t.contingency = Contingency::Oco as u8;
+    let a = place(&mut desk, (t, o));
+    let (mut t, o) = trailing("b", Side::Sell, e9(2), false);
+    (t.contingency, t.group_seq) = (Contingency::Oco as u8, a);
+    let b = place(&mut desk, (t, o));
+    let mut closed = PhaseChange::ZERO;
+    (closed.header.kind, closed.venue_id, closed.phase) =
+        (PhaseChange::KIND, 1, Phase::Closed as u8);
+    desk.fact(closed);
+    desk.trade(ES, e9(97));
+    assert_eq!(desk.status(a), OrdStatus::Rejected);
+    desk.time();
+    assert_eq!(desk.status(b), OrdStatus::Canceled);
+    closing(&desk);
+}
