@@ -246,7 +246,11 @@ impl Engine {
                     self.counters.flagged += 1;
                     self.commit(log, 1);
                 }
-                Some(terms) if terms.state & DUE != 0 => {
+                // One that is asked to end in the same input is not sent first: the sweep ends it.
+                Some(terms)
+                    if terms.state & DUE != 0
+                        && self.order(order_seq).is_some_and(Self::may_arm) =>
+                {
                     let cause = Cause {
                         cause: TriggerCause::Leg,
                         px: 0,

@@ -20,7 +20,7 @@ use crate::gate::{Judged, Seen};
 use crate::order::{Action, CANCEL_ASKED, Order, Trigger};
 use crate::pipeline::{Change, header};
 use crate::risk::{All, check_exposure, fail, first, phase_takes_orders, side_index, stops_orders};
-use crate::terms::{ARMED, DUE, Fault, Terms, fault, street_type, waits_for_price};
+use crate::terms::{ARMED, DUE, Fault, Terms, fault, no_collar, street_type, waits_for_price};
 use crate::{Engine, Log, Outbox, number};
 use arch::mutant;
 use layout::{
@@ -632,6 +632,7 @@ impl Engine {
             | fail(self.recovering != 0, Verdict::Recovering)
             | fail(c.order_qty <= 0, Verdict::QtyNotPositive)
             | fail(market && c.price != 0, Verdict::PriceNotAllowed)
+            | no_collar(judged.price)
             | fail(i.flags & layout::FLAG_RESTRICTED != 0, Verdict::InstrumentRestricted)
             | fail(points >= number::POINTS_MAX, Verdict::NotionalOverflow)
             | fail(room < self.config.log_reserve, Verdict::LogFull)

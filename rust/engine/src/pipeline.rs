@@ -467,6 +467,12 @@ impl Engine {
             return self.refuse_change(&command, &judged, None, now_ns, log);
         }
         let order = self.orders[self.slot(judged.order_seq)];
+        if let Err(fault) = self.check_replaced_terms(&order, c.price, c.order_qty) {
+            let command = Change::of(&c.header, &c.cl_ord_id, c.session_id, c.price, c.order_qty);
+            let judged = Judged { verdict: fault.verdict, ..judged };
+            let numbers = Some((fault.value, fault.bound));
+            return self.refuse_change(&command, &judged, numbers, now_ns, log);
+        }
         let revision = order.revision_last + 1;
         let by_cancel =
             !order.is_parent() && self.replace_rule(&order) == layout::ReplaceRule::CancelNew as u8;

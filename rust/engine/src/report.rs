@@ -50,6 +50,10 @@ impl Engine {
         if report.cum_qty < 0 || report.leaves_qty < 0 || report.fee == i64::MIN {
             return taken(Disposition::Malformed);
         }
+        let amends = matches!(exec_type, ExecType::TradeCancel | ExecType::TradeCorrect);
+        if order.base == OrdStatus::Held as u8 && !amends {
+            return taken(Disposition::OutsideTable); // no venue can know of what never left
+        }
         match exec_type {
             ExecType::Trade => return taken(self.judge_trade(order, report, ids)),
             ExecType::TradeCancel | ExecType::TradeCorrect => {

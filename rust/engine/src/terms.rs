@@ -158,6 +158,11 @@ fn at_release() -> Fails {
     .fold(0, |fails, verdict| fails | crate::risk::fail(true, verdict))
 }
 
+/// What waits here reserves too: without a price to reserve at it is not taken.
+pub(crate) fn no_collar(price: i64) -> Fails {
+    crate::risk::fail(price == i64::MIN || price == i64::MAX, Verdict::ReferenceAbsent)
+}
+
 impl Engine {
     /// Row of an order's terms; meaningless unless it holds them.
     #[inline(always)]
@@ -318,6 +323,7 @@ impl Engine {
         let mut fails = self.findings_new(&probe, &judged, now_ns, room);
         if held {
             fails &= !at_release();
+            fails |= no_collar(judged.price);
         }
         let known = self.instruments.get(c.instrument_id as usize).is_some_and(|i| i.defined == 2);
         // Beyond the tables there is nothing to judge the terms by: the plain checks refuse it.
@@ -526,6 +532,21 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    /// Post-only and reduce-only of an order at the venue, when a replace of it is about to leave.
+    pub(crate) fn check_replaced_terms(
+        &self,
+        order: &Order,
+        price: i64,
+        order_qty: i64,
+    ) -> Result<(), Fault> {
+        match self.order_terms(order.order_seq) {
+            Some(terms) => {
+                self.check_exec_inst(order, terms.exec_inst, price, order_qty - order.cum_qty)
+            }
+            None => Ok(()),
+        }
     }
 
     // Fold ----------------------------------------------------------------------------------------

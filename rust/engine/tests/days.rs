@@ -105,6 +105,25 @@ fn a_held_order_expires_here_and_a_timer_waits_for_a_venue_that_is_down() {
 }
 
 #[test]
+fn a_cancel_in_flight_does_not_prove_that_the_venue_had_the_order_whose_day_closes() {
+    for acked in [false, true] {
+        let mut desk = TestDesk::open();
+        day(&mut desk, 7, true, 0);
+        let seq = desk.place("a", Side::Buy, 5, e9(100));
+        if acked {
+            desk.tell(seq, 0, ExecType::New);
+        }
+        assert_eq!(desk.cancel("c", "a"), Verdict::Accepted);
+        day(&mut desk, 7, false, 1);
+        let (status, open) =
+            if acked { (OrdStatus::Expired, 0) } else { (OrdStatus::PendingCancel, e9(5)) };
+        assert_eq!(desk.status(seq), status);
+        assert_eq!(desk.engine.row(1, ES).open_qty().0, open);
+        closing(&desk);
+    }
+}
+
+#[test]
 fn the_close_of_a_day_expires_what_is_here_and_the_rest_only_with_proof() {
     for backed in [0u8, 1, 2] {
         let mut desk = TestDesk::open();

@@ -187,6 +187,67 @@ fn a_later_leg_must_name_a_first_one_that_is_live_untraded_and_its_own() {
 }
 
 #[test]
+fn a_child_that_is_due_is_not_sent_when_the_same_input_asks_it_to_end() {
+    let mut desk = TestDesk::open();
+    let first = leg(&mut desk, "a", Contingency::OtoFirst, 0, limit("a", Side::Buy, 5, 100));
+    let child = leg(&mut desk, "b", Contingency::OtoFirst, first, limit("b", Side::Sell, 5, 102));
+    desk.fill(first, 1, e9(100)); // the child is due with the next input
+    let mut all = MassCancel::ZERO;
+    (all.header.kind, all.cl_ord_id, all.session_id) = (MassCancel::KIND, text("m"), 1);
+    assert_eq!(desk.step(all.as_record()), Verdict::Accepted);
+    assert_eq!(desk.status(child), OrdStatus::Canceled, "it never left");
+    assert_eq!(desk.sent.0.len(), 2, "the first leg and its cancel");
+    desk.time();
+    assert_eq!(desk.sent.0.len(), 2);
+    closing(&desk);
+}
+
+#[test]
+fn a_market_order_that_waits_for_a_leg_is_not_taken_without_a_price_to_reserve_at() {
+    let mut desk = TestDesk::open();
+    let first = leg(&mut desk, "a", Contingency::OtoFull, 0, limit("a", Side::Buy, 5, 100));
+    desk.quote(ES, e9(100), NO_PRICE);
+    for side in [Side::Buy, Side::Sell] {
+        let mut o = TestDesk::new_order(side.name(), side, 5, 0);
+        o.ord_type = OrdType::Market as u8;
+        let mut t = offer();
+        (t.contingency, t.group_seq) = (Contingency::OtoFull as u8, first);
+        assert_eq!(desk.submit_terms(&t, &o), Verdict::ReferenceAbsent);
+    }
+    closing(&desk);
+}
+
+#[test]
+fn a_trailing_stop_refused_at_its_trigger_lets_go_of_the_rival_that_the_same_price_meets() {
+    let mut desk = TestDesk::open();
+    desk.trade(ES, e9(104));
+    let trailing = |id: &str| {
+        let mut o = TestDesk::new_order(id, Side::Sell, 5, 0);
+        o.ord_type = OrdType::TrailingStop as u8;
+        let mut t = offer();
+        (t.contingency, t.trail) = (Contingency::Oco as u8, e9(2));
+        (t, o)
+    };
+    let (t, o) = trailing("a");
+    assert_eq!(desk.submit_terms(&t, &o), Verdict::Accepted);
+    let a = desk.newest();
+    let (mut t, o) = trailing("b");
+    t.group_seq = a;
+    assert_eq!(desk.submit_terms(&t, &o), Verdict::Accepted);
+    let b = desk.newest();
+    let (t, o) = trailing("c");
+    assert_eq!(desk.submit_terms(&t, &o), Verdict::Accepted);
+    let c = desk.newest();
+    desk.phase(Phase::Halted);
+    desk.trade(ES, e9(100));
+    assert_eq!(desk.status(a), OrdStatus::Rejected);
+    assert_eq!(desk.status(b), OrdStatus::Canceled, "its group has ended");
+    assert_eq!(desk.status(c), OrdStatus::Rejected, "it was met as well");
+    assert!(desk.sent.0.is_empty());
+    closing(&desk);
+}
+
+#[test]
 fn what_is_due_when_the_desk_dies_is_done_after_the_recovery_and_once() {
     let mut desk = TestDesk::open();
     let first = leg(&mut desk, "a", Contingency::OtoFull, 0, limit("a", Side::Buy, 5, 100));

@@ -342,12 +342,20 @@ fn a_price_without_a_sound_reference_meets_nothing_and_the_next_sound_one_does()
 fn a_report_on_an_order_that_never_left_is_flagged_and_changes_nothing() {
     let mut desk = TestDesk::open();
     let seq = place(&mut desk, stop("s", Side::Buy, 5, e9(102)));
-    for exec_type in [ExecType::New, ExecType::Canceled, ExecType::Rejected, ExecType::Expired] {
-        assert_eq!(desk.tell(seq, 0, exec_type), Disposition::OutsideTable, "{exec_type:?}");
-        assert_eq!(desk.status(seq), OrdStatus::Held);
+    for &exec_type in ExecType::ALL {
+        for status in [OrdStatus::New, OrdStatus::Filled, OrdStatus::Canceled] {
+            let mut report = desk.report(seq, 0, exec_type);
+            (report.ord_status, report.exec_id) = (status as u8, text("X"));
+            (report.last_qty, report.last_px) = (e9(2), e9(102));
+            (report.cum_qty, report.leaves_qty) = (e9(2), e9(3));
+            let amends = matches!(exec_type, ExecType::TradeCancel | ExecType::TradeCorrect);
+            let flagged = if amends { Disposition::UnknownExec } else { Disposition::OutsideTable };
+            assert_eq!(desk.take(&report), flagged, "{exec_type:?}");
+            assert_eq!(desk.status(seq), OrdStatus::Held);
+        }
     }
-    assert_eq!(desk.fill(seq, 1, e9(102)), Disposition::OutsideTable, "not even a fill");
-    assert_eq!((desk.status(seq), desk.order(seq).cum_qty), (OrdStatus::Held, 0));
+    desk.time();
+    assert!(desk.sent.0.is_empty(), "nothing is asked about what never left");
     closing(&desk);
 }
 
@@ -472,6 +480,24 @@ fn post_only_and_reduce_only_are_judged_when_the_order_leaves() {
     desk.fill(plain, 1, e9(101));
     desk.time();
     assert_eq!(desk.status(first), OrdStatus::PendingCancel);
+    closing(&desk);
+}
+
+#[test]
+fn a_replace_of_a_reduce_only_or_post_only_order_is_judged_by_them_too() {
+    let mut desk = TestDesk::open();
+    let long = desk.place("d", Side::Buy, 5, e9(100));
+    desk.fill(long, 5, e9(100));
+    let mut t = offer();
+    t.exec_inst = EXEC_REDUCE_ONLY | EXEC_POST_ONLY;
+    let sell = TestDesk::new_order("e", Side::Sell, 3, e9(101));
+    assert_eq!(desk.submit_terms(&t, &sell), Verdict::Accepted);
+    let seq = desk.newest();
+    desk.fill(seq, 1, e9(101)); // long four, two of them on offer
+    assert_eq!(desk.replace("f", "e", 6, e9(101)), Verdict::ReduceOnlyExceeds);
+    assert_eq!((desk.refusal().value, desk.refusal().bound), (e9(5), e9(4)));
+    assert_eq!(desk.replace("g", "e", 3, e9(100)), Verdict::PostOnlyCrosses);
+    assert_eq!(desk.replace("h", "e", 5, e9(101)), Verdict::Accepted);
     closing(&desk);
 }
 
