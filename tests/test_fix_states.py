@@ -519,6 +519,106 @@ Execution(X)                   | suspended        | suspended        | 10000 | 0
 Execution(X) told=new          | restated         | new              | 10000 | 0     | 10000 | 0   | applied
 Execution(X) 10000@100         | trade            | filled           | 10000 | 10000 | 0     | 100 | applied
 
+J.1.a D34 The last execution is busted and the venue still works the rest
+New(X) 10000                   | -                | pending_new      | 10000 | 0     | 10000 | 0   | accepted
+Execution(X)                   | new              | new              | 10000 | 0     | 10000 | 0   | applied
+Execution(X) 4000@100 exec=C   | trade            | partially_filled | 10000 | 4000  | 6000  | 100 | applied
+Execution(X) 6000@110 exec=D   | trade            | filled           | 10000 | 10000 | 0     | 106 | applied
+Execution(X) exec=E ref=D      | trade_cancel     | partially_filled | 10000 | 4000  | 6000  | 100 | late
+Execution(X) exec=E ref=D      | trade_cancel     | partially_filled | 10000 | 4000  | 6000  | 100 | duplicate
+Execution(X) 6000@90 exec=F    | trade            | filled           | 10000 | 10000 | 0     | 94  | applied
+
+J.1.a D34 The last execution is busted and the venue works nothing any more
+New(X) 10000                   | -                | pending_new      | 10000 | 0     | 10000 | 0   | accepted
+Execution(X)                   | new              | new              | 10000 | 0     | 10000 | 0   | applied
+Execution(X) 4000@100 exec=C   | trade            | partially_filled | 10000 | 4000  | 6000  | 100 | applied
+Execution(X) 6000@110 exec=D   | trade            | filled           | 10000 | 10000 | 0     | 106 | applied
+Execution(X) exec=E ref=D      | trade_cancel     | canceled         | 10000 | 4000  | 0     | 100 | late
+
+J.1.a D34 A bust of an execution that is not known, and a correct of one that was busted
+New(X) 10000                   | -                | pending_new      | 10000 | 0     | 10000 | 0   | accepted
+Execution(X)                   | new              | new              | 10000 | 0     | 10000 | 0   | applied
+Execution(X) 4000@100 exec=C   | trade            | partially_filled | 10000 | 4000  | 6000  | 100 | applied
+Execution(X) exec=E ref=Q      | trade_cancel     | partially_filled | 10000 | 4000  | 6000  | 100 | unknown_exec
+Execution(X) exec=F ref=C      | trade_cancel     | new              | 10000 | 0     | 10000 | 0   | applied
+Execution(X) 5000@100 exec=G ref=C | trade_correct | new             | 10000 | 0     | 10000 | 0   | unknown_exec
+
+B.1.b D4 The order expires at the venue while its cancel is on its way
+New(X) 10000                   | -                | pending_new      | 10000 | 0     | 10000 | 0   | accepted
+Execution(X)                   | new              | new              | 10000 | 0     | 10000 | 0   | applied
+Execution(X) 2000@100          | trade            | partially_filled | 10000 | 2000  | 8000  | 100 | applied
+Cancel(Y,X)                    | -                | pending_cancel   | 10000 | 2000  | 8000  | 100 | accepted
+Execution(X)                   | expired          | expired          | 10000 | 2000  | 0     | 100 | applied
+Reject(Y)                      | cancel_rejected  | expired          | 10000 | 2000  | 0     | 100 | stale
+
+E.1.b D19 The venue restates the order as canceled by itself
+New(X) 10000 gtc               | -                | pending_new      | 10000 | 0     | 10000 | 0   | accepted
+Execution(X)                   | new              | new              | 10000 | 0     | 10000 | 0   | applied
+Execution(X) 2000@100          | trade            | partially_filled | 10000 | 2000  | 8000  | 100 | applied
+Execution(X) told=canceled     | restated         | canceled         | 10000 | 2000  | 0     | 100 | applied
+
+H.1.c D29 GTC order done for the day and canceled at the venue over night
+New(X) 10000 gtc               | -                | pending_new      | 10000 | 0     | 10000 | 0   | accepted
+Execution(X)                   | new              | new              | 10000 | 0     | 10000 | 0   | applied
+Execution(X) 2000@100          | trade            | partially_filled | 10000 | 2000  | 8000  | 100 | applied
+Execution(X)                   | done_for_day     | done_for_day     | 10000 | 2000  | 8000  | 100 | applied
+Execution(X) 1000@100          | trade            | done_for_day     | 10000 | 3000  | 7000  | 100 | late
+Day 2                          | -                | done_for_day     | 10000 | 3000  | 7000  | 100 | accepted
+Execution(X)                   | canceled         | canceled         | 10000 | 3000  | 0     | 100 | applied
+
+K.1.a Trading halt: a suspended order is canceled
+New(X) 10000                   | -                | pending_new      | 10000 | 0     | 10000 | 0   | accepted
+Execution(X)                   | new              | new              | 10000 | 0     | 10000 | 0   | applied
+Execution(X) 2000@100          | trade            | partially_filled | 10000 | 2000  | 8000  | 100 | applied
+Execution(X)                   | suspended        | suspended        | 10000 | 2000  | 8000  | 100 | applied
+Cancel(Y,X)                    | -                | pending_cancel   | 10000 | 2000  | 8000  | 100 | accepted
+Reject(Y)                      | cancel_rejected  | suspended        | 10000 | 2000  | 8000  | 100 | applied
+Cancel(Z,X)                    | -                | pending_cancel   | 10000 | 2000  | 8000  | 100 | accepted
+Execution(Z)                   | canceled         | canceled         | 10000 | 2000  | 0     | 100 | applied
+
+H.2 Good till date: the timer asks for a cancel, the venue says that it has expired
+Gtd(X) 10000 5s                | -                | pending_new      | 10000 | 0     | 10000 | 0   | accepted
+Execution(X)                   | new              | new              | 10000 | 0     | 10000 | 0   | applied
+Execution(X) 2000@100          | trade            | partially_filled | 10000 | 2000  | 8000  | 100 | applied
+Time 4                         | -                | partially_filled | 10000 | 2000  | 8000  | 100 | accepted
+Time 1                         | -                | pending_cancel   | 10000 | 2000  | 8000  | 100 | accepted
+Execution(X)                   | expired          | expired          | 10000 | 2000  | 0     | 100 | applied
+
+H.2 Good till date: a fill at the instant of the expiry wins, and one behind it is kept
+Gtd(X) 10000 5s                | -                | pending_new      | 10000 | 0     | 10000 | 0   | accepted
+Execution(X)                   | new              | new              | 10000 | 0     | 10000 | 0   | applied
+Time 5                         | -                | pending_cancel   | 10000 | 0     | 10000 | 0   | accepted
+Execution(X) 4000@100          | trade            | pending_cancel   | 10000 | 4000  | 6000  | 100 | applied
+Execution(X)                   | expired          | expired          | 10000 | 4000  | 0     | 100 | applied
+Execution(X) 1000@100          | trade            | expired          | 10000 | 5000  | 0     | 100 | late
+Execution(X) 5000@100          | trade            | filled           | 10000 | 10000 | 0     | 100 | late
+
+M.1 Stop order: held here, a trade at its stop sends it, once
+Stop(X) 10000@105              | -                | held             | 10000 | 0     | 10000 | 0   | accepted
+Market 104.99                  | -                | held             | 10000 | 0     | 10000 | 0   | accepted
+Market 105                     | -                | pending_new      | 10000 | 0     | 10000 | 0   | accepted
+Market 106                     | -                | pending_new      | 10000 | 0     | 10000 | 0   | accepted
+Execution(X)                   | new              | new              | 10000 | 0     | 10000 | 0   | applied
+Execution(X) 10000@106         | trade            | filled           | 10000 | 10000 | 0     | 106 | applied
+
+M.1 Stop order: replaced and canceled before its trigger, no venue hears of it
+Stop(X) 10000@105              | -                | held             | 10000 | 0     | 10000 | 0   | accepted
+Replace(Y,X) 12000@0           | -                | held             | 12000 | 0     | 12000 | 0   | accepted
+Execution(X) 12000@105         | trade            | held             | 12000 | 0     | 12000 | 0   | outside_table
+Cancel(Z,Y)                    | -                | canceled         | 12000 | 0     | 0     | 0   | accepted
+Market 106                     | -                | canceled         | 12000 | 0     | 0     | 0   | accepted
+
+M.1 Stop order: the venue rejects it after its trigger
+Stop(X) 10000@105              | -                | held             | 10000 | 0     | 10000 | 0   | accepted
+Market 105                     | -                | pending_new      | 10000 | 0     | 10000 | 0   | accepted
+Execution(X)                   | rejected         | rejected         | 10000 | 0     | 0     | 0   | applied
+Market 106                     | -                | rejected         | 10000 | 0     | 0     | 0   | accepted
+
+M.1 Stop order: met while trading is halted, it is rejected here and its id is not burnt for a venue
+Stop(X) 10000@105              | -                | held             | 10000 | 0     | 10000 | 0   | accepted
+Phase halted                   | -                | held             | 10000 | 0     | 10000 | 0   | accepted
+Market 105                     | -                | rejected         | 10000 | 0     | 0     | 0   | accepted
+
 L.1.a D37 Transmitting a guarantee of execution prior to execution (stopped)
 New(X) 10000                   | -                | pending_new      | 10000 | 0     | 10000 | 0   | accepted
 Execution(X)                   | new              | new              | 10000 | 0     | 10000 | 0   | applied
@@ -599,8 +699,10 @@ class Story:
 
     def learn(self, cl_ord_id: str) -> None:
         """Remember the street id of the message that just went out."""
-        sent = self.oms.outbox()[-1]
-        self.street[cl_ord_id] = bytes(sent["street_id"]).decode().rstrip("\0")
+        sent = self.oms.outbox()[-1:]  # what is held here sends nothing
+        self.street[cl_ord_id] = (
+            bytes(sent["street_id"][0]).decode().rstrip("\0") if len(sent) else ""
+        )
 
     def lost(self, cl_ord_id: str, words: list[str]) -> str:
         self.oms.take("outcome_unknown", order_seq=self.orders[cl_ord_id], venue_id=1)
@@ -612,6 +714,50 @@ class Story:
 
     def day(self, ids: None, words: list[str]) -> str:
         self.oms.take("day_change", venue_id=1, trade_day=int(words[0]), opened=1)
+        return "accepted"
+
+    def stop(self, cl_ord_id: str, words: list[str]) -> str:
+        qty, _, stop_px = words[0].partition("@")
+        return self.with_terms(cl_ord_id, qty, "stop", "day", stop_px=to_fixed(stop_px, "stop_px"))
+
+    def gtd(self, cl_ord_id: str, words: list[str]) -> str:
+        expire_time_ns = START_NS + int(words[1].removesuffix("s")) * ONE
+        return self.with_terms(cl_ord_id, words[0], "limit", "gtd", expire_time_ns=expire_time_ns)
+
+    def with_terms(
+        self, cl_ord_id: str, qty: str, ord_type: str, time_in_force: str, **terms: int
+    ) -> str:
+        """Offer the terms and send the order that carries them."""
+        self.oms.take("order_terms", session_id=1, **terms)
+        verdict = self.oms.core.step(
+            record(
+                "new_order",
+                cl_ord_id=cl_ord_id,
+                instrument_id=1,
+                account_id=1,
+                session_id=1,
+                price=100 * ONE if ord_type == "limit" else 0,
+                order_qty=int(qty) * ONE,
+                side=CODES["side"]["buy"].code,
+                ord_type=CODES["ord_type"][ord_type].code,
+                time_in_force=CODES["time_in_force"][time_in_force].code,
+                tags=layout.TAG_TERMS,
+            )
+        )
+        (order,) = self.oms.core.orders()
+        self.order_seq = self.orders[cl_ord_id] = order["order_seq"]
+        self.street[cl_ord_id] = order["street_id"]
+        return NAMES["verdict"][verdict]
+
+    def market(self, ids: None, words: list[str]) -> str:
+        action = CODES["book_action"]["trade"].code
+        price = to_fixed(words[0], "price")
+        self.oms.take("book_update", instrument_id=1, price=price, action=action)
+        return "accepted"
+
+    def time(self, ids: None, words: list[str]) -> str:
+        self.oms.now_ns += int(words[0]) * ONE
+        self.oms.take("time_input")
         return "accepted"
 
     def report(

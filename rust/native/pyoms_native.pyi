@@ -55,6 +55,7 @@ class Engine(Port):
         ring_slots: int = 65536,
         now_ns: int | None = None,
     ) -> None: ...
+    def recovered(self, at_seq: int) -> Engine: ...
 
 @final
 class Desk(Port):

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.model.life import Change, Fill, Order
+from tests.model import waiting
+from tests.model.life import WAIT_FOR_PRICE, Change, Fill, Order, Terms
 from tests.model.money import Booking, Position, fold
 
 ONE = 1_000_000_000
@@ -31,13 +32,11 @@ NO_ID_TAKEN = (
 """Refusals that leave the id free (DESIGN §7)."""
 ASIDE = ("suspended", "stopped", "done_for_day")
 """What a venue may set a live order aside as, strictest last."""
+SWEEP_CANCELS = 32
+"""Cancels that one input sends for mass cancels and kills."""
 LIVE_WORDS = ("new", "partially_filled", "pending_cancel", "pending_replace", *ASIDE)
 ENDED_WORDS = ("canceled", "expired", "filled", "rejected")
 """What a queried OrdStatus may say: the order lives, or it ended."""
-PRICED = ("stop", "stop_limit", "market_if_touched", "limit_if_touched", "trailing_stop")
-"""Order types that are held here until a price."""
-LEGS = ("oto_first", "oto_full", "bracket")
-"""Contingencies whose later legs are held here until the first one has traded."""
 BOOKED = ("applied", "late", "overfill")
 """Dispositions of what changes an order."""
 
@@ -64,6 +63,7 @@ class Instrument:
     locked_fine: bool = False
     bid: int = NO_PRICE
     ask: int = NO_PRICE
+    last_px: int | None = None
     quoted_ns: int = -(2**62)
     phase: str = ""
     order_qty_max: int = UNLIMITED
@@ -84,13 +84,31 @@ class Instrument:
             return "reference_crossed"
         return "reference_locked" if self.bid == self.ask and not self.locked_fine else ""
 
-    def collar(self, buys: bool) -> int | None:
-        """Price at which a market order reserves: the last tick within the band."""
-        if self.no_band or NO_PRICE in (self.bid, self.ask):
+    def facing(self, buys: bool) -> int | None:
+        """Best price of the other side, None for none."""
+        px = self.ask if buys else self.bid
+        return None if px == NO_PRICE else px
+
+    def sound(self, now_ns: int) -> bool:
+        """Whether a price may be believed: the reference is there, fresh, not crossed or locked."""
+        fresh = self.no_band or now_ns - self.quoted_ns <= self.age_ns_max
+        return fresh and not self.reference_fault()
+
+    def collar(self, buys: bool, stop_px: int = 0) -> int | None:
+        """Price at which a market order reserves: the last tick within the band.
+
+        One that waits for a stop reserves a band beyond it where that is the higher price.
+        """
+        worst: int | None = None
+        if not self.no_band and NO_PRICE not in (self.bid, self.ask):
+            worst = self.ask + self.edge(self.ask) if buys else self.bid - self.edge(self.bid)
+        if stop_px:
+            beyond = self.edge(stop_px) if buys else -self.edge(stop_px)
+            told = [worst] if worst is not None and not self.reference_fault() else []
+            worst = max(stop_px + beyond, *told) if told else stop_px + beyond
+        if worst is None:
             return None
-        if buys:
-            return (self.ask + self.edge(self.ask)) // self.tick * self.tick
-        return -((self.edge(self.bid) - self.bid) // self.tick * self.tick)
+        return worst // self.tick * self.tick if buys else -(-worst // self.tick * self.tick)
 
 
 @dataclass(slots=True)
@@ -123,6 +141,7 @@ class Venue:
     link: str = "down"
     phase: str = "unknown"
     day: int = 0
+    closed: bool = False  # its day is over, and the next has not opened
     opened: list[tuple[int, int]] = field(default_factory=list)
     replace_rule: str = "in_flight_counted"
     calendar: tuple[int, int] | None = None  # minutes east of UTC, minute at which a day begins
@@ -150,6 +169,11 @@ class Desk:
     staged: list[Event] = field(default_factory=list)
     to_ask: list[int] = field(default_factory=list)
     sends: dict[tuple[str, int], list[int]] = field(default_factory=dict)
+    due: list[int] = field(default_factory=list)  # legs to release, races to tell
+    # Outside the state: offers wait for their command, and a price may have moved a trailing stop.
+    offers: dict[int, Event] = field(default_factory=dict)
+    moves: dict[int, tuple[int, int, bool]] = field(default_factory=dict)
+    applied: list[Event] = field(default_factory=list)
 
     # Money and exposure ------------------------------------------------------------------------
 
@@ -215,7 +239,8 @@ class Desk:
 
     def forgotten(self, order: Order) -> bool:
         """Whether the ids of an order may have been forgotten."""
-        return not order.live and self.now_ns >= order.end_time_ns + self.id_ttl_ns
+        over = not order.live and self.now_ns >= order.end_time_ns + self.id_ttl_ns
+        return over or order.lapsed
 
     def find_id(self, session_id: int, cl_ord_id: str) -> Id | None:
         """Find what is remembered of an id."""
@@ -251,46 +276,95 @@ class Desk:
 
     # Commands ------------------------------------------------------------------------------------
 
+    def offer(self, terms: Event) -> tuple[str, list[str]]:
+        """Keep the terms that a session offers for its next command."""
+        if terms["session_id"] not in self.sessions:
+            return "session_unknown", self.finish()
+        self.offers[terms["session_id"]] = terms
+        return "accepted", self.finish()
+
     def submit(self, command: Event) -> tuple[str, list[str]]:
         """Judge and take a new order: verdict and the kinds of events it leaves."""
-        body = tuple(sorted((k, v) for k, v in command.items() if k != "cl_ord_id"))
-        answer = self._answered(command, ("new_order", *body), entitled_for=command["account_id"])
+        verdict, kinds = self._submit(command)
+        return verdict, kinds + self.finish(new_order=True)
+
+    def _submit(self, command: Event) -> tuple[str, list[str]]:
+        offer = self.offers.pop(command["session_id"], None)
+        fields = tuple(sorted((k, v) for k, v in command.items() if k != "cl_ord_id"))
+        body = ("new_order", *fields, *(sorted(offer.items()) if offer else ()))
+        answer = self._answered(command, body, entitled_for=command["account_id"])
         if answer is not None:
             return self._refuse_known(answer, "order_refused")
         instrument = self.instruments.get(command["instrument_id"], Instrument())
-        price: int | None = command["price"]
-        if command["ord_type"] == "market":
-            price = instrument.collar(command["side"] == "buy")
         venue_id = command["venue_id"] or instrument.venue_id
-        for verdict in self._new_order_faults(command, instrument, price, venue_id):
-            self._take_id(command, ("new_order", *body), 0, verdict)
+        buys, price = command["side"] == "buy", command["price"]
+        if bool(offer) != command["has_terms"]:
+            faults = iter(["terms_missing"])
+        elif offer is None:
+            if command["ord_type"] == "market":
+                price = instrument.collar(buys)
+            faults = self._new_order_faults(command, instrument, price, venue_id, False)
+        else:
+            price, faults = self._faults_with_terms(command, offer, instrument, venue_id)
+        for verdict in faults:
+            self._take_id(command, body, 0, verdict)
             return verdict, ["order_refused", "refusal"]
         seq = max(self.orders, default=0) + 1
         terms = {k: v for k, v in command.items() if k not in ("price", "venue_id")}
-        self.apply(
-            terms
-            | {
-                "kind": "order_accepted",
-                "order_seq": seq,
-                "price": price,
-                "venue_id": venue_id,
-                "body": ("new_order", *body),
-            }
-        )
+        event = {"kind": "order_accepted", "order_seq": seq, "price": price, "venue_id": venue_id}
+        self.apply(terms | event | {"body": body})
         kinds = ["order_accepted"]
-        if command["parent_order_seq"]:
-            parent = {"parent_order_seq": command["parent_order_seq"]}
-            self.apply({"kind": "order_terms", "order_seq": seq} | parent)
+        if offer is not None or command["parent_order_seq"]:
+            event = (offer or waiting.NO_TERMS | {"session_id": 0}) | {"kind": "order_terms"}
+            if command["ord_type"] == "trailing_stop" and offer is not None:
+                event["reference_px"] = waiting.trail_start(instrument, buys, offer["exec_inst"])
+                ppm, best_px = "trail_ppm" in offer["exec_inst"], event["reference_px"]
+                stop_px = waiting.trailed(instrument, buys, offer["trail"], ppm, best_px)
+                event["stop_px"] = stop_px
+            self.apply(event | {"order_seq": seq, "parent_order_seq": command["parent_order_seq"]})
             kinds.append("order_terms")
-        if not command["is_parent"]:
-            self.apply({"kind": "routed", "order_seq": seq, "revision": 0})
+        if not self.orders[seq].is_here:
+            self.apply(self.message(self.orders[seq], "new_order", 0))
             kinds.append("routed")
         return "accepted", kinds
 
+    def message(self, order: Order, msg_type: str, revision: int, **terms: Any) -> Event:
+        """Give the message that tells a venue of an order."""
+        event: Event = {"kind": "routed", "order_seq": order.seq, "msg_type": msg_type}
+        event |= {"revision": revision, "venue_id": order.venue_id, "side": order.side}
+        market = msg_type == "new_order" and order.ord_type == "market"
+        event |= {"price": 0 if market else order.price, "order_qty": order.qty}
+        return event | {"ord_type": order.ord_type, "time_in_force": order.time_in_force} | terms
+
+    def _faults_with_terms(
+        self, command: Event, offer: Event, instrument: Instrument, venue_id: int
+    ) -> tuple[int | None, Iterator[str]]:
+        """Judge the plain order that it is or will be, and its terms behind that."""
+        ord_type, held = command["ord_type"], waiting.waits(command, offer)
+        probe = command | {"ord_type": waiting.street_type(ord_type)}
+        if ord_type not in ("market", "limit", *WAIT_FOR_PRICE):
+            probe["ord_type"] = ord_type
+        if command["time_in_force"] in ("gtd", "at_open", "at_close"):
+            probe["time_in_force"] = "day"
+        price = command["price"]
+        if probe["ord_type"] == "market":
+            stops = ord_type in WAIT_FOR_PRICE and ord_type != "trailing_stop"
+            stop_px = offer["stop_px"] if stops else 0
+            price = instrument.collar(command["side"] == "buy", stop_px) if instrument.tick else 0
+
+        def faults() -> Iterator[str]:
+            yield from self._new_order_faults(probe, instrument, price, venue_id, held)
+            yield from waiting.own_faults(self, command, offer, instrument, venue_id)
+
+        return price, faults()
+
     def _new_order_faults(
-        self, c: Event, instrument: Instrument, price: int | None, venue_id: int
+        self, c: Event, instrument: Instrument, price: int | None, venue_id: int, held: bool
     ) -> Iterator[str]:
-        """Every check a new order fails, in the order of precedence."""
+        """Every check a new order fails, in the order of precedence.
+
+        Price against the market, phase and link concern one that waits here when it leaves.
+        """
         buys, market = c["side"] == "buy", c["ord_type"] == "market"
         qty = c["order_qty"]
         mode = self.mode_of(
@@ -302,7 +376,7 @@ class Desk:
         )
         pair = (c["account_id"], c["instrument_id"])
         if mode in ("cancel_only", "halt") or (
-            mode == "reduce_only" and not self._reduces(*pair, buys, qty)
+            mode == "reduce_only" and not self.reduces(*pair, buys, qty)
         ):
             yield "killed"
         if self.recovering:
@@ -330,19 +404,26 @@ class Desk:
             return
         if instrument.restricted:
             yield "instrument_restricted"
-        yield from self._price_and_qty_faults(instrument, price, qty, market)
-        yield from self._phase_faults(instrument, venue_id)
+        yield from self.price_and_qty_faults(instrument, price, qty, market, held)
+        if not held:
+            yield from self.phase_faults(instrument, venue_id)
         if c["parent_order_seq"]:
             yield from self._parent_faults(c)
         assert price is not None
-        yield from self._risk_faults(c, price, qty, abs(price * qty), qty)
+        yield from self.risk_faults(c, price, qty, abs(price * qty), qty)
         yield from self._throttle_faults(c["session_id"], c["account_id"])
         if ("account", c["account_id"], 0) not in self.limits:
             yield "limits_absent"
 
-    def _price_and_qty_faults(
-        self, instrument: Instrument, price: int | None, qty: int, market: bool
+    def price_and_qty_faults(
+        self,
+        instrument: Instrument,
+        price: int | None,
+        qty: int,
+        market: bool,
+        held: bool = False,
     ) -> Iterator[str]:
+        """Tick, lot and size, and the price against the market unless it waits here."""
         if not market and price is not None:
             if price <= 0 and not instrument.negative_prices:
                 yield "price_not_positive"
@@ -355,8 +436,10 @@ class Desk:
         if qty > instrument.qty_max:
             yield "qty_above_max"
         fault = instrument.reference_fault()
-        if price is None or fault == "reference_absent":
-            yield "reference_absent"
+        if price is None or (fault == "reference_absent" and not held):
+            yield "reference_absent"  # nothing to judge the price by, or to reserve at
+        if held:
+            return
         if not instrument.no_band and self.now_ns - instrument.quoted_ns > instrument.age_ns_max:
             yield "reference_stale"
         if fault:
@@ -370,7 +453,8 @@ class Desk:
         if price < instrument.bid - instrument.edge(instrument.bid):
             yield "price_below_band"
 
-    def _phase_faults(self, instrument: Instrument, venue_id: int) -> Iterator[str]:
+    def phase_faults(self, instrument: Instrument, venue_id: int) -> Iterator[str]:
+        """Phase and link of the venue, phase of the instrument."""
         venue = self.venues.get(venue_id, Venue())
         if venue.phase not in PHASES_OPEN or (instrument.phase or "open") not in PHASES_OPEN:
             yield "market_closed"
@@ -394,12 +478,33 @@ class Desk:
         if self.children_qty(parent) + max(c["order_qty"], 0) > parent.qty:
             yield "parent_exceeded"
 
-    def _reduces(self, account_id: int, instrument_id: int, buys: bool, qty: int) -> bool:
+    def reduces(self, account_id: int, instrument_id: int, buys: bool, qty: int) -> bool:
         """Position, live orders of its side and itself stay between the position and zero."""
         net = self.position(account_id, instrument_id).net_qty * (1 if buys else -1)
         return net + self.open_side(account_id, instrument_id, buys)[0] + qty <= 0
 
-    def _risk_faults(
+    def size_faults(self, c: Order | Event, price: int, qty: int) -> Iterator[str]:
+        """Fat finger on a whole order: the limits of its account, its cell and its instrument."""
+        if isinstance(c, Order):
+            account_id, instrument_id = c.account_id, c.instrument_id
+        else:
+            account_id, instrument_id = c["account_id"], c["instrument_id"]
+        own = self.limits.get(("account", account_id, 0), Limits())
+        cell = self.limits.get(("account_instrument", account_id, instrument_id), Limits())
+        bounds = own.order_qty_max, cell.order_qty_max
+        if qty > min(*bounds, self.instruments[instrument_id].order_qty_max):
+            yield "order_qty_limit"
+        points, limits = abs(price * qty), (own.order_notional_max, cell.order_notional_max)
+        if self._above(instrument_id, points, *limits):
+            yield "order_notional_limit"
+
+    def _above(self, instrument_id: int, points: int, *limits: int) -> bool:
+        return any(
+            limit != UNLIMITED and self.money(instrument_id, points) > limit * 1_000_000
+            for limit in limits
+        )
+
+    def risk_faults(
         self, c: Event, price: int, adds_qty: int, adds_points: int, order_qty: int
     ) -> Iterator[str]:
         """Fat finger on the whole order, exposure on what it adds."""
@@ -407,23 +512,10 @@ class Desk:
         buys = c["side"] == "buy"
         own = self.limits.get(("account", account_id, 0), Limits())
         cell = self.limits.get(("account_instrument", account_id, instrument_id), Limits())
-        bound = min(
-            own.order_qty_max, cell.order_qty_max, self.instruments[instrument_id].order_qty_max
-        )
-        if order_qty > bound:
-            yield "order_qty_limit"
-
-        def above(points: int, *limits: int) -> bool:
-            return any(
-                limit != UNLIMITED and self.money(instrument_id, points) > limit * 1_000_000
-                for limit in limits
-            )
-
-        if above(abs(price * order_qty), own.order_notional_max, cell.order_notional_max):
-            yield "order_notional_limit"
+        yield from self.size_faults(c, price, order_qty)
         if c.get("is_parent_change"):
             return
-        if self._reduces(account_id, instrument_id, buys, adds_qty):
+        if self.reduces(account_id, instrument_id, buys, adds_qty):
             return
         if adds_qty <= 0 and adds_points <= 0:
             return
@@ -433,7 +525,7 @@ class Desk:
         long, short = self.sides(account_id, instrument_id)
         side, other = (long, short) if buys else (short, long)
         gross_old, gross_new = max(side, other, 0), max(side + adds_points, other, 0)
-        if above(gross_new, cell.gross_notional_max):
+        if self._above(instrument_id, gross_new, cell.gross_notional_max):
             yield "instrument_gross_limit"
         gross, longs, shorts = self.account_sums(account_id)
         worst = longs if buys else shorts
@@ -456,86 +548,197 @@ class Desk:
 
     def cancel(self, command: Event) -> tuple[str, list[str]]:
         """Judge and take a cancel; limits, phases and throttles never stop one."""
+        verdict, kinds = self._cancel(command)
+        return verdict, kinds + self.finish()
+
+    def _cancel(self, command: Event) -> tuple[str, list[str]]:
         body = ("cancel_order", command["order_seq"], command["orig_cl_ord_id"])
         answer = self._answered(command, body)
         if answer is not None:
             return self._refuse_known(answer, "change_refused")
         order = self.target(command)
-        verdict = "order_unknown" if order is None else self._cancel_fault(order)
+        verdict = "order_unknown" if order is None else self.cancel_fault(order)
         if verdict:
             self._take_id(command, body, order.seq if order else 0, verdict)
             return verdict, ["change_refused", "refusal"]
         assert order is not None
-        kinds = self._send_cancel(order, command | {"body": body})
-        return "accepted", kinds + self.sweep()
+        return "accepted", self.send_cancel(order, command | {"body": body})
 
-    def _cancel_fault(self, order: Order) -> str:
-        if self.order_mode(order) == "halt":
+    def cancel_fault(self, order: Order) -> str:
+        """Tell what stops a cancel; what is here needs no message and ends under any mode."""
+        if self.order_mode(order) == "halt" and not order.is_here:
             return "killed"
-        if not order.is_parent and self.venues[order.venue_id].link == "down":
+        if not order.is_here and self.venues[order.venue_id].link == "down":
             return "venue_down"
         if not order.live:
             return "order_closed"
         return "cancel_pending" if order.canceling else ""
 
-    def _send_cancel(self, order: Order, asked: Event) -> list[str]:
+    def send_cancel(self, order: Order, asked: Event) -> list[str]:
+        """Send one cancel, or end by its event what was never at the venue."""
         event = {
             "kind": "cancel_accepted",
             "order_seq": order.seq,
-            "closed": order.is_parent,
-            "revision": order.revision_last + 1,
+            "closed": 0,
+            "revision": 0 if order.is_here else order.revision_last + 1,
             "session_id": asked.get("session_id", 0),
             "cl_ord_id": asked.get("cl_ord_id", ""),
             "body": asked.get("body", ()),
         }
-        self.apply(event)
-        if order.is_parent:
+        if "why" in asked:
+            event["why"] = asked["why"]
+        if order.is_here:
+            own = not event["session_id"] and "why" not in asked
+            over = asked.get("why") == "expiry" or (own and waiting.day_over(self, order))
+            self.apply(event | {"closed": 2 if over else 1})
             return ["cancel_accepted"]
-        self.apply({"kind": "routed", "order_seq": order.seq, "revision": event["revision"]})
+        self.apply(event)
+        self.apply(self.message(order, "cancel", event["revision"]))
         return ["cancel_accepted", "routed"]
 
-    def sweep(self) -> list[str]:
-        """Send the cancels asked for, in the order of the orders, then ask about broken sums."""
-        kinds: list[str] = []
-        while True:
-            asked = [o for o in self.orders.values() if o.asked]
-            # A parent is here alone: it ends without a message, under any mode.
-            ready = [o for o in asked if o.is_parent or not self._cancel_fault(o)]
-            if not ready:
-                break
-            kinds += self._send_cancel(min(ready, key=lambda o: o.seq), {})
+    def finish(self, new_order: bool = False) -> list[str]:
+        """Do the desk's own work behind an input: legs, cancels asked for, broken sums."""
+        kinds = [] if new_order else waiting.work_due(self)
+        sent = 0
+        for order in sorted(self.orders.values(), key=lambda o: o.seq):
+            # What is here ends without a message, under any mode.
+            if order.asked and (order.is_here or not self.cancel_fault(order)):
+                if sent == SWEEP_CANCELS:
+                    break
+                kinds += self.send_cancel(order, {})
+                sent += 1
         for seq in list(self.to_ask):
             order = self.orders[seq]
             if self.venues[order.venue_id].link != "down":
-                ask = {"kind": "routed", "msg_type": "order_status", "order_seq": seq}
-                self.apply(ask | {"revision": order.revision})
+                self.apply(self.message(order, "order_status", order.revision))
                 kinds.append("routed")
         return kinds
 
+    def take(self, event: Event) -> list[str]:
+        """Take a fact of the host or the market: kinds of the events it leaves."""
+        self.moves.clear()
+        self.apply(event)
+        kinds = [] if event["kind"] in ("quote", "trade", "time_input") else [event["kind"]]
+        if event["kind"] == "quote":
+            kinds += waiting.quote_seen(self, event["instrument_id"])
+        elif event["kind"] == "trade":
+            px = event["price"]
+            kinds += waiting.price_seen(self, event["instrument_id"], "trade", px, None)
+        elif event["kind"] == "time_input":
+            kinds += waiting.run_timers(self)
+        elif event["kind"] == "day_change" and event["opened"]:
+            kinds += waiting.recheck(self, event["venue_id"])
+        return kinds + self.finish()
+
     def replace(self, command: Event) -> tuple[str, list[str]]:
         """Judge and take a replace: every check of a new order on what it adds."""
+        self.moves.clear()
+        verdict, kinds = self._replace(command)
+        return verdict, kinds + self.finish()
+
+    def _replace(self, command: Event) -> tuple[str, list[str]]:
+        known = self._named(command)
+        tagged = command["has_terms"]
+        offer = self.offers.pop(command["session_id"], None) if known or tagged else None
         body = tuple(command[k] for k in ("order_seq", "orig_cl_ord_id", "price", "order_qty"))
-        answer = self._answered(command, ("replace_order", *body))
+        body = ("replace_order", *body, tagged, *(sorted(offer.items()) if offer else ()))
+        answer = self._answered(command, body)
         if answer is not None:
             return self._refuse_known(answer, "change_refused")
         order = self.target(command)
-        faults = iter(["order_unknown"]) if order is None else self._replace_faults(command, order)
+        if order is None:
+            faults = iter(["order_unknown"])
+        elif known or tagged:
+            faults = self._held_replace_faults(command, order, offer)
+        else:
+            faults = self._replace_faults(command, order)
         for verdict in faults:
-            self._take_id(command, ("replace_order", *body), order.seq if order else 0, verdict)
+            self._take_id(command, body, order.seq if order else 0, verdict)
             return verdict, ["change_refused", "refusal"]
         assert order is not None
-        event = {
+        here = order.is_here
+        event: Event = {
             "kind": "replace_accepted",
             "order_seq": order.seq,
-            "revision": order.revision_last + 1,
-            "body": ("replace_order", *body),
+            "revision": 0 if order.held else order.revision_last + 1,
+            "body": body,
+            "held": int(order.held),
+            "stop_px": 0,
         }
         event |= {k: command[k] for k in ("session_id", "cl_ord_id", "price", "order_qty")}
+        if order.held:
+            assert order.terms is not None
+            stop_px = offer["stop_px"] if offer else order.terms.stop_px
+            if order.terms.trailing and order.terms.armed:
+                stop_px = waiting.stop_now(self, order)
+                self.moves[order.seq] = (stop_px, order.terms.best_px, True)
+            event |= {"stop_px": stop_px, "price": self._held_price(order, command, offer)}
         self.apply(event)
-        if order.is_parent:
+        if here:
             return "accepted", ["replace_accepted"]
-        self.apply({"kind": "routed", "order_seq": order.seq, "revision": event["revision"]})
+        terms: Event = {"price": command["price"], "order_qty": command["order_qty"]}
+        self.apply(self.message(order, "replace", event["revision"], **terms))
         return "accepted", ["replace_accepted", "routed"]
+
+    def _named(self, command: Event) -> bool:
+        """Whether the order a replace names is held here, whoever asks."""
+        seq = command["order_seq"]
+        if not seq:
+            entry = self.ids.get((command["session_id"], command["orig_cl_ord_id"]))
+            seq = entry.order_seq if entry else 0
+        return seq in self.orders and self.orders[seq].held
+
+    def _held_price(self, order: Order, c: Event, offer: Event | None) -> int | None:
+        """Price at which a replaced held order reserves."""
+        assert order.terms is not None
+        if waiting.street_type(order.terms.ord_type) == "limit":
+            return int(c["price"])
+        stop_px = offer["stop_px"] if offer else order.terms.stop_px
+        return self.instruments[order.instrument_id].collar(order.buys, stop_px)
+
+    def _held_replace_faults(self, c: Event, order: Order, offer: Event | None) -> Iterator[str]:
+        """Every check of a replace of what never left: nothing of it is ever in flight."""
+        if c["has_terms"] != (offer is not None):
+            yield "terms_missing"
+        if order.terms is None or (order.live and not order.held):
+            yield "terms_not_allowed"
+            return
+        instrument, qty = self.instruments[order.instrument_id], c["order_qty"]
+        terms, price = order.terms, self._held_price(order, c, offer)
+        market = waiting.street_type(terms.ord_type) == "market"
+        stop_px = offer["stop_px"] if offer else terms.stop_px
+        if self.order_mode(order) != "open":
+            yield "killed"
+        if self.recovering:
+            yield "recovering"
+        if qty <= 0:
+            yield "qty_not_positive"
+        if market and c["price"] != 0:
+            yield "price_not_allowed"
+        if instrument.restricted:
+            yield "instrument_restricted"
+        yield from self.price_and_qty_faults(instrument, price, qty, market, held=True)
+        assert price is not None
+        before = order.worst("")
+        adds = (qty - before[0], abs(price * qty) - before[1])
+        parent = self.orders.get(order.parent_seq)
+        more = order.live and adds[0] > 0
+        if more and parent is not None and self.children_qty(parent) + adds[0] > parent.qty:
+            yield "parent_exceeded"
+        risk: Event = {"account_id": order.account_id, "instrument_id": order.instrument_id}
+        risk |= {"side": order.side, "is_parent_change": not order.live}
+        yield from self.risk_faults(risk, price, *adds, qty)
+        yield from self._throttle_faults(order.session_id, order.account_id)
+        if not order.live:
+            yield "order_closed"
+        if order.asked:
+            yield "cancel_pending"
+        if (qty, stop_px) == (order.qty, terms.stop_px) and (market or price == order.price):
+            yield "unchanged"
+        if terms.trailing and stop_px != terms.stop_px:
+            yield "terms_not_allowed"
+        elif terms.waits_for_price and waiting.stop_px_wrong(instrument, stop_px):
+            yield "stop_px_invalid"
 
     def _replace_faults(self, c: Event, order: Order) -> Iterator[str]:
         instrument, venue = self.instruments[order.instrument_id], self.venues[order.venue_id]
@@ -550,8 +753,8 @@ class Desk:
             yield "qty_not_positive"
         if instrument.restricted:
             yield "instrument_restricted"
-        yield from self._price_and_qty_faults(instrument, price, qty, False)
-        for fault in self._phase_faults(instrument, order.venue_id):
+        yield from self.price_and_qty_faults(instrument, price, qty, False)
+        for fault in self.phase_faults(instrument, order.venue_id):
             if fault != "venue_down" or not order.is_parent:
                 yield fault
         before = order.worst(venue.replace_rule)
@@ -569,7 +772,7 @@ class Desk:
             "side": order.side,
             "is_parent_change": order.is_parent or not order.live,
         }
-        yield from self._risk_faults(risk, price, *adds, qty)
+        yield from self.risk_faults(risk, price, *adds, qty)
         yield from self._throttle_faults(order.session_id, order.account_id)
         if not order.live:
             yield "order_closed"
@@ -583,6 +786,10 @@ class Desk:
             yield "unchanged"
         if order.unsure:
             yield "outcome_unknown"
+        if order.terms:
+            whose, inst = (order.account_id, order.instrument_id, order.buys), order.terms.exec_inst
+            left = order.leaves_qty
+            yield from waiting.exec_inst_faults(self, whose, inst, price, qty - order.cum_qty, left)
 
     def mass_cancel(self, command: Event) -> tuple[str, list[str]]:
         """Judge and take a mass cancel: every live order that matches all scopes named."""
@@ -590,7 +797,8 @@ class Desk:
         body = ("mass_cancel", *(command[k] for k in scopes))
         answer = self._answered(command, body)
         if answer is not None:
-            return self._refuse_known(answer, "mass_cancel")
+            verdict, kinds = self._refuse_known(answer, "mass_cancel")
+            return verdict, kinds + self.finish()
         known = (
             command["account_id"] in self.accounts | {0}
             and command["instrument_id"] in {*self.instruments, 0}
@@ -604,7 +812,7 @@ class Desk:
         elif not known:
             verdict = "filter_empty"
         self.apply(command | {"kind": "mass_cancel", "verdict": verdict, "body": body})
-        return verdict, ["mass_cancel", *self.sweep()]
+        return verdict, ["mass_cancel", *self.finish()]
 
     def _answered(
         self, command: Event, body: tuple[object, ...], entitled_for: int = 0
@@ -647,10 +855,12 @@ class Desk:
             or r["street_revision"] > order.revision_last
         ):
             return None, "unknown_order"
-        if r["cum_qty"] < 0 or r["leaves_qty"] < 0:
-            return order, "malformed"
         judge = getattr(self, f"_judge_{r['exec_type']}", None)
-        return order, judge(order, r) if judge else "malformed"
+        if judge is None or r["cum_qty"] < 0 or r["leaves_qty"] < 0:
+            return order, "malformed"
+        if order.held and r["exec_type"] not in ("trade_cancel", "trade_correct"):
+            return order, "outside_table"  # no venue can know of what never left
+        return order, judge(order, r)
 
     def fill_key(self, order: Order, r: Event) -> tuple[object, ...]:
         """Venue, session day, order and ExecID(17); without one, what tells the fill apart."""
@@ -849,7 +1059,7 @@ class Desk:
     def report(self, r: Event) -> tuple[str, list[str]]:
         """Take a venue's word: its disposition and the kinds of events."""
         offered = "exec_ref_id" in r and r["venue_id"] in self.venues
-        before = self.sweep() if "exec_ref_id" in r else []  # the ids come as an input of their own
+        before = self.finish() if "exec_ref_id" in r else []  # the ids are an input of their own
         order, disposition = self.judge(r)
         seq = order.seq if order else 0
         self.apply(r | {"kind": "execution_report", "order_seq": seq, "disposition": disposition})
@@ -860,6 +1070,7 @@ class Desk:
     def apply(self, event: Event) -> None:
         """Fold one event: the only writer of state."""
         self.now_ns = max(self.now_ns, event.get("time_ns", 0))
+        self.applied.append(event)
         fold_one = getattr(self, f"_apply_{event['kind']}", None)
         if fold_one is not None:
             fold_one(event)
@@ -880,6 +1091,7 @@ class Desk:
             qty=e["order_qty"],
             epoch=self.epoch,
             is_parent=e["is_parent"],
+            terms=Terms(e["ord_type"]) if e["has_terms"] else None,
         )
         self.orders[order.seq] = order
         self._take_id(e, e.get("body", ()), order.seq, "accepted")
@@ -891,19 +1103,49 @@ class Desk:
 
     def _apply_order_terms(self, e: Event) -> None:
         order = self.orders[e["order_seq"]]
-        order.parent_seq, order.expire_day = e["parent_order_seq"], e.get("expire_day", 0)
-        leg = bool(e.get("group_seq")) and e["contingency"] in LEGS
-        order.held = order.ord_type in PRICED or leg
+        order.parent_seq = e["parent_order_seq"]
+        terms = order.terms
+        if terms is None:
+            return
+        terms.stop_px, terms.trail, terms.best_px = e["stop_px"], e["trail"], e["reference_px"]
+        terms.expire_time_ns = terms.timer_ns = e["expire_time_ns"]
+        terms.expire_day, terms.exec_inst = e["expire_day"], e["exec_inst"]
+        terms.contingency, terms.group_seq = e["contingency"], e["group_seq"]
+        order.held = terms.waits_for_price or terms.is_child
+        if order.held and not terms.is_child:
+            self._arm(terms)
+        if terms.contingency != "none":
+            terms.group_seq = terms.group_seq or order.seq  # the first leg names the group
+
+    def _arm(self, terms: Terms) -> None:
+        terms.armed, terms.logged_ns = True, self.now_ns
 
     def _apply_triggered(self, e: Event) -> None:
-        """Let a held order go, arm it for its price, or refuse it where it stands."""
         order = self.orders[e["order_seq"]]
+        terms = order.terms
+        assert terms is not None
         assert order.held
+        terms.armed = terms.due = False
+        terms.stop_px, terms.best_px = e["stop_px"], e["mark_px"]
         order.price, order.qty = e["price"], e["order_qty"]
-        if e["outcome"] == "released":
+        if e["outcome"] == "armed":
+            self._arm(terms)
+        elif e["outcome"] == "released":
             order.held, order.ord_type = False, e["ord_type"]
-        elif e["outcome"] == "refused":
+        else:
             order.end("rejected", self.now_ns)
+            waiting.follow(self, order, was_live=True, filled=False)
+
+    def _apply_trail_moved(self, e: Event) -> None:
+        terms = self.orders[e["order_seq"]].terms
+        assert terms is not None
+        assert terms.armed
+        terms.stop_px, terms.best_px, terms.logged_ns = e["stop_px"], e["mark_px"], self.now_ns
+
+    def _apply_group_flagged(self, e: Event) -> None:
+        terms = self.orders[e["order_seq"]].terms
+        assert terms is not None
+        terms.raced_with, terms.flagged = 0, True
 
     def _apply_routed(self, e: Event) -> None:
         if e.get("msg_type") == "order_status" and e["order_seq"] in self.to_ask:
@@ -923,15 +1165,21 @@ class Desk:
         self._take_id(e, e.get("body", ()), order.seq, "accepted")
         if e["closed"]:
             order.end("expired" if e["closed"] == 2 else "canceled", self.now_ns)
+            waiting.follow(self, order, was_live=True, filled=False)
             self._ask(lambda child: child.parent_seq == order.seq)
-        else:
-            order.canceling = Change(e["revision"])
+            return
+        order.canceling = Change(e["revision"])
+        if e.get("why") == "expiry" and order.terms:
+            order.terms.timer_ns = self.now_ns + ONE  # should it fail, it is asked for once more
 
     def _apply_replace_accepted(self, e: Event) -> None:
         order = self.orders[e["order_seq"]]
         self._take_id(e, e.get("body", ()), order.seq, "accepted")
-        if order.is_parent or order.held:
+        if order.is_here:
             order.price, order.qty, order.cl_ord_id = e["price"], e["order_qty"], e["cl_ord_id"]
+            if order.terms:
+                order.terms.stop_px = e["stop_px"]
+                order.terms.logged_ns = self.now_ns
         else:
             order.replacing = Change(e["revision"], e["cl_ord_id"], e["price"], e["order_qty"])
             order.last_replace = order.replacing
@@ -941,6 +1189,8 @@ class Desk:
         for order in self.orders.values():
             if order.live and not order.canceling and wanted(order):
                 order.asked = True
+                if order.terms:
+                    order.terms.armed = False  # no price releases it any more
 
     def _apply_mass_cancel(self, e: Event) -> None:
         self._take_id(e, e.get("body", ()), 0, e["verdict"])
@@ -970,7 +1220,7 @@ class Desk:
         if e["msg_type"] == "order_status":
             self._forget_query(e["order_seq"])  # never asked
             return
-        order = self.orders[e["order_seq"]]
+        order, was_live = self.orders[e["order_seq"]], self.orders[e["order_seq"]].live
         if e["msg_type"] == "new_order" and order.live:
             order.end("canceled", self.now_ns)
         elif e["msg_type"] == "cancel":
@@ -978,6 +1228,7 @@ class Desk:
         elif e["msg_type"] == "replace":
             order.refuse_replace()
         order.settle(self.now_ns)
+        waiting.follow(self, order, was_live, filled=False)
 
     def may_drop(self, e: Event) -> bool:
         """Whether a message can still have been held back."""
@@ -985,6 +1236,8 @@ class Desk:
         if e["msg_type"] == "order_status":
             return True  # a question changes nothing, asked or not
         if order is None or e["msg_type"] not in ("new_order", "cancel", "replace"):
+            return False
+        if order.held:
             return False
         return not (
             e["msg_type"] == "new_order" and order.live and (order.known or order.is_parent)
@@ -1014,15 +1267,16 @@ class Desk:
     def _apply_day_change(self, e: Event) -> None:
         venue = self.venues[e["venue_id"]]
         if e["opened"]:
-            venue.day = e["trade_day"]
+            venue.day, venue.closed = e["trade_day"], False
             if not venue.opened or venue.opened[-1][1] != e["trade_day"]:
                 venue.opened.append((self.now_ns, e["trade_day"]))
-        elif e.get("proved") and e["trade_day"] in (0, venue.day):
-            for order in self.orders.values():
-                over = order.time_in_force[:2] != "gt" or 0 < order.expire_day <= venue.day
-                proved = order.live and order.known and not order.unsure
-                if order.venue_id == e["venue_id"] and over and proved and not order.is_parent:
-                    self._take_expired(order, e)
+        elif e["trade_day"] in (0, venue.day):
+            venue.closed = True
+            waiting.end_day(self, e)
+
+    def expire(self, order: Order) -> None:
+        """End an order as its venue's day does."""
+        self._take_expired(order, {})
 
     def _apply_desk_state(self, e: Event) -> None:
         self.recovering = bool(e["recovering"])
@@ -1060,6 +1314,9 @@ class Desk:
         row = self.instruments[e["instrument_id"]]
         row.bid, row.ask, row.quoted_ns = e["bid_px"], e["ask_px"], self.now_ns
 
+    def _apply_trade(self, e: Event) -> None:
+        self.instruments[e["instrument_id"]].last_px = e["price"]
+
     def _apply_rate(self, e: Event) -> None:
         self.rates[e["currency_id"]] = e["rate"]
 
@@ -1087,11 +1344,12 @@ class Desk:
         if order is None:
             return
         if e["disposition"] in BOOKED:
-            was_live = order.live
+            was_live, order.lapsed = order.live, self.forgotten(order)
             getattr(self, f"_take_{e['exec_type']}")(order, e)
             order.settle(self.now_ns)
             if order.live and not was_live:
                 self._came_back(order)
+            waiting.follow(self, order, was_live, filled=e["exec_type"] == "trade")
         elif e["disposition"] == "reconciled":
             key = self.same_fill(order, e)
             assert key is not None

@@ -28,6 +28,8 @@ PRECEDENCE = (
     "rejected",
 )
 """OrdStatus values, the one to report first (FIX 4.4 vol. 4, appendix D)."""
+WAIT_FOR_PRICE = ("stop", "stop_limit", "market_if_touched", "limit_if_touched", "trailing_stop")
+"""Types of orders that are held here until a price."""
 
 
 @dataclass(slots=True)
@@ -58,6 +60,48 @@ class Change:
 
 
 @dataclass(slots=True)
+class Terms:
+    """What an order says besides price and quantity, and how far it got by that."""
+
+    ord_type: str = "limit"  # OrdType(40) of the command: the order may leave as another
+    stop_px: int = 0  # trailing: as last logged
+    trail: int = 0
+    best_px: int = 0  # trailing: best price seen; a recovery knows the last logged one
+    logged_ns: int = 0
+    expire_time_ns: int = 0
+    expire_day: int = 0
+    timer_ns: int = 0  # when the timer next asks for a cancel, 0 for never
+    exec_inst: tuple[str, ...] = ()
+    contingency: str = "none"
+    group_seq: int = 0  # first leg of its group, which names it
+    armed: bool = False  # a price may release it
+    due: bool = False  # the leg it waited for has traded
+    group_asked: bool = False  # its group wanted it canceled
+    raced_with: int = 0  # the rival leg that has traded too, until that is told
+    flagged: bool = False
+
+    @property
+    def waits_for_price(self) -> bool:
+        """Stops, if-touched and trailing stops are held here."""
+        return self.ord_type in WAIT_FOR_PRICE
+
+    @property
+    def trailing(self) -> bool:
+        """Whether its stop follows the market."""
+        return self.ord_type == "trailing_stop"
+
+    @property
+    def source(self) -> str:
+        """What releases it: trades, unless it says by quote."""
+        return "quote" if "by_quote" in self.exec_inst else "trade"
+
+    @property
+    def is_child(self) -> bool:
+        """Whether it waits for the first leg of its group."""
+        return self.group_seq != 0 and self.contingency in ("oto_first", "oto_full", "bracket")
+
+
+@dataclass(slots=True)
 class Order:
     """An order, held as facts."""
 
@@ -78,8 +122,6 @@ class Order:
     parent_seq: int = 0
     fills: dict[tuple[object, ...], Fill] = field(default_factory=dict)
     known: bool = False  # the venue has shown that it has the order
-    held: bool = False  # here, until a price or a leg lets it go; the venue never had it
-    expire_day: int = 0  # ExpireDate(432)
     ended: str = ""
     end_time_ns: int = 0
     others: dict[tuple[object, ...], tuple[tuple[object, ...], tuple[object, ...]]] = field(
@@ -95,6 +137,14 @@ class Order:
     asked: bool = False  # a mass cancel or a kill wants it canceled
     revision: int = 0
     revision_last: int = 0
+    terms: Terms | None = None
+    lapsed: bool = False  # ended long enough that its ids were forgotten, whatever came later
+    held: bool = False  # here, waiting for a price or a leg: never at the venue
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it ends without a message: a parent, or held."""
+        return self.is_parent or self.held
 
     @property
     def cum_qty(self) -> int:
@@ -177,11 +227,16 @@ class Order:
             self.end_time_ns = time_ns
         self.ended, self.aside, self.aside_ns = how, "", 0
         self.canceling = self.replacing = None
-        self.unsure = self.asked = False
+        self.unsure = self.asked = self.held = False
+        if self.terms:
+            self.terms.armed = self.terms.due = False
+            self.terms.timer_ns = 0
 
     def reopen(self) -> None:
         """Live again, by a fact that only the venue can make (I8)."""
         self.ended, self.end_time_ns, self.known = "", 0, True
+        if self.terms:
+            self.terms.timer_ns = self.terms.expire_time_ns
 
     @property
     def beyond(self) -> bool:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 import pyoms_native
-from pyoms.engine import Engine
 from pyoms.records import record
+from pyoms.tape import Tape
 from pyoms_core import layout
 from tests.model.desk import Desk, Event
 
@@ -31,8 +31,25 @@ NAMED = {
     "phase": "phase",
     "entity": "entity",
     "msg_type": "msg_type",
+    "contingency": "contingency",
+    "outcome": "trigger_outcome",
+    "why": "own_cause",
+    "state": "link_state",
 }
 """Fields that are codes, and of which enumeration."""
+
+
+ZERO_MEANS = ("verdict", "mode", "contingency", "scope", "phase", "state", "exec_type")
+"""Fields whose code 0 has a name."""
+EXEC_INST = {
+    "post_only": layout.EXEC_POST_ONLY,
+    "reduce_only": layout.EXEC_REDUCE_ONLY,
+    "trail_ppm": layout.EXEC_TRAIL_PPM,
+    "iceberg_here": layout.EXEC_ICEBERG_HERE,
+    "by_quote": layout.EXEC_BY_QUOTE,
+    "none_of_these": 128,
+}
+"""Bits of ExecInst(18)."""
 
 
 def code(enumeration: str, name: str) -> int:
@@ -81,21 +98,18 @@ def event_of(kind: str, row: Any) -> Event:
         if name == "kind" or isinstance(stored, np.ndarray):
             continue
         value = stored
-        if name in NAMED and not (kind == "definition" and name == "level"):
-            value = name_of(NAMED[name], value) if value or name in ("verdict", "mode") else ""
+        if name == "exec_inst":
+            value = tuple(word for word, bit in EXEC_INST.items() if value & bit)
+        elif name in NAMED and not (kind == "definition" and name == "level"):
+            value = name_of(NAMED[name], value) if value or name in ZERO_MEANS else ""
         elif isinstance(value, bytes):
             value = text(value)
         event[name] = value
-    if kind == "control":
-        event["scope"] = name_of("scope", int(row["scope"]))
-    elif kind == "phase_change":
-        event["phase"] = name_of("phase", int(row["phase"]))
-    elif kind == "link_change":
-        event["state"] = name_of("link_state", int(row["state"]))
-    elif kind == "definition" and event["entity"] == "venue":
+    if kind == "definition" and event["entity"] == "venue":
         event["replace_rule"] = name_of("replace_rule", int(row["level"]))
     elif kind in ("order_accepted", "new_order"):
         event["is_parent"] = bool(int(row["tags"]) & layout.TAG_PARENT)
+        event["has_terms"] = bool(int(row["tags"]) & layout.TAG_TERMS)
     elif kind == "execution_report":
         split = street(event["street_id"])
         event["street_epoch"], event["street_seq"], event["street_revision"] = split
@@ -103,9 +117,6 @@ def event_of(kind: str, row: Any) -> Event:
         event["drop_copy"] = bool(event["flags"] & layout.REPORT_DROP_COPY)
     elif kind == "triggered":
         event["cause"] = name_of("trigger_cause", int(row["cause"]))
-        event["outcome"] = name_of("trigger_outcome", int(row["outcome"]))
-    elif kind == "order_terms":
-        event["contingency"] = name_of("contingency", int(row["contingency"]))
     return event
 
 
@@ -154,15 +165,16 @@ def limit_order(cl_ord_id: str, side: str, qty: int, price: int) -> Event:
         "ord_type": "limit",
         "time_in_force": "day",
         "is_parent": False,
+        "has_terms": False,
     }
 
 
 class Driven:
     """An inline engine driven by the model's commands, its answers as the model's."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.core = engine.core
+    def __init__(self, core: pyoms_native.Port) -> None:
+        assert isinstance(core, pyoms_native.Engine)
+        self.core = core
 
     def new_events(self, after: int) -> list[Event]:
         """Events of the log behind a sequence."""
@@ -173,27 +185,48 @@ class Driven:
             events.append(event_of_bytes(raw))
         return events
 
+    def log(self) -> Tape:
+        """Read the log from its beginning."""
+        return Tape(self.core.tape(1))
+
     def step(self, kind: str, **fields: Any) -> tuple[str, list[Event]]:
         """Take one input: the verdict's name and the events it left."""
         before = self.core.event_seq
         verdict = self.core.step(record(kind, **fields))
         return name_of("verdict", verdict), self.new_events(before)
 
-    def command(self, kind: str, command: Event) -> tuple[str, list[str]]:
+    def fact(self, kind: str, event: Event) -> tuple[str, list[Event]]:
+        """Take a fact of the model."""
+        named = {k: code(NAMED[k], v) for k, v in event.items() if isinstance(v, str)}
+        return self.step(kind, **event | named)
+
+    def offer(self, terms: Event) -> tuple[str, list[Event]]:
+        """Take the terms that a session offers for its next command."""
+        bits = sum(EXEC_INST[word] for word in terms["exec_inst"])
+        contingency = code("contingency", terms["contingency"])
+        return self.step("order_terms", **terms | {"exec_inst": bits, "contingency": contingency})
+
+    def trade(self, instrument_id: int, price: int) -> tuple[str, list[Event]]:
+        """Take a trade of the market."""
+        action = code("book_action", "trade")
+        return self.step("book_update", instrument_id=instrument_id, price=price, action=action)
+
+    def command(self, kind: str, command: Event) -> tuple[str, list[Event]]:
         """Take a command of the model."""
-        fields = {k: v for k, v in command.items() if k != "is_parent"}
+        fields = {k: v for k, v in command.items() if k not in ("is_parent", "has_terms")}
         for name in ("side", "ord_type", "time_in_force"):
             if name in fields:
                 fields[name] = code(name, fields[name]) if fields[name] else 0
-        if command.get("is_parent"):
-            fields["tags"] = layout.TAG_PARENT
+        if kind in ("new_order", "replace_order"):
+            fields["tags"] = layout.TAG_PARENT if command.get("is_parent") else 0
+            fields["tags"] |= layout.TAG_TERMS if command.get("has_terms") else 0
         raw = bytearray(record(kind, **{k: v for k, v in fields.items() if k != "cl_ord_id"}))
         raw[32:68] = command["cl_ord_id"].encode("latin-1")[:36].ljust(36, b"\0")
         before = self.core.event_seq
         verdict = self.core.step(bytes(raw))
-        return name_of("verdict", verdict), [e["kind"] for e in self.new_events(before)]
+        return name_of("verdict", verdict), self.new_events(before)
 
-    def report(self, r: Event) -> tuple[str, list[str]]:
+    def report(self, r: Event) -> tuple[str, list[Event]]:
         """Take a venue's word of the model."""
         fields = {k: v for k, v in r.items() if not k.startswith("street_") and k != "exec_ref_id"}
         fields["exec_type"] = code("exec_type", r["exec_type"])
@@ -204,8 +237,7 @@ class Driven:
             ids = {"exec_id": r["exec_id"], "exec_ref_id": r["exec_ref_id"]}
             self.core.step(record("exec_ref", venue_id=r["venue_id"], **ids))
         taken = self.core.report(record("execution_report", street_id=street_id(*split), **fields))
-        kinds = [e["kind"] for e in self.new_events(before)]
-        return name_of("disposition", taken), kinds
+        return name_of("disposition", taken), self.new_events(before)
 
 
 def order_of(row: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 //! Owned by one `Shared`, whose lock makes it one thread at a time; nothing here touches Python. What
 //! must stay true: a client's door takes commands alone, so no batch can smuggle in a venue's report.
 
-use engine::{Engine, EngineConfig, NoOutbox};
+use engine::{Engine, EngineConfig, Log, NoOutbox};
 use host::RingLog;
 use journal::{Follow, Ring, RingView};
 use layout::{
@@ -27,10 +27,7 @@ pub struct Inline {
 impl Inline {
     /// A new engine, its epoch started, its log empty but for that.
     pub fn new(config: &EngineConfig, slots: u64, fixed_ns: Option<i64>) -> Result<Self, String> {
-        let engine = Engine::new(config).map_err(|e| format!("memory for the engine: {e}"))?;
-        let ring = Ring::memory(slots, 1, 1).map_err(|e| e.to_string())?;
-        let (view, log, last_ns) = (ring.view(), RingLog { ring, bounds: () }, 0);
-        let mut inline = Self { engine, log, view, fixed_ns, last_ns, command_seq: 0 };
+        let mut inline = Self::empty(config, slots, fixed_ns)?;
         let mut started = EpochStarted::ZERO;
         started.header.kind = EpochStarted::KIND;
         (started.epoch, started.log_id, started.layout_hash) = (1, 1, LAYOUT_HASH);
@@ -39,6 +36,43 @@ impl Inline {
             Verdict::Accepted => Ok(inline),
             other => Err(format!("the first event was refused: {}", other.name())),
         }
+    }
+
+    fn empty(config: &EngineConfig, slots: u64, fixed_ns: Option<i64>) -> Result<Self, String> {
+        let engine = Engine::new(config).map_err(|e| format!("memory for the engine: {e}"))?;
+        let ring = Ring::memory(slots, 1, 1).map_err(|e| e.to_string())?;
+        let (view, log, last_ns) = (ring.view(), RingLog { ring, bounds: () }, 0);
+        Ok(Self { engine, log, view, fixed_ns, last_ns, command_seq: 0 })
+    }
+
+    /// An engine that goes on where this one's log stood at `at_seq`, as after a crash there: it has
+    /// folded that log and judged nothing again. A group that is not whole by then is cut.
+    pub fn recovered(&self, at_seq: u64) -> Result<Self, String> {
+        let last_seq = self.log.ring.next_seq() - 1;
+        if at_seq > last_seq {
+            return Err(format!("event {at_seq} is not in the log, its last is {last_seq}"));
+        }
+        let mut inline = Self::empty(self.engine.config(), self.log.ring.slots(), self.fixed_ns)?;
+        let mut reader = self.view.reader(Follow::Published, 1);
+        let mut group = [Record::ZERO; engine::GROUP_MAX];
+        let mut count = 0;
+        for _ in 0..at_seq {
+            if reader.copy_next(&mut group[count..=count]) != Ok(1) {
+                return Err("the ring no longer holds the beginning of the log".into());
+            }
+            count += 1;
+            if group[count - 1].header.more != 0 {
+                continue;
+            }
+            for (at, record) in group[..count].iter().enumerate() {
+                *inline.log.slot(at) = *record;
+            }
+            inline.log.publish(count);
+            (0..count).for_each(|at| inline.engine.apply(inline.log.last(at)));
+            count = 0;
+        }
+        inline.last_ns = self.last_ns;
+        Ok(inline)
     }
 
     fn now_ns(&mut self) -> i64 {

@@ -399,4 +399,16 @@ impl Engine {
         let core = Core::Inline(Box::new(inline.or_raise(py, "EngineError")?));
         Ok(PyClassInitializer::from(Port::of(core)).add_subclass(Self))
     }
+
+    /// A second engine that has folded this one's log up to `at_seq` and goes on from there, as after
+    /// a crash at that event; EngineError when the ring no longer holds that log.
+    fn recovered(slf: &Bound<'_, Self>, at_seq: u64) -> PyResult<Py<Self>> {
+        let py = slf.py();
+        let recovered = slf.as_super().get().with(py, |core| match core {
+            Core::Inline(inline) => inline.recovered(at_seq),
+            _ => Err("only an engine in memory is recovered from its ring".into()),
+        })?;
+        let core = Core::Inline(Box::new(recovered.or_raise(py, "EngineError")?));
+        Py::new(py, PyClassInitializer::from(Port::of(core)).add_subclass(Self))
+    }
 }
