@@ -119,7 +119,8 @@ impl Engine {
         }
     }
 
-    /// Session, entitlement and id, before anything else is judged; `true`: that is the answer.
+    /// Session, entitlement, id and room for it, before anything else is judged; `true`: that is the
+    /// answer. Whatever is found behind it takes the id, so no way around it may end in a refusal.
     #[inline(always)]
     pub(crate) fn answered(
         &self,
@@ -139,7 +140,11 @@ impl Engine {
         if let Seen::Other(_) = judged.seen {
             judged.verdict = Verdict::DuplicateId;
         }
-        judged.seen != Seen::New
+        let full = judged.seen == Seen::New && !self.dedup.has_room(judged.id_hash);
+        if full {
+            judged.verdict = Verdict::IdTableFull;
+        }
+        full || judged.seen != Seen::New
     }
 
     /// Whether an id of this hash was seen, and whether its row still counts.
@@ -362,7 +367,6 @@ impl Engine {
         let halted = instrument.phase != 0 && !phase_takes_orders(instrument.phase);
         mutant!(instrument_halt_ignored: halted = false);
         let negative_fine = instrument.flags & layout::FLAG_NEGATIVE_PRICES != 0;
-        check!(f, !self.dedup.has_room(judged.id_hash), IdTableFull);
         check!(f, killed, Killed);
         check!(f, self.recovering != 0, Recovering);
         check!(f, c.side.wrapping_sub(1) >= Side::ALL.len() as u8, SideUnsupported);
@@ -459,8 +463,7 @@ impl Engine {
         if self.answered(&mut judged, &c.cl_ord_id, c.session_id, true, now_ns) {
             return judged;
         }
-        let fails = fail(!self.dedup.has_room(judged.id_hash), Verdict::IdTableFull)
-            | fail(room < self.config.log_reserve / 4, Verdict::LogFull);
+        let fails = fail(room < self.config.log_reserve / 4, Verdict::LogFull);
         let Some(order) = self.target(c.session_id, c.header.order_seq, &c.orig_cl_ord_id, now_ns)
         else {
             judged.verdict = first(fails | fail(true, Verdict::OrderUnknown));
@@ -505,10 +508,9 @@ impl Engine {
         if self.answered(&mut judged, &c.cl_ord_id, c.session_id, true, now_ns) {
             return judged;
         }
-        let mut fails = fail(!self.dedup.has_room(judged.id_hash), Verdict::IdTableFull);
         let Some(order) = self.target(c.session_id, c.header.order_seq, &c.orig_cl_ord_id, now_ns)
         else {
-            judged.verdict = first(fails | fail(true, Verdict::OrderUnknown));
+            judged.verdict = Verdict::OrderUnknown;
             return judged;
         };
         (judged.order_seq, judged.venue_id) = (order.order_seq, order.venue_id);
@@ -519,7 +521,7 @@ impl Engine {
         let points = number::points(c.price, c.order_qty).saturating_abs();
         let mode = self.mode_of(order);
         mutant!(replace_under_kill: mode = KillMode::Open as u8);
-        fails |= fail(mode != KillMode::Open as u8, Verdict::Killed)
+        let fails = fail(mode != KillMode::Open as u8, Verdict::Killed)
             | fail(self.recovering != 0, Verdict::Recovering)
             | fail(order.ord_type != OrdType::Limit as u8, Verdict::OrdTypeUnsupported)
             | fail(c.order_qty <= 0, Verdict::QtyNotPositive)

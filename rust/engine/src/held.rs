@@ -627,8 +627,7 @@ impl Engine {
         let same = c.order_qty == order.order_qty
             && stop_px == terms.stop_px
             && (market || c.price == order.price);
-        let mut all = All(fail(!self.dedup.has_room(judged.id_hash), Verdict::IdTableFull)
-            | fail(mode != KillMode::Open as u8, Verdict::Killed)
+        let mut all = All(fail(mode != KillMode::Open as u8, Verdict::Killed)
             | fail(self.recovering != 0, Verdict::Recovering)
             | fail(c.order_qty <= 0, Verdict::QtyNotPositive)
             | fail(market && c.price != 0, Verdict::PriceNotAllowed)

@@ -186,6 +186,64 @@ fn a_full_id_table_refuses_loudly_and_a_live_order_keeps_its_id() {
     desk.assert_replay_equals();
 }
 
+/// Fills the id table with refused orders until it says so.
+fn fill_ids(desk: &mut TestDesk, prefix: &str) {
+    for n in 0..100 {
+        let mut bad = TestDesk::new_order(&format!("{prefix}{n}"), Side::Buy, 0, e9(100));
+        bad.order_qty = 0;
+        if desk.submit(&bad) == Verdict::IdTableFull {
+            return;
+        }
+    }
+    panic!("the table never filled");
+}
+
+#[test]
+fn no_command_of_any_kind_takes_an_id_of_a_full_table_whatever_else_is_wrong_with_it() {
+    let mut desk = TestDesk::with(engine::EngineConfig { ids_max: 64, ..small_config() });
+    desk.submit(&TestDesk::new_order("live", Side::Buy, 1, e9(100)));
+    fill_ids(&mut desk, "n");
+    // More of each than rows are kept back: one that took an id would end the engine.
+    for n in 0..80 {
+        let id = format!("c{n}");
+        let mut tagged = TestDesk::new_order(&id, Side::Buy, 1, e9(100));
+        tagged.tags = TAG_TERMS; // terms that were never offered
+        let verdicts = [
+            desk.submit(&TestDesk::new_order(&id, Side::Buy, 1, e9(100))),
+            desk.submit(&tagged),
+            desk.submit_terms(&offer(), &tagged),
+            desk.cancel(&id, "live"),
+            desk.cancel(&id, "nobody's"),
+            desk.replace(&id, "live", 2, e9(100)),
+            desk.replace(&id, "nobody's", 2, e9(100)),
+            desk.step(change_with_terms(&id, "live").as_record()),
+            desk.step(change_with_terms(&id, "nobody's").as_record()),
+            desk.step(mass_cancel(&id, 0).as_record()),
+            desk.step(mass_cancel(&id, 3).as_record()),
+        ];
+        assert_eq!(verdicts, [Verdict::IdTableFull; 11], "command {n}");
+        assert_eq!(desk.sent.0.len(), 1, "nothing leaves");
+    }
+    desk.assert_replay_equals();
+}
+
+/// A replace that says terms come with it; none were offered.
+fn change_with_terms(id: &str, orig: &str) -> ReplaceOrder {
+    let mut c = ReplaceOrder::ZERO;
+    (c.header.kind, c.session_id, c.tags) = (ReplaceOrder::KIND, 1, TAG_TERMS);
+    (c.cl_ord_id, c.orig_cl_ord_id) = (text(id), text(orig));
+    (c.order_qty, c.price) = (e9(2), e9(100));
+    c
+}
+
+/// A mass cancel of a session; 0: of everything.
+fn mass_cancel(id: &str, of_session_id: u16) -> MassCancel {
+    let mut c = MassCancel::ZERO;
+    (c.header.kind, c.session_id, c.of_session_id) = (MassCancel::KIND, 1, of_session_id);
+    c.cl_ord_id = text(id);
+    c
+}
+
 #[test]
 fn notional_and_position_limits_pass_at_the_bound_and_refuse_one_lot_above() {
     // 100.00 x 50 USD = 5,000 a lot.
