@@ -319,9 +319,11 @@ impl Run {
         }
     }
 
-    /// Defines what the desk trades, in its first life; looks at what the later ones wrote.
+    /// Defines what the desk trades, until a life has kept all of it; looks at what the others wrote.
     fn settle_in(&mut self) {
-        if self.lives == 1 {
+        let limits = self.desk.as_ref().map_or(0, |desk| desk.engine().limits_version());
+        if limits == 0 {
+            // The limits come into force last: without them a death has cut the definitions off.
             self.guarded(|run| {
                 for record in setup() {
                     let desk = run.desk.as_mut().expect("just opened");
@@ -684,9 +686,19 @@ impl Run {
         let Some(desk) = &self.desk else { return false };
         let engine = desk.engine();
         let up = LinkState::Up.code();
+        let halted = || engine.live_orders().filter(|o| Self::is_halted(engine, o));
         self.venues.iter().all(|v| v.is_idle() && engine.venue(v.id).link() == up)
-            && engine.asked_count() == 0
-            && !engine.live_orders().any(Self::waits)
+            && engine.asked_count() as usize == halted().count()
+            && engine.live_orders().filter(|o| Self::waits(o)).count() == halted().count()
+    }
+
+    /// A cancel asked for that a halt keeps here until its release, and nothing on its way.
+    fn is_halted(engine: &Engine, o: &engine::Order) -> bool {
+        let asked_only = o.flight == engine::order::CANCEL_ASKED;
+        asked_only
+            && !o.is_here()
+            && o.base != OrdStatus::PendingNew.code()
+            && engine.mode_of(o) == KillMode::Halt.code()
     }
 
     /// Something of the order is on its way.

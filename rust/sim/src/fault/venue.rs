@@ -84,6 +84,14 @@ impl VenueOrder {
     pub fn is_open(&self) -> bool {
         !engine::order::closed(self.ord_status.code())
     }
+    /// Whether it is still good when this day is over.
+    fn outlives(&self, trade_day: u16) -> bool {
+        match TimeInForce::from_code(self.time_in_force) {
+            Some(TimeInForce::Gtc) => true,
+            Some(TimeInForce::Gtd) => self.expire_day == 0 || self.expire_day > trade_day,
+            _ => false,
+        }
+    }
     /// What its fills make of a live order; what was set aside stays so.
     pub fn by_fills(&self) -> OrdStatus {
         let aside = [OrdStatus::Suspended, OrdStatus::Stopped, OrdStatus::DoneForDay];
@@ -727,16 +735,11 @@ impl FaultVenue {
         self.phase(Phase::Closed);
         for index in 0..self.orders.len() {
             let order = &mut self.orders[index];
+            let lasts = order.outlives(self.trade_day);
+            order.rests &= lasts; // no bust of a later day brings back what was good for this one
             if !order.is_open() {
                 continue;
             }
-            let lasts = match TimeInForce::from_code(order.time_in_force) {
-                Some(TimeInForce::Gtc) => true,
-                Some(TimeInForce::Gtd) => {
-                    order.expire_day == 0 || order.expire_day > self.trade_day
-                }
-                _ => false,
-            };
             if lasts {
                 order.ord_status = OrdStatus::DoneForDay;
                 world.faults.count("done_for_day");
