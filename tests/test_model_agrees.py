@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, event, settings
+from hypothesis import HealthCheck, event, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -169,8 +169,8 @@ class Lives(RuleBasedStateMachine):
     )
     def begin(self, rule_of: str, limit: int) -> None:
         oms = Engine(now_ns=START_NS, ring_slots=1 << 13, **SMALL)
-        oms.define_venue("SIM", replace_rule=rule_of)
-        oms.define_venue("ALT")
+        oms.define_venue("SIM", replace_rule=rule_of, replenishes_icebergs=True)
+        oms.define_venue("ALT", replenishes_icebergs=True)
         oms.define_account(
             "A1", order_qty_max=100, gross_notional_max=limit * 4, net_notional_max=limit * 3
         )
@@ -340,7 +340,7 @@ class Lives(RuleBasedStateMachine):
 
     def join_group(self, data: Any, command: Event, terms: Event) -> None:
         """Found a group, or join one whose first leg may still be joined."""
-        kinds = ["none", "none", "oco", "bracket", "oto_first", "oto_full"]
+        kinds = ["none", "none", "oco", "bracket", "oto_full"]
         kind = terms["contingency"] = data.draw(st.sampled_from(kinds))
         firsts = [
             order
@@ -671,13 +671,21 @@ REACHED = [
     *("terms by_quote", "terms reduce_only", "terms post_only"),
 ]
 """What lives must meet, or the machine that makes them up has gone silent."""
+ROUNDS = 12
+"""Rounds of lives within which they must have met it."""
 
 
 def test_lives_of_known_seeds_meet_every_status_answer_and_trigger() -> None:
     """Live the same lives each time, so that what they meet is asked for by name."""
     SEEN.clear()
-    run_state_machine_as_test(Lives, settings=settings_of(60, derandomize=True, database=None))
-    assert [what for what in REACHED if not SEEN[what]] == []
+    missing = REACHED
+    for number in range(ROUNDS):
+        lives = seed(number)(type("Lives", (Lives,), {}))
+        run_state_machine_as_test(lives, settings=settings_of(60, database=None))
+        missing = [what for what in REACHED if not SEEN[what]]
+        if not missing:
+            break
+    assert not missing, ", ".join(missing)
 
 
 def test_only_the_seam_of_the_oracle_knows_the_product() -> None:
