@@ -68,13 +68,18 @@ class Lives(RuleBasedStateMachine):
     @initialize(
         rule_of=st.sampled_from(["in_flight_counted", "in_flight_lost"]),
         limit=st.sampled_from([10**6, 10**4]),
+        mode=st.sampled_from(["net", "hedging"]),
     )
-    def begin(self, rule_of: str, limit: int) -> None:
+    def begin(self, rule_of: str, limit: int, mode: str) -> None:
         oms = Engine(now_ns=START_NS, ring_slots=1 << 13, **SMALL)
         oms.define_venue("SIM", replace_rule=rule_of)
         oms.define_venue("ALT")
         oms.define_account(
-            "A1", order_qty_max=100, gross_notional_max=limit * 4, net_notional_max=limit * 3
+            "A1",
+            order_qty_max=100,
+            gross_notional_max=limit * 4,
+            net_notional_max=limit * 3,
+            position_mode=mode,
         )
         oms.define_account("A2", order_notional_max=limit, orders_max=8, window_ms=1000)
         oms.define_session("S2", account="A2")
@@ -127,17 +132,20 @@ class Lives(RuleBasedStateMachine):
         price=PRICES,
         cl_ord_id=CHANGE_IDS,
         parent=st.sampled_from(["", "", "", "is", "of"]),
+        effect=st.sampled_from(["open", "close"]),
     )
     def submit(
-        self, data: Any, side: str, qty: int, price: int, cl_ord_id: str, parent: str
+        self, data: Any, side: str, qty: int, price: int, cl_ord_id: str, parent: str, effect: str
     ) -> None:
         parents = [order for order in self.model.orders.values() if order.is_parent]
         command = limit_order(cl_ord_id, side, qty, price) | {"is_parent": parent == "is"}
+        command["effect"] = effect if 1 in self.model.hedging else ""
         if parent == "of" and parents:
             of = data.draw(st.sampled_from(parents))
             command |= {"parent_order_seq": of.seq, "side": of.side}
             command["account_id"], command["session_id"] = of.account_id, of.session_id
             command["instrument_id"], command["strategy_id"] = of.instrument_id, of.strategy_id
+            command["effect"] = of.effect
         if data.draw(CALM) < 4:
             command |= data.draw(
                 st.fixed_dictionaries(
@@ -154,6 +162,7 @@ class Lives(RuleBasedStateMachine):
                         "ord_type": st.sampled_from(["limit", "market", "0"]),
                         "time_in_force": st.sampled_from(["day", "ioc", "fok", "0"]),
                         "parent_order_seq": st.sampled_from([0, 1, 2, 77]),
+                        "effect": st.sampled_from(["", "open", "close", "3"]),
                     },
                 )
             )
@@ -389,10 +398,39 @@ class Lives(RuleBasedStateMachine):
         fields = event | {"venue_id": 1, "msg_type": code("msg_type", msg_type)}
         self.fact("dropped_unsent", self.model.may_drop(event), fields, event)
 
-    @rule(qty=QTYS, px=PRICES, buys=st.booleans())
-    def adjust(self, qty: int, px: int, buys: bool) -> None:
-        event = {"account_id": 2, "instrument_id": 1, "net_qty": qty if buys else -qty, "price": px}
-        self.fact("position_adjusted", True, event, event)
+    @rule(
+        qty=QTYS,
+        px=PRICES,
+        buys=st.booleans(),
+        account_id=st.sampled_from([2, 2, 1]),
+        leg=st.sampled_from(["net", "net", "long", "short"]),
+    )
+    def adjust(self, qty: int, px: int, buys: bool, account_id: int, leg: str) -> None:
+        event: Event = {"account_id": account_id, "instrument_id": 1, "price": px}
+        event["net_qty"] = qty if buys else -qty
+        if leg == "net":
+            self.fact("position_adjusted", self.model.may_adjust(event), event, event)
+        else:
+            fields = event | {"position_leg": code("position_leg", leg)}
+            event["position_leg"] = leg
+            self.fact("leg_adjusted", self.model.may_adjust(event), fields, event)
+
+    @rule(account_id=st.sampled_from([1, 2]), mode=st.sampled_from(["net", "hedging"]))
+    def change_mode(self, account_id: int, mode: str) -> None:
+        """Only while nothing is open; the same mode again is no event."""
+        hedging = mode == "hedging"
+        fields = {"entity": code("entity", "account"), "name": f"A{account_id}".encode()}
+        fields["level"] = code("account_level", "account")
+        fields["flags"] = layout.ACCOUNT_HEDGING * hedging
+        new = hedging != (account_id in self.model.hedging)
+        fault = self.model.mode_fault(account_id, hedging)
+        verdict, events = self.engine.step("definition", **fields)
+        assert verdict == (fault or "accepted")
+        expected = ["definition"] if new and not fault else []
+        if expected:
+            event = {"entity": "account", "id": account_id, "hedging": hedging}
+            self.model.apply({"kind": "definition"} | event)
+        assert [e["kind"] for e in events] == expected + self.model.sweep()
 
     @rule(recovering=st.sampled_from([0, 0, 0, 1]))
     def recover(self, recovering: int) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.model.life import Change, Fill, Order
-from tests.model.money import Booking, Position, fold
+from tests.model.money import LEGS, Booking, Position, Split, fold, total
 
 ONE = 1_000_000_000
 NO_PRICE = -(2**63)
@@ -140,6 +140,8 @@ class Desk:
     ids: dict[tuple[int, str], Id] = field(default_factory=dict)
     bookings: dict[tuple[int, int], list[Booking]] = field(default_factory=dict)
     accounts: set[int] = field(default_factory=set)
+    hedging: set[int] = field(default_factory=set)
+    hedged: set[int] = field(default_factory=set)
     strategies: set[int] = field(default_factory=lambda: {0})
     sessions: dict[int, int] = field(default_factory=dict)
     venues: dict[int, Venue] = field(default_factory=dict)
@@ -154,8 +156,79 @@ class Desk:
     # Money and exposure ------------------------------------------------------------------------
 
     def position(self, account_id: int, instrument_id: int) -> Position:
-        """Fold what was booked."""
-        return fold(self.bookings.get((account_id, instrument_id), []))
+        """Fold what was booked, all legs together."""
+        return total(self.bookings.get((account_id, instrument_id), []))
+
+    def leg(self, account_id: int, instrument_id: int, leg: str) -> Position:
+        """Fold one book of a position."""
+        return fold(self.bookings.get((account_id, instrument_id), []), leg)
+
+    def leg_of(self, account_id: int, buys: bool, effect: str) -> str:
+        """Book that an order's fills are in: a close takes from the leg of the other side."""
+        if account_id not in self.hedging:
+            return "net"
+        return "long" if buys != (effect == "close") else "short"
+
+    def leg_left(self, account_id: int, instrument_id: int, leg: str) -> int:
+        """Give what of a leg no live order closes yet."""
+        held = self.leg(account_id, instrument_id, leg).net_qty
+        closing = 0
+        for order in self.orders.values():
+            whose = (order.account_id, order.instrument_id, order.effect)
+            mine = whose == (account_id, instrument_id, "close")
+            if mine and self.leg_of(account_id, order.buys, "close") == leg:
+                closing += order.worst(self.venues[order.venue_id].replace_rule)[0]
+        return max(held if leg == "long" else -held, 0) - closing
+
+    def gross_sides(self, account_id: int, instrument_id: int) -> tuple[int, int]:
+        """Long and short value that gross takes the larger of: hedging, legs do not offset."""
+        if account_id not in self.hedging:
+            return self.sides(account_id, instrument_id)
+        costs = [self.leg(account_id, instrument_id, leg).open_points for leg in LEGS]
+        sides = [sum(max(c, 0) for c in costs), sum(max(-c, 0) for c in costs)]
+        for order in self.orders.values():
+            whose = (order.account_id, order.instrument_id) == (account_id, instrument_id)
+            if whose and order.effect != "close":
+                worst = order.worst(self.venues[order.venue_id].replace_rule)
+                sides[0 if order.buys else 1] += worst[1]
+        return sides[0], sides[1]
+
+    def leg_fault(
+        self, account_id: int, instrument_id: int, buys: bool, effect: str, adds_qty: int
+    ) -> str:
+        """Say what a hedging account's order misses or closes too much of, empty if nothing."""
+        if account_id not in self.hedging:
+            return ""
+        if effect not in ("open", "close"):
+            return "position_effect_invalid"
+        leg = self.leg_of(account_id, buys, effect)
+        beyond = adds_qty > max(self.leg_left(account_id, instrument_id, leg), 0)
+        return "close_exceeds_leg" if effect == "close" and beyond else ""
+
+    def mode_fault(self, account_id: int, hedging: bool) -> str:
+        """Say why an account's mode may not become this one, empty if it may."""
+        if hedging == (account_id in self.hedging):
+            return ""
+        live = any(o.live and o.account_id == account_id for o in self.orders.values())
+        held = any(
+            fold(bookings, leg).net_qty
+            for (account, _), bookings in self.bookings.items()
+            for leg in LEGS
+            if account == account_id
+        )
+        return "position_mode_in_use" if live or held else ""
+
+    def may_adjust(self, e: Event) -> bool:
+        """Whether an adjustment names a book that the mode keeps or that is still open."""
+        account_id, leg = e["account_id"], e.get("position_leg", "net")
+        held = self.leg(account_id, e["instrument_id"], leg).net_qty
+        if leg == "net":
+            return account_id not in self.hedging or held != 0
+        if account_id not in self.hedged or (account_id not in self.hedging and not held):
+            return False
+        sign = 1 if leg == "long" else -1
+        after = int(held + e["net_qty"])
+        return max(-sign * after, 0) <= max(-sign * held, 0)
 
     def open_side(self, account_id: int, instrument_id: int, buys: bool) -> tuple[int, int]:
         """Quantity and value that live orders of one side may still fill."""
@@ -188,7 +261,8 @@ class Desk:
         gross = longs = shorts = 0
         for instrument_id in self.instruments:
             long, short = self.sides(account_id, instrument_id)
-            gross += self.money(instrument_id, max(long, short, 0))
+            gross_sides = self.gross_sides(account_id, instrument_id)
+            gross += self.money(instrument_id, max(*gross_sides, 0))
             longs += self.money(instrument_id, long)
             shorts += self.money(instrument_id, short)
         return gross, longs, shorts
@@ -301,8 +375,9 @@ class Desk:
             strategy=c["strategy_id"],
         )
         pair = (c["account_id"], c["instrument_id"])
+        effect = c.get("effect", "")
         if mode in ("cancel_only", "halt") or (
-            mode == "reduce_only" and not self._reduces(*pair, buys, qty)
+            mode == "reduce_only" and not self._reduces(*pair, buys, effect, qty)
         ):
             yield "killed"
         if self.recovering:
@@ -339,6 +414,8 @@ class Desk:
         yield from self._throttle_faults(c["session_id"], c["account_id"])
         if ("account", c["account_id"], 0) not in self.limits:
             yield "limits_absent"
+        if fault := self.leg_fault(*pair, buys, effect, qty):
+            yield fault
 
     def _price_and_qty_faults(
         self, instrument: Instrument, price: int | None, qty: int, market: bool
@@ -388,14 +465,27 @@ class Desk:
             and parent.side == c["side"]
             and parent.strategy_id == c["strategy_id"]
             and parent.session_id == c["session_id"]
+            and (parent.effect == c.get("effect", "") or parent.account_id not in self.hedging)
         )
         if not same or c["is_parent"]:
             yield "parent_mismatch"
         if self.children_qty(parent) + max(c["order_qty"], 0) > parent.qty:
             yield "parent_exceeded"
 
-    def _reduces(self, account_id: int, instrument_id: int, buys: bool, qty: int) -> bool:
-        """Position, live orders of its side and itself stay between the position and zero."""
+    def _reduces(
+        self, account_id: int, instrument_id: int, buys: bool, effect: str, qty: int
+    ) -> bool:
+        """Position, live orders of its side and itself stay between the position and zero.
+
+        Hedging, the position is the leg, and the orders are those that close it.
+        """
+        if account_id in self.hedging:
+            leg = self.leg_of(account_id, buys, effect)
+            return effect == "close" and qty <= self.leg_left(account_id, instrument_id, leg)
+        return self._nets(account_id, instrument_id, buys, qty)
+
+    def _nets(self, account_id: int, instrument_id: int, buys: bool, qty: int) -> bool:
+        """Whether net, live orders of a side and `qty` more stay between net and zero."""
         net = self.position(account_id, instrument_id).net_qty * (1 if buys else -1)
         return net + self.open_side(account_id, instrument_id, buys)[0] + qty <= 0
 
@@ -423,25 +513,31 @@ class Desk:
             yield "order_notional_limit"
         if c.get("is_parent_change"):
             return
-        if self._reduces(account_id, instrument_id, buys, adds_qty):
-            return
+        nets = not self._nets(account_id, instrument_id, buys, adds_qty)
+        hedges, closes = account_id in self.hedging, c.get("effect", "") == "close"
+        grows = not closes if hedges else nets  # a close of a leg adds to no side
         if adds_qty <= 0 and adds_points <= 0:
             return
         net = self.position(account_id, instrument_id).net_qty * (1 if buys else -1)
-        if net + self.open_side(account_id, instrument_id, buys)[0] + adds_qty > cell.net_qty_max:
+        net += self.open_side(account_id, instrument_id, buys)[0] + adds_qty
+        if nets and net > cell.net_qty_max:
             yield "net_qty_limit"
-        long, short = self.sides(account_id, instrument_id)
-        side, other = (long, short) if buys else (short, long)
-        gross_old, gross_new = max(side, other, 0), max(side + adds_points, other, 0)
-        if above(gross_new, cell.gross_notional_max):
+        side = self.sides(account_id, instrument_id)[0 if buys else 1]
+        sides = list(self.gross_sides(account_id, instrument_id))
+        gross_old = max(*sides, 0)
+        sides[0 if buys else 1] += 0 if hedges and closes else adds_points
+        gross_new = max(*sides, 0)
+        if grows and above(gross_new, cell.gross_notional_max):
             yield "instrument_gross_limit"
         gross, longs, shorts = self.account_sums(account_id)
         worst = longs if buys else shorts
         worst += self.money(instrument_id, side + adds_points) - self.money(instrument_id, side)
         gross += self.money(instrument_id, gross_new) - self.money(instrument_id, gross_old)
-        if own.net_notional_max != UNLIMITED and worst > own.net_notional_max * 1_000_000:
+        bounds = (own.net_notional_max, own.gross_notional_max)
+        net_bound, gross_bound = (b * 10**6 if b != UNLIMITED else None for b in bounds)
+        if nets and net_bound is not None and worst > net_bound:
             yield "account_net_limit"
-        if own.gross_notional_max != UNLIMITED and gross > own.gross_notional_max * 1_000_000:
+        if grows and gross_bound is not None and gross > gross_bound:
             yield "account_gross_limit"
 
     def _throttle_faults(self, session_id: int, account_id: int) -> Iterator[str]:
@@ -567,6 +663,7 @@ class Desk:
             "account_id": order.account_id,
             "instrument_id": order.instrument_id,
             "side": order.side,
+            "effect": order.effect,
             "is_parent_change": order.is_parent or not order.live,
         }
         yield from self._risk_faults(risk, price, *adds, qty)
@@ -583,6 +680,9 @@ class Desk:
             yield "unchanged"
         if order.unsure:
             yield "outcome_unknown"
+        whose = (order.account_id, order.instrument_id, order.buys, order.effect)
+        if not order.is_parent and (fault := self.leg_fault(*whose, adds[0])):
+            yield fault
 
     def mass_cancel(self, command: Event) -> tuple[str, list[str]]:
         """Judge and take a mass cancel: every live order that matches all scopes named."""
@@ -852,8 +952,31 @@ class Desk:
         before = self.sweep() if "exec_ref_id" in r else []  # the ids come as an input of their own
         order, disposition = self.judge(r)
         seq = order.seq if order else 0
-        self.apply(r | {"kind": "execution_report", "order_seq": seq, "disposition": disposition})
-        return disposition, [*before, *(["exec_ref"] * offered), "execution_report"]
+        event = r | {"kind": "execution_report", "order_seq": seq, "disposition": disposition}
+        kinds = ["exec_ref"] * offered + ["execution_report"]
+        kinds += ["position_split"] * (self.split(event) is not None)
+        self.apply(event)
+        return disposition, [*before, *kinds]
+
+    def split(self, e: Event) -> Event | None:
+        """Tell of a fill through zero, or of one that closes more of a leg than there is."""
+        order = self.orders.get(e["order_seq"])
+        booked = e["disposition"] in ("applied", "late", "overfill")
+        if order is None or not booked or e["exec_type"] != "trade":
+            return None
+        leg = self.leg_of(order.account_id, order.buys, order.effect)
+        position = self.leg(order.account_id, order.instrument_id, leg)
+        signed = e["last_qty"] if order.buys else -e["last_qty"]
+        parts = position.split(Booking(signed, e["last_px"], e["fee"]))
+        sign = {"net": 0, "long": 1, "short": -1}[leg]
+        after = position.net_qty + signed
+        over = max(-sign * after, 0) > max(-sign * position.net_qty, 0)
+        if parts is None and not over:
+            return None
+        parts = parts or Split(0, e["last_qty"], 0, e["fee"], 0)
+        told = {name: getattr(parts, name) for name in Split.__dataclass_fields__}
+        more = {"position_leg": leg, "over_close": int(over), "last_px": e["last_px"]}
+        return told | more | {"exec_id": e["exec_id"], "order_seq": order.seq}
 
     # The fold ------------------------------------------------------------------------------------
 
@@ -879,6 +1002,7 @@ class Desk:
             price=e["price"],
             qty=e["order_qty"],
             epoch=self.epoch,
+            effect=e.get("effect", ""),
             is_parent=e["is_parent"],
         )
         self.orders[order.seq] = order
@@ -1034,6 +1158,10 @@ class Desk:
         number = e["id"]
         if e["entity"] == "account":
             self.accounts.add(number)
+            self.hedging.discard(number)
+            if e.get("hedging"):
+                self.hedging.add(number)
+                self.hedged.add(number)
         elif e["entity"] == "strategy":
             self.strategies.add(number)
         elif e["entity"] == "session":
@@ -1079,8 +1207,11 @@ class Desk:
         self.staged.clear()
 
     def _apply_position_adjusted(self, e: Event) -> None:
-        booking = Booking(e["net_qty"], e["price"], is_fill=False)
+        leg = e.get("position_leg", "net")
+        booking = Booking(e["net_qty"], e["price"], is_fill=False, leg=leg)
         self.bookings.setdefault((e["account_id"], e["instrument_id"]), []).append(booking)
+
+    _apply_leg_adjusted = _apply_position_adjusted
 
     def _apply_execution_report(self, e: Event) -> None:
         order = self.orders.get(e["order_seq"])
@@ -1130,7 +1261,8 @@ class Desk:
     def _take_trade(self, order: Order, e: Event) -> None:
         """Book a fill whatever the order's state; before the ack it is the ack."""
         signed = e["last_qty"] if order.buys else -e["last_qty"]
-        booking = Booking(signed, e["last_px"], e["fee"])
+        leg = self.leg_of(order.account_id, order.buys, order.effect)
+        booking = Booking(signed, e["last_px"], e["fee"], leg=leg)
         fill = Fill(e["last_qty"], e["last_px"], e["fee"], booking, (e["last_px"], e["last_qty"]))
         fill.moment, fill.has_id = (e["transact_time_ns"], e["cum_qty"]), bool(e["exec_id"])
         fill.match_id, fill.copied = e.get("match_id", ""), e.get("drop_copy", False)

@@ -17,6 +17,7 @@ from pyoms.engine import Engine
 from pyoms.records import record
 from pyoms_core import layout
 from tests.model.desk import Desk, Event
+from tests.model.money import Position
 
 NAMED = {
     "side": "side",
@@ -96,6 +97,12 @@ def event_of(kind: str, row: Any) -> Event:
         event["replace_rule"] = name_of("replace_rule", int(row["level"]))
     elif kind in ("order_accepted", "new_order"):
         event["is_parent"] = bool(int(row["tags"]) & layout.TAG_PARENT)
+        effect = int(row["tags"]) >> layout.TAG_EFFECT_SHIFT & 3
+        event["effect"] = name_of("position_effect", effect) if effect else ""
+    elif kind == "definition" and event["entity"] == "account":
+        event["hedging"] = bool(int(row["flags"]) & layout.ACCOUNT_HEDGING)
+    elif kind in ("position_split", "leg_adjusted"):
+        event["position_leg"] = name_of("position_leg", int(row["position_leg"]))
     elif kind == "execution_report":
         split = street(event["street_id"])
         event["street_epoch"], event["street_seq"], event["street_revision"] = split
@@ -118,6 +125,7 @@ def event_of_bytes(raw: bytes) -> Event:
 def fold_log(batches: Iterator[Any], desk: Desk) -> list[str]:
     """Fold a log; every report is judged again, and what the engine said otherwise is told."""
     differ: list[str] = []
+    splits: list[Event] = []
     ids: Event = {}
     for batch in batches:
         for kind, rows in batch.runs():
@@ -134,8 +142,23 @@ def fold_log(batches: Iterator[Any], desk: Desk) -> list[str]:
                     said = (event["order_seq"], event["disposition"])
                     if said != (order.seq if order else 0, disposition):
                         differ.append(f"event {event['event_seq']}: {said}, model {disposition}")
+                    if splits:
+                        differ.append(f"event {event['event_seq']}: {splits} was not told")
+                    splits = [split] if (split := desk.split(event)) else []
+                if kind == "position_split":
+                    told = split_of(event)
+                    if splits != [told]:
+                        differ.append(f"event {event['event_seq']}: {told}, model {splits}")
+                    splits = []
                 desk.apply(event)
-    return differ
+    return differ + [f"{split} was not told" for split in splits]
+
+
+def split_of(event: Event) -> Event:
+    """Give what the model says of a fill's parts as a record has it."""
+    same = ("close_qty", "open_qty", "close_fee", "open_fee", "position_leg", "over_close")
+    told = {name: event[name] for name in (*same, "last_px", "exec_id", "order_seq")}
+    return told | {"realised_points": event["realised_high"] << 64 | event["realised_low"]}
 
 
 def limit_order(cl_ord_id: str, side: str, qty: int, price: int) -> Event:
@@ -181,12 +204,14 @@ class Driven:
 
     def command(self, kind: str, command: Event) -> tuple[str, list[str]]:
         """Take a command of the model."""
-        fields = {k: v for k, v in command.items() if k != "is_parent"}
+        fields = {k: v for k, v in command.items() if k not in ("is_parent", "effect")}
         for name in ("side", "ord_type", "time_in_force"):
             if name in fields:
                 fields[name] = code(name, fields[name]) if fields[name] else 0
-        if command.get("is_parent"):
-            fields["tags"] = layout.TAG_PARENT
+        if kind == "new_order":
+            effect = code("position_effect", command.get("effect") or "none")
+            fields["tags"] = effect << layout.TAG_EFFECT_SHIFT
+            fields["tags"] |= layout.TAG_PARENT if command["is_parent"] else 0
         raw = bytearray(record(kind, **{k: v for k, v in fields.items() if k != "cl_ord_id"}))
         raw[32:68] = command["cl_ord_id"].encode("latin-1")[:36].ljust(36, b"\0")
         before = self.core.event_seq
@@ -242,7 +267,11 @@ def position_of(row: dict[str, Any]) -> dict[str, Any]:
 
 def model_position(desk: Desk, pair: tuple[int, int]) -> dict[str, Any]:
     """Give the same of the model's position."""
-    position = desk.position(*pair)
+    return sums_of(desk.position(*pair))
+
+
+def sums_of(position: Position) -> dict[str, Any]:
+    """Give what is compared of a book of the model's."""
     return {
         "net_qty": position.net_qty,
         "open_points": position.open_points,
@@ -270,6 +299,9 @@ def assert_agree(core: pyoms_native.Port, desk: Desk, micro: int = 0) -> None:
     for pair in {*positions, *desk.bookings}:
         row = positions.get(pair) or position_of(core.position(*pair))
         assert row == model_position(desk, pair), pair
+        legs = [(leg["position_leg"], position_of(leg)) for leg in core.legs(*pair)]
+        books = ("long", "short") if pair[0] in desk.hedged else ()
+        assert legs == [(leg, sums_of(desk.leg(*pair, leg))) for leg in books], pair
     for account_id in desk.accounts:
         for instrument_id in desk.instruments:
             buys = desk.open_side(account_id, instrument_id, True)

@@ -12,8 +12,8 @@ use layout::{
     Acceptance, BookUpdate, CancelAccepted, CancelOrder, ChangeRefused, ClockAnomaly,
     CommandRepeated, Control, DayChange, Definition, DeskState, DroppedUnsent, Entity,
     EpochStarted, ExecRef, ExecutionReport, ForeignOrder, Header, InstrumentTerms, KillMode,
-    LimitRow, LimitsActivated, LinkChange, LinkState, MassCancel, Message, MsgType, NO_PRICE,
-    NewOrder, OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange,
+    LegAdjusted, LimitRow, LimitsActivated, LinkChange, LinkState, MassCancel, Message, MsgType,
+    NO_PRICE, NewOrder, OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange,
     PositionAdjusted, Quote, Rate, Record, ReplaceAccepted, ReplaceOrder, ReportText, Routed,
     TailCut, TimeInput, Typed, Verdict,
 };
@@ -183,6 +183,7 @@ impl Engine {
         if !parent {
             let message = self.new_message(c, &judged, now_ns);
             Routed::build(log.slot(count), message);
+            self.tell_effect(log.slot(count), c.account_id, c.tags);
             count += 1;
         }
         self.commit(log, count);
@@ -618,6 +619,12 @@ impl Engine {
         }
         put(log, count, event);
         count += 1;
+        if let Some(mut split) = self.split_of(report, taken.order_seq, taken.disposition) {
+            split.header.ingest_time_ns = now_ns;
+            self.counters.flagged += u64::from(split.over_close);
+            put(log, count, split);
+            count += 1;
+        }
         if let Some(text) = text {
             let mut text = *text;
             text.header = header(ReportText::KIND, taken.order_seq, now_ns);
@@ -855,12 +862,8 @@ impl Engine {
                     && within(e.currency_id as usize, c.currencies_max)
                     && e.rate > 0)
             }
-            PositionAdjusted::KIND => {
-                let e: &PositionAdjusted = typed(input);
-                ok(within(e.account_id as usize, c.accounts_max)
-                    && within(e.instrument_id as usize, c.instruments_max)
-                    && crate::number::points(e.price, e.net_qty).abs() < crate::number::POINTS_MAX)
-            }
+            PositionAdjusted::KIND => ok(self.adjustment_fits(typed(input))),
+            LegAdjusted::KIND => ok(self.leg_adjustment_fits(typed(input))),
             OutcomeUnknown::KIND => {
                 let order = self.order(input.header.order_seq);
                 ok(order.is_some_and(|o| {
@@ -909,6 +912,12 @@ impl Engine {
         let rule = entity != Entity::Venue || layout::ReplaceRule::from_code(c.level).is_some();
         if !parents_known || !rule {
             return Verdict::DefinitionInvalid;
+        }
+        if entity == Entity::Account {
+            let verdict = self.judge_mode(known.map(|d| d.id), c.flags);
+            if verdict != Verdict::Accepted {
+                return verdict;
+            }
         }
         let id = known.map_or(self.counts[entity as usize] + 1, |d| d.id);
         if id as usize >= max {

@@ -143,6 +143,13 @@ impl Engine {
             && below(parent, open.saturating_add(filled.max(0)))
     }
 
+    /// Whether a fill leaves the sums of its order and of its position within their range.
+    fn sums_take(&self, order: &Order, px: i64, qty: i64) -> bool {
+        let signed = if order.is_buy() { qty } else { -qty };
+        number::sum_fits(order.cum_points + number::points(px, qty))
+            && self.book_takes(self.chain_of(order), signed, px)
+    }
+
     fn judge_trade(
         &self,
         order: &Order,
@@ -150,7 +157,10 @@ impl Engine {
         ids: Option<&ExecRef>,
     ) -> Disposition {
         let qty = report.last_qty;
-        if !self.sound(order.instrument_id, report.last_px, qty) || !self.fits(order, 0, qty) {
+        if !self.sound(order.instrument_id, report.last_px, qty)
+            || !self.fits(order, 0, qty)
+            || !self.sums_take(order, report.last_px, qty)
+        {
             return Disposition::Malformed;
         }
         if transition(order.ord_status(), Trigger::Trade).is_none() {
@@ -213,8 +223,10 @@ impl Engine {
             }
         }
         if report.exec_id == [0; 16] {
-            let pair = self.pair(order.account_id, order.instrument_id);
-            return self.fills.find_print(pair, order.order_seq, fills::print_of(report));
+            let print = fills::print_of(report);
+            let chains = self.chains_of(order.account_id, order.instrument_id);
+            let mut chains = chains.into_iter().flatten();
+            return chains.find_map(|at| self.fills.find_print(at, order.order_seq, print));
         }
         if self.fills.has_synthetic() {
             let exec_id = fills::synthetic_id(report);
@@ -268,7 +280,7 @@ impl Engine {
         let correct = report.exec_type == ExecType::TradeCorrect as u8;
         let new_qty = if correct { report.last_qty } else { 0 };
         if correct {
-            let instrument_id = (row.pair as usize % self.config.instruments_max) as u32;
+            let instrument_id = (row.chain as usize % self.config.instruments_max) as u32;
             if !self.sound(instrument_id, report.last_px, new_qty) {
                 return Disposition::Malformed;
             }
@@ -282,6 +294,10 @@ impl Engine {
         } else if busted {
             return Disposition::Duplicate;
         }
+        let new_px = if correct { report.last_px } else { 0 };
+        if !self.amend_fits(at, new_qty * row.last_qty.signum(), new_px) {
+            return Disposition::Malformed;
+        }
         let Some(order) = order else { return Disposition::Late };
         let trigger = if correct { Trigger::Correct } else { Trigger::Bust };
         let old_qty = row.last_qty.abs();
@@ -289,6 +305,11 @@ impl Engine {
             return Disposition::Malformed;
         }
         let cum_qty = order.cum_qty - old_qty + new_qty;
+        let cum_points = order.cum_points + number::points(new_px, new_qty)
+            - number::points(row.last_px, row.last_qty.abs());
+        if !number::sum_fits(cum_points) {
+            return Disposition::Malformed;
+        }
         match self.action(order, trigger, 0) {
             None => Disposition::OutsideTable,
             Some(_) if correct && cum_qty > order.order_qty => Disposition::Overfill,
