@@ -134,9 +134,10 @@ impl Engine {
     /// room for its doubts: its own, its row's, its position and its parent's. `open` may open more,
     /// `filled` is bought or sold more.
     pub(crate) fn fits(&self, order: &Order, open: i64, filled: i64) -> bool {
-        const MOST: i64 = 1 << 61;
-        let below =
-            |now: i64, more: i64| now.checked_add(more).is_some_and(|sum| sum.abs() <= MOST);
+        const MOST: u64 = 1 << 61;
+        let below = |now: i64, more: i64| {
+            now.checked_add(more).is_some_and(|sum| sum.unsigned_abs() <= MOST)
+        };
         let row = &self.rows[self.pair(order.account_id, order.instrument_id)];
         let side = side_index(order.is_buy());
         let parent = self.order(order.parent_order_seq).map_or(0, |parent| parent.children_qty);

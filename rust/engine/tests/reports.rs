@@ -957,6 +957,18 @@ fn quantities_of_a_venue_that_no_sum_could_hold_are_malformed_and_leave_every_su
     closing(&desk);
 }
 
+#[test]
+fn a_fill_that_takes_a_short_position_to_the_last_number_there_is_is_malformed() {
+    let mut desk = TestDesk::open();
+    let seq = desk.place("s", Side::Sell, 5, e9(100));
+    let one = trade(&desk, seq, "X1", 1, 100);
+    assert_eq!(desk.take(&ExecutionReport { last_qty: 1, ..one }), Disposition::Applied);
+    let mut rest = trade(&desk, seq, "X2", 1, 100);
+    (rest.last_qty, rest.last_px) = (i64::MAX, 1); // -1 - i64::MAX is i64::MIN
+    assert_eq!(desk.take(&rest), Disposition::Malformed);
+    closing(&desk);
+}
+
 #[derive(Clone, Debug)]
 struct Fact {
     order: usize,
