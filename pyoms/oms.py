@@ -489,6 +489,10 @@ class Client:
         """Whether the desk takes new orders."""
         return self._client.is_open()
 
+    def beat(self) -> None:
+        """Give a sign of life: from the first one, or the first command, silence counts."""
+        self._client.beat()
+
     def wait(self, seen_seq: int, seen_version: int, timeout_s: float) -> None:
         """Give a sign of life and sleep until there is more than was seen, or for a while.
 

@@ -304,6 +304,7 @@ def work(desk: Path, session: str) -> None:
     )
     dispatcher = Dispatcher(client, strategies, sender=client)
     dispatcher.replay()
+    client.beat()  # reading may take its time, the callbacks from here on may not
     was_open = False
     while not signals.got:
         version = client.version  # before the look: what changes meanwhile is looked at again

@@ -173,12 +173,32 @@ def test_a_strategy_that_hangs_is_cut_off_ended_and_its_orders_are_canceled(
 ):
     (tmp_path / "hangs.py").write_text(HANGS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    config = NO_STRATEGY + 'entry = "hangs:Hangs"\nsilence_ms_max = 500\n'
-    desk = live(config.replace("silence_ms_max = 5_000", ""))
+    desk = live(NO_STRATEGY + 'entry = "hangs:Hangs"\nsilence_ms_max = 500\n')
     lost = desk.run.until("event", "lost")
     assert lost["by"] == "SIGKILL"
     status = desk.flat()
     (told,) = status["clients_lost"]
+    assert "silent for more than 500 ms" in told["why"]
+    assert desk.stop() == 0
+
+
+DUMB = """
+from pyoms import Strategy
+
+
+class Dumb(Strategy):
+    def resume(self, now_ns):
+        while True:
+            pass
+"""
+
+
+def test_a_strategy_that_hangs_in_its_first_callback_is_cut_off_too(live, tmp_path, monkeypatch):
+    (tmp_path / "dumb.py").write_text(DUMB)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    desk = live(NO_STRATEGY + 'entry = "dumb:Dumb"\nsilence_ms_max = 500\n')
+    assert desk.run.until("event", "lost")["by"] == "SIGKILL"
+    (told,) = desk.status()["clients_lost"]
     assert "silent for more than 500 ms" in told["why"]
     assert desk.stop() == 0
 

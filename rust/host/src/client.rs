@@ -158,7 +158,6 @@ impl Client {
         self.producer.beat();
     }
 
-    /// Sleeps until there is an event past `seen_seq` or a board past `seen_version`, or for `max`.
     /// Takes leave in order: its orders are canceled as ever, but it is not named as lost.
     /// Nothing is pushed afterwards.
     pub fn detach(&mut self) {
@@ -166,6 +165,7 @@ impl Client {
         let _ = self.stream.write_all(b"detach\n"); // a desk that is gone needs no leave
     }
 
+    /// Sleeps until there is an event past `seen_seq` or a board past `seen_version`, or for `max`.
     /// An error when the desk has cut the client off or is gone.
     pub fn wait(&mut self, seen_seq: u64, seen_version: u64, max: Duration) -> Result<()> {
         self.producer.beat();

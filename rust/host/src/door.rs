@@ -50,7 +50,7 @@ struct Attached {
     name: String,
     /// How long it may be silent before it counts as hung; 0: its connection alone says it lives.
     silence_ns: i64,
-    beats: u64,
+    signs: u64,
     heard_ns: i64,
     /// Why it is cut off, when that is not its connection.
     fault: Option<String>,
@@ -174,10 +174,11 @@ impl Conn {
         let Some(client) = self.client.as_mut().filter(|client| client.silence_ns != 0) else {
             return;
         };
-        let beats = client.ring.beats();
-        // The promise holds from the first beat on: before it a client reads the log, however long.
-        if beats == 0 || beats != client.beats {
-            (client.beats, client.heard_ns) = (beats, mono_ns);
+        // A command is a sign as good as a beat: who hangs on its first answer never beats.
+        let signs = client.ring.beats().wrapping_add(client.ring.command_seq());
+        // The promise holds from the first sign on: before it a client reads the log, however long.
+        if signs == 0 || signs != client.signs {
+            (client.signs, client.heard_ns) = (signs, mono_ns);
         } else if mono_ns - client.heard_ns > client.silence_ns {
             let silence_ms = client.silence_ns / 1_000_000;
             client.fault = Some(format!("it was silent for more than {silence_ms} ms"));
@@ -456,7 +457,7 @@ impl Desk {
             session: name.into(),
             name: said.into(),
             silence_ns: silence_ms as i64 * 1_000_000,
-            beats: 0,
+            signs: 0,
             heard_ns: self.clock.mono_ns(),
             fault: None,
             took_leave: false,

@@ -232,7 +232,6 @@ fn a_client_that_is_gone_is_named_and_its_orders_are_canceled() {
 fn a_client_that_falls_silent_is_cut_off_and_nothing_it_sends_later_is_taken() {
     let watched = Attach { silence_ms: 50, ..Attach::to("S1") };
     let (dir, _venue, running, mut client) = resting("silent", watched, true);
-    client.beat();
     let status = wait_status(&dir, "silent for more than 50 ms");
     assert!(status.contains("\"clients\":0"), "{status}");
     wait_status(&dir, "\"live_orders\":0,");
@@ -241,6 +240,17 @@ fn a_client_that_falls_silent_is_cut_off_and_nothing_it_sends_later_is_taken() {
     assert!(cut.contains("closed"), "{cut}");
     let status = wait_status(&dir, "\"live_orders\":0,");
     assert!(status.contains("\"commands\":2,"), "one order and the mass cancel: {status}");
+    running.stop().expect("an orderly end");
+}
+
+#[test]
+fn a_client_that_falls_silent_before_its_first_command_is_cut_off_too() {
+    let dir = Dir::new("mute");
+    let running = spawn(live(&dir));
+    let watched = Attach { silence_ms: 50, ..Attach::to("S1") };
+    let mut client = Client::attach(dir.desk(), watched).expect("attached");
+    client.beat();
+    wait_status(&dir, "silent for more than 50 ms");
     running.stop().expect("an orderly end");
 }
 

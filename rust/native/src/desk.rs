@@ -353,6 +353,14 @@ impl Client {
         (q.bid_px, q.bid_qty, q.ask_px, q.ask_qty, q.transact_time_ns)
     }
 
+    /// Gives a sign of life: from here on silence counts.
+    fn beat(&self, py: Python<'_>) -> PyResult<()> {
+        self.inside(py, |client| {
+            client.beat();
+            Ok(())
+        })
+    }
+
     /// Gives a sign of life and sleeps until there is an event past `seen_seq` or a board past
     /// `seen_version`, or for `timeout_s`; ClientError when the desk is gone.
     fn wait(
