@@ -316,7 +316,7 @@ impl Engine {
                 _ => (Trigger::ExpiredHere, Action::Expire, OrdStatus::Expired),
             };
             self.expect(slot, trigger, 0, action);
-            self.change(slot, time_ns, None, |order| order.base = base as u8);
+            self.change(slot, time_ns, None, |order| order.base = ended(order, base));
             mutant!(parent_cancel_spares_children => return);
             self.ask_cancels(|order| order.parent_order_seq == e.header.order_seq);
             return;
@@ -800,7 +800,7 @@ impl Engine {
                 if order.base != OrdStatus::PendingNew as u8
                     && order.base != OrdStatus::Held as u8 =>
             {
-                order.base = OrdStatus::Canceled as u8;
+                order.base = ended(order, OrdStatus::Canceled);
                 mutant!(reject_forgets_what_was => order.base = OrdStatus::Rejected as u8);
             }
             Action::Reject => order.base = OrdStatus::Rejected as u8,
@@ -1258,7 +1258,15 @@ fn end(order: &mut Order, revision: u16, by: OrdStatus) {
     let proved = take_proved(order, revision);
     let outlived = by == OrdStatus::Expired && set_aside(order.base);
     let whole = order.cum_qty >= order.order_qty && (proved || outlived);
-    order.base = if whole { OrdStatus::Filled } else { by } as u8;
+    order.base = if whole { OrdStatus::Filled as u8 } else { ended(order, by) };
+}
+
+/// What an order ends as whose end is not a fill's: one that had filled as what it was, and whose new
+/// self never was or did nothing, is filled.
+pub(crate) fn ended(order: &Order, by: OrdStatus) -> u8 {
+    let moved = order.flight & (MOVING | VACANT) != 0;
+    let whole = moved && order.cum_qty >= order.order_qty;
+    (if whole { OrdStatus::Filled } else { by }) as u8
 }
 
 /// After an answer: the fills decide, unless the order itself is still unanswered.

@@ -6,8 +6,9 @@
 //! The proof is folded with the report and the new order is an event of its own, so a doubled proof
 //! sends nothing twice and a crash in between loses nothing. The gate is asked again before the new
 //! order goes: kill, phase, reference, limits, parent. What it holds back ends the order as canceled,
-//! fills kept. While the venue counts fills that we lack, or its link is down, the new order waits.
+//! fills kept, and as filled where what it was had filled. While the venue counts fills that we lack, or its link is down, the new order waits.
 
+use crate::apply::ended;
 use crate::order::{Action, CANCEL_ASKED, Order, QUERIED, Trigger};
 use crate::pipeline::header;
 use crate::{Engine, Log, Outbox};
@@ -90,7 +91,8 @@ impl Engine {
             self.act(slot, time_ns, Action::Move, 0, None);
         } else {
             self.expect(slot, Trigger::NotMoved, 0, Action::Cancel);
-            self.change(slot, time_ns, None, |order| order.base = OrdStatus::Canceled as u8);
+            let canceled = OrdStatus::Canceled;
+            self.change(slot, time_ns, None, |order| order.base = ended(order, canceled));
         }
     }
 }

@@ -29,6 +29,12 @@ pub fn page() -> String {
     out
 }
 
+/// Statuses in which a replace may be on its way.
+const REPLACED: [OrdStatus; 3] =
+    [OrdStatus::PendingReplace, OrdStatus::PendingCancel, OrdStatus::Unknown];
+/// Statuses in which the venue has set an order aside.
+const ASIDE: [OrdStatus; 3] = [OrdStatus::Suspended, OrdStatus::Stopped, OrdStatus::DoneForDay];
+
 /// Where the table leads: one edge for each two statuses, with what may take it.
 fn edges() -> Vec<(OrdStatus, OrdStatus, BTreeSet<String>)> {
     let mut edges: Vec<(OrdStatus, OrdStatus, BTreeSet<String>)> = Vec::new();
@@ -37,6 +43,11 @@ fn edges() -> Vec<(OrdStatus, OrdStatus, BTreeSet<String>)> {
             let leads = |to: OrdStatus| match row.action {
                 Action::SetAside => words(to) == words(row.on),
                 // Of what is live, the fills decide; only a filled order may end by it.
+                // Filled goes before another end behind a replace, and behind done for the day.
+                Action::Cancel | Action::Reject | Action::Expire if to == OrdStatus::Filled => {
+                    REPLACED.contains(&from)
+                        || row.action == Action::Expire && ASIDE.contains(&from)
+                }
                 Action::Amend => to != OrdStatus::Canceled || from == OrdStatus::Filled,
                 _ => true,
             };

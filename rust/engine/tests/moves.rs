@@ -136,6 +136,51 @@ fn corner_19_what_is_filled_meanwhile_is_filled_and_no_new_order_goes() {
 }
 
 #[test]
+fn corner_19_what_had_filled_before_its_new_self_was_held_back_is_filled() {
+    type End = fn(&mut TestDesk, u64);
+    let ends: &[(&str, bool, End)] = &[
+        ("killed", false, |d, _| {
+            d.kill(Scope::Account, 1, KillMode::CancelOnly);
+        }),
+        ("halted", false, |d, _| d.phase(Phase::Halted)),
+        ("canceled here", false, |d, seq| {
+            d.link(LinkState::Down); // it waits, and the client wants no more of it
+            d.tell(seq, 0, ExecType::Canceled);
+            assert_eq!(d.cancel("c", "a"), Verdict::Accepted);
+        }),
+        ("rejected", true, |d, seq| {
+            d.tell(seq, 1, ExecType::Rejected);
+        }),
+        ("never left", true, |d, seq| {
+            let mut dropped = DroppedUnsent::ZERO;
+            (dropped.header.kind, dropped.header.order_seq) = (DroppedUnsent::KIND, seq);
+            (dropped.msg_type, dropped.venue_id) = (MsgType::NewOrder as u8, 1);
+            d.fact(dropped);
+        }),
+    ];
+    for (name, is_out, end) in ends {
+        let (mut desk, seq) = moving();
+        fill_on(&mut desk, seq, 0, 10);
+        if *is_out {
+            desk.tell(seq, 0, ExecType::Canceled);
+            desk.time();
+            assert_eq!(desk.sent.0.last().unwrap().order_qty, e9(2), "{name}");
+            end(&mut desk, seq);
+        } else {
+            end(&mut desk, seq);
+            desk.tell(seq, 0, ExecType::Canceled);
+            desk.time();
+        }
+        let order = desk.order(seq);
+        assert_eq!((order.order_qty, order.cum_qty), (e9(10), e9(10)), "{name}");
+        assert_eq!(desk.status(seq), OrdStatus::Filled, "{name}: ten of ten");
+        assert_eq!((id(&desk, seq), desk.engine.live_count()), ("a".into(), 0), "{name}");
+        assert_eq!(desk.engine.row(1, ES).open_qty(), (0, 0), "{name}");
+        closing(&desk);
+    }
+}
+
+#[test]
 fn corner_19_a_cancel_that_is_refused_or_never_left_restores_the_old_terms_exactly() {
     for dropped in [false, true] {
         let (mut desk, seq) = moving();
