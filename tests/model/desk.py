@@ -89,6 +89,10 @@ class Instrument:
         px = self.ask if buys else self.bid
         return None if px == NO_PRICE else px
 
+    def is_price(self, px: int | None) -> bool:
+        """Whether market data told a price: of most instruments none is at or below zero."""
+        return px is not None and (px > 0 or self.negative_prices)
+
     def sound(self, now_ns: int) -> bool:
         """Whether a price may be believed: the reference is there, fresh, not crossed or locked."""
         fresh = self.no_band or now_ns - self.quoted_ns <= self.age_ns_max
@@ -144,6 +148,7 @@ class Venue:
     closed: bool = False  # its day is over, and the next has not opened
     opened: list[tuple[int, int]] = field(default_factory=list)
     replace_rule: str = "in_flight_counted"
+    unjudged: bool = False  # its day opened while no cancel could leave
     calendar: tuple[int, int] | None = None  # minutes east of UTC, minute at which a day begins
 
 
@@ -627,6 +632,10 @@ class Desk:
         elif event["kind"] == "time_input":
             kinds += waiting.run_timers(self)
         elif event["kind"] == "day_change" and event["opened"]:
+            self.venues[event["venue_id"]].unjudged = True
+        venue = self.venues.get(event.get("venue_id", 0))
+        if venue and venue.unjudged and venue.link == "up":
+            venue.unjudged = False
             kinds += waiting.recheck(self, event["venue_id"])
         return kinds + self.finish()
 
@@ -762,7 +771,9 @@ class Desk:
         adds = (after[0] - before[0], after[1] - before[1])
         parent = self.orders.get(order.parent_seq)
         more = adds[0] > 0
-        if more and parent is not None and self.children_qty(parent) + adds[0] > parent.qty:
+        if order.parent_seq and (parent is None or not parent.live):
+            yield "parent_unknown"
+        elif more and parent is not None and self.children_qty(parent) + adds[0] > parent.qty:
             yield "parent_exceeded"
         if order.is_parent and qty < self.children_qty(order):
             yield "parent_exceeded"
@@ -776,7 +787,7 @@ class Desk:
         yield from self._throttle_faults(order.session_id, order.account_id)
         if not order.live:
             yield "order_closed"
-        if order.canceling:
+        if order.canceling or order.asked:
             yield "cancel_pending"
         if order.replacing:
             yield "replace_pending"
@@ -858,7 +869,10 @@ class Desk:
         judge = getattr(self, f"_judge_{r['exec_type']}", None)
         if judge is None or r["cum_qty"] < 0 or r["leaves_qty"] < 0:
             return order, "malformed"
-        if order.held and r["exec_type"] not in ("trade_cancel", "trade_correct"):
+        if (order.held or order.never_left) and r["exec_type"] not in (
+            "trade_cancel",
+            "trade_correct",
+        ):
             return order, "outside_table"  # no venue can know of what never left
         return order, judge(order, r)
 
@@ -889,11 +903,23 @@ class Desk:
 
     def same_fill(self, order: Order, r: Event) -> tuple[object, ...] | None:
         """Find the fill we have that this one is under another id, or with none."""
-        moment, match = self.moment(r), r.get("match_id")
-        for key, fill in order.fills.items():
-            other = fill.match_id == match and fill.copied != r.get("drop_copy", False)
-            if match and other and not fill.matched and fill.told == moment[:2]:
+        moment, matches, copy = self.moment(r), r.get("match_ids", ()), r.get("drop_copy", False)
+        others = {  # told by the other of the two, saying the same, now or at first
+            key: fill
+            for key, fill in order.fills.items()
+            if fill.copied != copy and not fill.matched
+            if moment[:2] in (fill.told, (fill.px, fill.qty))
+        }
+        for key, fill in others.items():
+            if set(matches) & set(fill.match_ids):
                 return key
+        for key, fill in others.items():
+            if key[2] in matches if copy else r["exec_id"] in fill.match_ids:
+                return key
+        for key, fill in others.items():  # only one of the two names its matches
+            if (matches and not fill.match_ids) if copy else not matches:
+                return key
+        for key, fill in order.fills.items():
             if not r["exec_id"] and (*fill.told, *fill.moment) == moment:
                 return key
             fresh = not fill.has_id and not fill.matched
@@ -910,7 +936,7 @@ class Desk:
             return "duplicate" if known == (px, qty) else "conflict"
         if self.same_fill(order, r) is not None:
             return "reconciled"
-        if r.get("drop_copy") and not r.get("match_id"):
+        if r.get("drop_copy") and not r.get("match_ids"):
             return "gap"  # under an id of its own and without a match it proves nothing
         most = max(order.qty, order.replacing.qty if order.replacing else 0)
         if order.cum_qty + qty > most:
@@ -968,13 +994,16 @@ class Desk:
     _judge_stopped = _judge_done_for_day = _judge_suspended
 
     def _judge_calculated(self, order: Order, r: Event) -> str:
+        if order.live and r["cum_qty"] > order.cum_qty:
+            return "gap"
         if order.beyond:
             return "overfill"
         return "stale" if order.ended in ("rejected", "calculated") else "applied"
 
     def restated(self, order: Order, r: Event) -> tuple[object, ...]:
         """Price, quantity, whether renewed and whether open again by the venue's terms."""
-        price, qty = r["last_px"] or order.price, r["last_qty"] if r["last_qty"] > 0 else order.qty
+        price = r["last_px"] or order.price
+        qty = max(r["last_qty"], order.cum_qty) if r["last_qty"] > 0 else order.qty
         fresh = r["ord_status"] in ("new", "partially_filled")
         opens = not order.live and r["leaves_qty"] > 0 and qty > order.cum_qty
         return price, qty, order.live and fresh, opens
@@ -1046,15 +1075,31 @@ class Desk:
             return "malformed"
         if told in ("new", "partially_filled") and self.renews(order, r):
             return "applied"
-        if told != "rejected" and order.live and r["cum_qty"] > order.cum_qty:
+        if order.live and self.lacks_fills(order, r):
             return "gap"  # a break: the fills are asked for before anything closes
         if told == "rejected":
             return self._judge_rejected(order, r)
         if told in ENDED_WORDS:
             return self._judge_canceled(order, r)
-        if order.unsure and order.beyond and not order.proves_replace(r["street_revision"]):
+        if (
+            self.settles(r)
+            and order.unsure
+            and order.beyond
+            and not order.proves_replace(r["street_revision"])
+        ):
             return "overfill"
         return "applied" if order.unsure or (order.live and not order.known) else "stale"
+
+    def lacks_fills(self, order: Order, r: Event) -> bool:
+        """Whether a status counts fills that we lack, or says filled of what no sum fills."""
+        whole = min(order.qty, order.replacing.qty) if order.replacing else order.qty
+        agrees = 0 < r["cum_qty"] == order.cum_qty
+        short = r["ord_status"] == "filled" and order.cum_qty < whole and not agrees
+        return r["cum_qty"] > order.cum_qty or short
+
+    def settles(self, r: Event) -> bool:
+        """Whether a live status decides what is in flight: not one told anew, or still deciding."""
+        return not (r.get("poss_dup") or r["ord_status"] in ("pending_cancel", "pending_replace"))
 
     def report(self, r: Event) -> tuple[str, list[str]]:
         """Take a venue's word: its disposition and the kinds of events."""
@@ -1187,7 +1232,7 @@ class Desk:
 
     def _ask(self, wanted: Any) -> None:
         for order in self.orders.values():
-            if order.live and not order.canceling and wanted(order):
+            if order.live and wanted(order):
                 order.asked = True
                 if order.terms:
                     order.terms.armed = False  # no price releases it any more
@@ -1271,7 +1316,7 @@ class Desk:
             if not venue.opened or venue.opened[-1][1] != e["trade_day"]:
                 venue.opened.append((self.now_ns, e["trade_day"]))
         elif e["trade_day"] in (0, venue.day):
-            venue.closed = True
+            venue.closed, venue.unjudged = True, False
             waiting.end_day(self, e)
 
     def expire(self, order: Order) -> None:
@@ -1355,7 +1400,7 @@ class Desk:
             assert key is not None
             order.fills[key].matched = True
             order.others[self.fill_key(order, e)] = (key, (e["last_px"], e["last_qty"]))
-        elif e["disposition"] not in ("gap", "duplicate", "stale"):
+        elif e["disposition"] not in ("gap", "stale", "conflict"):
             return
         self._compare_sums(order, e)
 
@@ -1363,7 +1408,8 @@ class Desk:
         """Stop an order that a venue's fact reopened by what stops its like."""
         parent = self.orders.get(order.parent_seq)
         orphan = bool(order.parent_seq) and (parent is None or not parent.live)
-        if orphan or self.order_mode(order) in ("cancel_only", "halt"):
+        over = parent is not None and self.children_qty(parent) > parent.qty
+        if orphan or over or self.order_mode(order) in ("cancel_only", "halt"):
             order.asked = True
 
     def _compare_sums(self, order: Order, e: Event) -> None:
@@ -1391,7 +1437,7 @@ class Desk:
         booking = Booking(signed, e["last_px"], e["fee"])
         fill = Fill(e["last_qty"], e["last_px"], e["fee"], booking, (e["last_px"], e["last_qty"]))
         fill.moment, fill.has_id = (e["transact_time_ns"], e["cum_qty"]), bool(e["exec_id"])
-        fill.match_id, fill.copied = e.get("match_id", ""), e.get("drop_copy", False)
+        fill.match_ids, fill.copied = e.get("match_ids", ()), e.get("drop_copy", False)
         order.fills[self.fill_key(order, e)] = fill
         order.known = True
         if order.unsure and not order.canceling and not order.replacing:
@@ -1506,7 +1552,7 @@ class Desk:
         if e["ord_status"] in ("new", "partially_filled") and self.renews(order, e):
             self._take_new(order, e)
             return
-        if order.unsure:
+        if order.unsure and self.settles(e):
             if order.replacing and order.replacing.revision == e["street_revision"]:
                 order.take_replace()
             if order.replacing:

@@ -43,7 +43,7 @@ class Fill:
     told: tuple[object, ...] = ()
     moment: tuple[int, int] = (0, 0)  # TransactTime(60) and CumQty(14) of its report
     has_id: bool = True
-    match_id: str = ""  # TrdMatchID(880) or SecondaryExecID(527)
+    match_ids: tuple[str, ...] = ()  # TrdMatchID(880), SecondaryExecID(527)
     copied: bool = False  # told by a drop copy first
     matched: bool = False
     busted: bool = False
@@ -140,6 +140,7 @@ class Order:
     terms: Terms | None = None
     lapsed: bool = False  # ended long enough that its ids were forgotten, whatever came later
     held: bool = False  # here, waiting for a price or a leg: never at the venue
+    never_left: bool = False  # held to its end
 
     @property
     def is_here(self) -> bool:
@@ -227,6 +228,7 @@ class Order:
             self.end_time_ns = time_ns
         self.ended, self.aside, self.aside_ns = how, "", 0
         self.canceling = self.replacing = None
+        self.never_left = self.never_left or self.held
         self.unsure = self.asked = self.held = False
         if self.terms:
             self.terms.armed = self.terms.due = False

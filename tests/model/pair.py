@@ -30,7 +30,7 @@ class Pair:
 
     def agree(self) -> None:
         """Compare every order, position, reserve and account."""
-        assert_agree(self.engine.core, self.model)
+        assert_agree(self.engine.core, self.model, micro=len(self.model.instruments))
 
     def agreed(self, taken: tuple[str, list[Event]], expected: tuple[str, list[str]]) -> str:
         """Compare an input's answer and its events; the answer."""
@@ -107,8 +107,8 @@ class Pair:
         replayed = core.recovered(core.event_seq)
         assert replayed.state_hash() == core.state_hash(), "I18"
         folded.now_ns = self.model.now_ns
-        assert_agree(replayed, folded)
-        assert_agree(core, folded)
+        assert_agree(replayed, folded, micro=len(folded.instruments))
+        assert_agree(core, folded, micro=len(folded.instruments))
         sent = [event for event in self.engine.new_events(0) if event["kind"] == "routed"]
         ids = [event["street_id"] for event in sent if event["msg_type"] != "order_status"]
         assert len(set(ids)) == len(ids), "a message went out twice"

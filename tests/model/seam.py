@@ -138,8 +138,8 @@ def fold_log(batches: Iterator[Any], desk: Desk) -> list[str]:
                     ids = event
                 if kind == "execution_report":
                     event["exec_ref_id"] = ids.get("exec_ref_id", "")
-                    match = ids.get("trd_match_id") or ids.get("secondary_exec_id") or ""
-                    event["match_id"], ids = match, {}
+                    told = (ids.get("trd_match_id"), ids.get("secondary_exec_id"))
+                    event["match_ids"], ids = tuple(match for match in told if match), {}
                     desk.now_ns = max(desk.now_ns, event["time_ns"])
                     order, disposition = desk.judge(event)
                     said = (event["order_seq"], event["disposition"])
@@ -261,7 +261,7 @@ def model_order(desk: Desk, seq: int) -> dict[str, Any]:
         "revision": order.revision,
         "is_live": order.live,
         "is_unsure": order.unsure,
-        "is_cancel_asked": order.asked,
+        "is_cancel_asked": order.asked and not order.canceling,
         "parent_order_seq": order.parent_seq,
     }
 

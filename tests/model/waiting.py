@@ -170,9 +170,10 @@ def group_faults(desk: Desk, c: Event, t: Event, venue_id: int) -> Iterator[str]
 
 def trail_start(instrument: Instrument, buys: bool, exec_inst: tuple[str, ...]) -> int | None:
     """Give the price that a trailing stop starts from: the last of its source, else the quote's."""
-    if "by_quote" not in exec_inst and instrument.last_px is not None:
-        return instrument.last_px
-    return instrument.facing(buys)
+    last_px, facing = instrument.last_px, instrument.facing(buys)
+    if "by_quote" not in exec_inst and instrument.is_price(last_px):
+        return last_px
+    return facing if instrument.is_price(facing) else None
 
 
 def trailed(instrument: Instrument, buys: bool, trail: int, ppm: bool, best_px: int) -> int:
@@ -201,7 +202,8 @@ def price_seen(
     desk: Desk, instrument_id: int, source: str, px: int, buys: bool | None
 ) -> list[str]:
     """Release what a price meets: a quote's side speaks to one side, a trade to both (None)."""
-    if desk.recovering or not desk.instruments[instrument_id].sound(desk.now_ns):
+    instrument = desk.instruments[instrument_id]
+    if desk.recovering or not instrument.sound(desk.now_ns) or not instrument.is_price(px):
         return []
 
     def waiting(trailing: bool) -> list[Order]:
@@ -377,7 +379,7 @@ def follow_first(desk: Desk, first: Order, child: Order, ended: bool, filled: bo
 
 def ask(order: Order, by_group: bool = False) -> None:
     """Ask for a cancel by the desk itself: no price releases the order any more."""
-    if not order.live or order.asked or order.canceling:
+    if not order.live or order.asked:
         return
     order.asked = True
     if order.terms:
@@ -453,9 +455,14 @@ def day_over(desk: Desk, order: Order) -> bool:
 def end_day(desk: Desk, e: Event) -> None:
     """End what was at the venue if that is proved; what is here is asked for, and ends here."""
     for order in sorted(desk.orders.values(), key=lambda o: o.seq):
-        if order.venue_id != e["venue_id"] or not order.live or not day_over(desk, order):
+        if order.venue_id != e["venue_id"] or not order.live:
             continue
-        if order.is_here:
+        if order.aside == "done_for_day" and order.cum_qty >= order.qty and not order.unsure:
+            desk.expire(order)  # by its fills: the day it was done for is over
+            follow(desk, order, was_live=True, filled=False)
+        elif not day_over(desk, order):
+            continue
+        elif order.is_here:
             ask(order)
         elif e.get("proved") and order.known and not order.unsure:
             desk.expire(order)

@@ -349,6 +349,7 @@ def mutants(root):
             problems += [
                 f"{path}: names the feature mutants"
                 for line in text.splitlines()
+                if "cargo clippy" not in line  # which reads it and builds nothing
                 if re.search(r"features?\b.*\bmutants\b|arch/mutants|cfg.*mutants", line)
             ]
     manifest = tomllib.loads(text_of(root, Path("rust/arch/Cargo.toml")))

@@ -2,11 +2,12 @@
 //! judges: what was decided stands in the record. Asserts are on in release; they are about our own
 //! sums and our own log, never about what a venue said.
 
+use crate::day::{DAY_OPEN, DAY_UNJUDGED};
 use crate::dedup::{Entry, IdRow, id_hash};
 use crate::number::{Divisor, Factor};
 use crate::order::{
-    Action, CANCEL_ASKED, CANCELING, Exposure, MOVING, Order, QUERIED, REPLACING, Trigger, UNSURE,
-    VACANT, closed, set_aside,
+    Action, CANCEL_ASKED, CANCELING, Exposure, MOVING, Order, QUERIED, REPLACING, Trigger, UNSENT,
+    UNSURE, VACANT, closed, set_aside,
 };
 use crate::plain::Plan;
 use crate::report::{aside, reason_of, restated, revision_of};
@@ -389,11 +390,10 @@ impl Engine {
                 }
                 matched += 1;
                 mutant!(held_order_survives_kill => if order.is_here() { continue });
-                if order.flight & (CANCELING | CANCEL_ASKED) == 0 {
-                    order.flight |= CANCEL_ASKED;
-                    self.asked_count += 1;
-                    if order.base == OrdStatus::Held as u8 {
-                        let order_seq = order.order_seq;
+                if order.flight & CANCEL_ASKED == 0 {
+                    let (held, order_seq) = (order.base == OrdStatus::Held as u8, order.order_seq);
+                    self.want_cancel(slot);
+                    if held {
                         self.disarm(order_seq); // no price releases it any more
                     }
                 }
@@ -402,11 +402,19 @@ impl Engine {
         matched
     }
 
+    /// Wants a live order canceled. Where a cancel is in flight the sweep sends another only when
+    /// that one is refused or never left.
+    pub(crate) fn want_cancel(&mut self, slot: usize) {
+        let order = &mut self.orders[slot];
+        let was_asked = order.is_asked();
+        mutant!(want_forgotten_behind_a_cancel => if order.flight & CANCELING != 0 { return });
+        order.flight |= CANCEL_ASKED;
+        self.asked_count += u64::from(order.is_asked() && !was_asked);
+    }
+
     fn unask(&mut self, slot: usize) {
-        if self.orders[slot].flight & CANCEL_ASKED != 0 {
-            self.orders[slot].flight &= !CANCEL_ASKED;
-            self.asked_count -= 1;
-        }
+        self.asked_count -= u64::from(self.orders[slot].is_asked());
+        self.orders[slot].flight &= !CANCEL_ASKED;
     }
 
     fn apply_mass_cancel(&mut self, e: &MassCancel) {
@@ -508,7 +516,7 @@ impl Engine {
                 self.apply_booked(e, ids.as_ref());
             }
             Disposition::Reconciled => self.apply_reconciled(e, ids.as_ref()),
-            Disposition::Gap | Disposition::Stale => {}
+            Disposition::Gap | Disposition::Stale | Disposition::Conflict => {}
             // What is known already says how the sums were then: after a bust they are less now.
             _ => return,
         }
@@ -572,8 +580,11 @@ impl Engine {
         if e.flags & layout::REPORT_DROP_COPY != 0 {
             row.flags |= fills::COPY;
         }
+        if ids.is_some_and(|ids| fills::match_ids(ids).next().is_some()) {
+            row.flags |= fills::NAMED;
+        }
         let Some(at) = self.fills.book(row) else { return false };
-        if let Some(exec_id) = ids.and_then(fills::match_id) {
+        for exec_id in ids.iter().flat_map(|ids| fills::match_ids(ids)) {
             let key = fills::Key { exec_id, ..key };
             let alias = fills::FillRow::new(key, payload, pair, self.event_seq, today);
             self.fills.alias(at, alias, false);
@@ -872,30 +883,38 @@ impl Engine {
         }
         let (was_vacant, is_vacant) = (before.is_vacant(), order.is_vacant());
         let ended = before.live() && closed(order.base);
+        let revived = !before.live() && !closed(order.base);
+        if before.flight & CANCEL_ASKED != 0 {
+            self.asked_count += u64::from(order.is_asked());
+            self.asked_count -= u64::from(before.is_asked());
+        }
         if ended {
             order.end_time_ns = time_ns;
             self.live[slot / 64] &= !(1 << (slot % 64));
             self.live_count -= 1;
-            if order.flight & CANCEL_ASKED != 0 {
-                self.asked_count -= 1;
-            }
             order.flight &= QUERIED;
+            if before.base == OrdStatus::Held as u8 {
+                order.flight |= UNSENT;
+            }
             if was_vacant || is_vacant {
                 self.vacated.retain(|&order_seq| order_seq != before.order_seq);
             }
         } else if was_vacant != is_vacant {
             self.turn_vacant(before.order_seq, is_vacant);
-        } else if !before.live() && !closed(order.base) {
+        } else if revived {
             self.revive(slot);
         }
         let order = &self.orders[slot];
         assert!(order.cum_qty >= 0);
-        assert!(!closed(order.base) || order.flight & !QUERIED == 0);
+        assert!(!closed(order.base) || order.flight & !(QUERIED | UNSENT) == 0);
         let (after, now_committed) = (order.exposure(rule), order.committed_qty(rule));
         if order.parent_order_seq != 0 {
             let parent = self.slot(order.parent_order_seq);
             if self.orders[parent].order_seq == order.parent_order_seq {
                 self.orders[parent].children_qty += now_committed - committed;
+                if revived && self.orders[parent].children_qty > self.orders[parent].order_qty {
+                    self.want_cancel(slot); // what it had given back is another child's by now
+                }
             }
         }
         mutant!(reserve_leaked_at_reject => if self.orders[slot].base == OrdStatus::Rejected as u8 {
@@ -934,8 +953,7 @@ impl Engine {
         let orphan = order.parent_order_seq != 0
             && !self.order(order.parent_order_seq).is_some_and(|parent| parent.live());
         if orphan || stops_orders(self.mode_of(&order)) {
-            self.orders[slot].flight |= CANCEL_ASKED;
-            self.asked_count += 1;
+            self.want_cancel(slot);
         }
     }
 
@@ -1009,6 +1027,10 @@ impl Engine {
         venue.link = e.state;
         // After a power loss the venue may have had numbers that our log lost: never give them again.
         venue.link_seq_out = venue.link_seq_out.max(e.link_seq_out);
+        let day = &mut self.days[e.venue_id as usize];
+        if *day == DAY_UNJUDGED && e.state == layout::LinkState::Up as u8 {
+            *day = DAY_OPEN;
+        }
     }
 
     fn apply_phase(&mut self, e: &PhaseChange) {
@@ -1022,6 +1044,29 @@ impl Engine {
     }
 
     // Definitions and limits ----------------------------------------------------------------------
+
+    /// A venue gets a rule for replaces in flight: what those there reserve is counted anew.
+    fn reserve_by(&mut self, venue_id: usize, rule: u8) {
+        let old = std::mem::replace(&mut self.venues[venue_id].replace_rule, rule);
+        if old == rule {
+            return;
+        }
+        for slot in 0..self.orders.len() {
+            let order = self.orders[slot];
+            let replacing = order.flight & REPLACING != 0;
+            if !order.live() || order.venue_id as usize != venue_id || !replacing {
+                continue;
+            }
+            let parent = self.slot(order.parent_order_seq);
+            if order.parent_order_seq != 0
+                && self.orders[parent].order_seq == order.parent_order_seq
+            {
+                let more = order.committed_qty(rule) - order.committed_qty(old);
+                self.orders[parent].children_qty += more;
+            }
+            self.settle(slot, order.exposure(old), order.exposure(rule), None);
+        }
+    }
 
     fn apply_definition(&mut self, e: &Definition) {
         let id = e.id as usize;
@@ -1043,8 +1088,9 @@ impl Engine {
                 instrument.defined = instrument.defined.max(1);
             }
             Some(Entity::Venue) => {
+                self.reserve_by(id, e.level);
                 let venue = &mut self.venues[id];
-                (venue.defined, venue.replace_rule, venue.flags) = (1, e.level, e.flags);
+                (venue.defined, venue.flags) = (1, e.flags);
                 (venue.utc_offset_min, venue.day_roll_min) = (e.utc_offset_min, e.day_roll_min);
                 venue.adopts = e.parent_id;
             }

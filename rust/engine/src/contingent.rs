@@ -175,18 +175,15 @@ impl Engine {
         }
     }
 
-    /// Asks for a cancel of an order by the desk itself; the sweep sends it.
+    /// Asks for a cancel of an order by the desk itself; the sweep sends it, behind one in flight only
+    /// when that is refused.
     pub(crate) fn ask_own(&mut self, order_seq: u64, why: OwnCause) {
         let slot = self.slot(order_seq);
-        let order = &mut self.orders[slot];
-        if order.order_seq != order_seq
-            || !order.live()
-            || order.flight & (CANCEL_ASKED | CANCELING) != 0
-        {
+        let order = &self.orders[slot];
+        if order.order_seq != order_seq || !order.live() || order.flight & CANCEL_ASKED != 0 {
             return;
         }
-        order.flight |= CANCEL_ASKED;
-        self.asked_count += 1;
+        self.want_cancel(slot);
         self.disarm(order_seq);
         if let Some(terms) = self.terms_mut(order_seq) {
             terms.why = why as u8;

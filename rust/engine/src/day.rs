@@ -9,7 +9,7 @@ use crate::order::{Action, Order, Trigger};
 use crate::risk::first;
 use crate::{Engine, Log, Outbox, number};
 use arch::mutant;
-use layout::{CancelAccepted, DayChange, OrdStatus, OwnCause, TimeInForce, Verdict};
+use layout::{CancelAccepted, DayChange, LinkState, OrdStatus, OwnCause, TimeInForce, Verdict};
 
 /// A cancel that expiry asked for and that did not end its order is asked for again after this.
 const RETRY_NS: i64 = 1_000_000_000;
@@ -22,6 +22,8 @@ const TIMER_CANCELS: usize = 64;
 pub(crate) const DAY_OPEN: u8 = 1;
 /// Closed; day orders there may still be expiring.
 pub(crate) const DAY_CLOSED: u8 = 2;
+/// Opened while no cancel could leave: what rests is judged when the link is up.
+pub(crate) const DAY_UNJUDGED: u8 = 3;
 
 impl Engine {
     /// Whether the day that has closed at its venue was this order's last.
@@ -67,7 +69,8 @@ impl Engine {
                 venue.opened_day[0] = e.trade_day;
             }
             venue.trade_day = e.trade_day;
-            self.days[e.venue_id as usize] = DAY_OPEN;
+            let up = venue.link == LinkState::Up as u8;
+            self.days[e.venue_id as usize] = if up { DAY_OPEN } else { DAY_UNJUDGED };
         } else if today {
             self.days[e.venue_id as usize] = DAY_CLOSED;
             self.end_day(e.venue_id, e.proved != 0, e.header.ingest_time_ns);
@@ -85,10 +88,16 @@ impl Engine {
                 let slot = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
                 let order = self.orders[slot];
-                if order.venue_id != venue_id || !self.day_over(&order) {
+                // Filled whole, it was only done for a day that is over now.
+                let done = order.base == OrdStatus::DoneForDay as u8
+                    && order.cum_qty >= order.order_qty
+                    && self.action(&order, Trigger::DayClosed, 0) == Some(Action::Expire);
+                if order.venue_id != venue_id || !(done || self.day_over(&order)) {
                     continue;
                 }
-                if order.is_here() {
+                if done {
+                    self.act(slot, time_ns, Action::Expire, 0, None);
+                } else if order.is_here() {
                     self.ask_own(order.order_seq, OwnCause::DayEnd);
                 } else if proved
                     && self.action(&order, Trigger::DayClosed, 0) == Some(Action::Expire)
@@ -99,7 +108,7 @@ impl Engine {
         }
     }
 
-    /// Cancels what a new day no longer allows: orders that rest over days are judged again by the
+    /// Cancels, once a cancel can leave, what a new day no longer allows: orders that rest over days are judged again by the
     /// instrument and the limits in force, not by prices, which the day has not shown yet.
     #[cold]
     pub(crate) fn recheck_resting<L: Log, O: Outbox>(

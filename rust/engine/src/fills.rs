@@ -34,6 +34,8 @@ pub const MATCHED: u8 = 32;
 pub const AMENDS: u32 = 0x5bd1_e995;
 /// In the chain of its account and instrument.
 const CHAINED: u8 = 64;
+/// Told with the id of its match.
+pub const NAMED: u8 = 128;
 
 /// One booked execution, or another id of one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, Immutable, IntoBytes)]
@@ -83,6 +85,11 @@ impl FillRow {
         let told = Self { payload, pair, event_seq, booked_day, ..Self::default() };
         Self { exec_id, order_seq, venue_id, trade_day, ..told }
     }
+
+    /// Whether a teller says this price and quantity of it: as first told, or as corrected since.
+    fn says(&self, payload: u32) -> bool {
+        self.payload == payload || payload_of(self.last_px, self.last_qty.abs()) == payload
+    }
 }
 
 /// What an execution is known by.
@@ -122,6 +129,7 @@ pub struct Fills {
     oldest: u32, // booked longest ago
     last: u32,   // booked last
     synthetic: u64,
+    copies: u64,
     days: u16,
 }
 
@@ -142,6 +150,7 @@ impl Fills {
             oldest: NONE,
             last: NONE,
             synthetic: 0,
+            copies: 0,
             days: fill_days,
         })
     }
@@ -197,13 +206,39 @@ impl Fills {
         fills.max_by_key(|&(own, event_seq, _)| (own, event_seq)).map(|(_, _, fill)| fill)
     }
 
-    /// An unmatched fill with this id of either kind (`flag`: set in it or not) and payload as first
-    /// told; one that was busted meanwhile too: its other teller must not book it anew.
+    /// An unmatched fill with this id of either kind (`flag`: set in it or not) that says the same; one that was busted meanwhile too: its other teller must not book it anew.
     pub fn find_other(&self, key: Key, flag: u8, set: bool, payload: u32) -> Option<u32> {
         self.all(key).filter_map(|at| self.resolve(at)).find(|&at| {
             let row = &self.rows[at as usize];
-            (row.flags & flag != 0) == set && row.flags & MATCHED == 0 && row.payload == payload
+            (row.flags & flag != 0) == set && row.flags & MATCHED == 0 && row.says(payload)
         })
+    }
+
+    /// An unmatched fill of an order that only the stream has told, without the id of its match, and
+    /// that says the same: a walk.
+    pub fn find_unnamed(&self, pair: usize, order_seq: u64, payload: u32) -> Option<u32> {
+        const NOT: u8 = COPY | NAMED | MATCHED;
+        self.find_in_chain(pair, order_seq, payload, |flags| flags & NOT == 0)
+    }
+
+    /// An unmatched fill of an order that only a drop copy has told, and that says the same: a walk.
+    pub fn find_copy(&self, pair: usize, order_seq: u64, payload: u32) -> Option<u32> {
+        self.find_in_chain(pair, order_seq, payload, |flags| flags & (COPY | MATCHED) == COPY)
+    }
+
+    /// The oldest such row: fills are told in their order, mostly.
+    fn find_in_chain(
+        &self,
+        pair: usize,
+        order_seq: u64,
+        payload: u32,
+        wanted: impl Fn(u8) -> bool,
+    ) -> Option<u32> {
+        let found = self.chain(pair).filter(|&at| {
+            let row = &self.rows[at as usize];
+            row.order_seq == order_seq && wanted(row.flags) && row.says(payload)
+        });
+        found.last()
     }
 
     /// A fill of the order that looks the same in everything but its id: a walk, for reports without.
@@ -232,6 +267,12 @@ impl Fills {
         self.synthetic != 0
     }
 
+    /// Whether any fill is known from a drop copy alone.
+    #[inline]
+    pub fn has_copies(&self) -> bool {
+        self.copies != 0
+    }
+
     /// Takes a row and remembers it by its id; `None` when the table is full.
     fn insert(&mut self, row: FillRow) -> Option<u32> {
         assert!(row.event_seq != 0);
@@ -255,6 +296,7 @@ impl Fills {
         }
         self.last = at;
         self.synthetic += u64::from(row.flags & SYNTHETIC != 0);
+        self.copies += u64::from(row.flags & COPY != 0);
         if row.flags & ADJUSTED == 0 {
             let mask = self.index.len() - 1;
             let mut place = self.home(&row.exec_id, row.order_seq, row.venue_id);
@@ -283,6 +325,7 @@ impl Fills {
         let print = found.event_seq;
         if matched {
             self.synthetic -= u64::from(found.flags & (SYNTHETIC | MATCHED) == SYNTHETIC);
+            self.copies -= u64::from(found.flags & (COPY | MATCHED) == COPY);
             found.flags |= MATCHED;
         }
         let flags = row.flags | ALIAS;
@@ -404,6 +447,7 @@ impl Fills {
             self.index[gap] = 0;
         }
         self.synthetic -= u64::from(row.flags & (SYNTHETIC | MATCHED) == SYNTHETIC);
+        self.copies -= u64::from(row.flags & (COPY | MATCHED) == COPY);
         self.rows[at as usize] = FillRow { later: self.free, ..FillRow::default() };
         self.free = at;
         self.len -= 1;
@@ -442,6 +486,13 @@ fn mix(px: i64, qty: i64) -> u64 {
     (px ^ qty.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ qty
 }
 
+/// What identifies a fill besides its id.
+#[inline]
+fn payload_of(px: i64, qty: i64) -> u32 {
+    let mixed = mix(px, qty);
+    (mixed >> 32) as u32 ^ mixed as u32
+}
+
 /// What a report's fill looks like without its id: the same on the venue's every way of telling it.
 #[inline]
 pub fn print_of(report: &layout::ExecutionReport) -> u64 {
@@ -458,22 +509,27 @@ pub fn synthetic_id(report: &layout::ExecutionReport) -> [u8; 16] {
     id
 }
 
-/// The id under which both tellers of a match find it; `None` where none is told.
-pub fn match_id(exec_ref: &layout::ExecRef) -> Option<[u8; 16]> {
-    let told = [exec_ref.trd_match_id, exec_ref.secondary_exec_id];
-    let id = told.into_iter().find(|id| *id != [0; 16])?;
+/// The ids under which both tellers of a match find it, of TrdMatchID(880) and SecondaryExecID(527):
+/// one may tell both and the other one of them.
+pub fn match_ids(exec_ref: &layout::ExecRef) -> impl Iterator<Item = [u8; 16]> {
+    let (first, second) = (exec_ref.trd_match_id, exec_ref.secondary_exec_id);
+    let second = if second == first { [0; 16] } else { second };
+    [first, second].into_iter().filter(|id| *id != [0; 16]).map(|id| match_key(&id))
+}
+
+/// The id under which a match is remembered that has this id: none that a fill has.
+pub fn match_key(id: &[u8; 16]) -> [u8; 16] {
     let mut key = *b"\xffmatch  \0\0\0\0\0\0\0\0";
-    key[8..].copy_from_slice(&xxhash_rust::xxh3::xxh3_64(&id).to_le_bytes());
-    Some(key)
+    key[8..].copy_from_slice(&xxhash_rust::xxh3::xxh3_64(id).to_le_bytes());
+    key
 }
 
 /// The key and payload of a report.
 #[inline]
 pub fn key_of(report: &layout::ExecutionReport, order_seq: u64, trade_day: u16) -> (Key, u32) {
-    let mixed = mix(report.last_px, report.last_qty);
     let told = report.exec_id != [0; 16];
     let exec_id = if told { report.exec_id } else { synthetic_id(report) };
-    let payload = (mixed >> 32) as u32 ^ mixed as u32;
+    let payload = payload_of(report.last_px, report.last_qty);
     (Key { exec_id, order_seq, venue_id: report.venue_id, trade_day }, payload)
 }
 

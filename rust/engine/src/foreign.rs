@@ -7,7 +7,7 @@
 //! What must stay true: no limit is asked, since the order is a fact; an adopted order has no session,
 //! and its row in the id table, under a session number that no session has, is the venue's id of it.
 
-use crate::order::{CANCEL_ASKED, QUERIED};
+use crate::order::QUERIED;
 use crate::risk::{side_index, stops_orders};
 use crate::street::{self, Street};
 use crate::{Engine, Log, Order, dedup};
@@ -210,8 +210,7 @@ impl Engine {
         self.live[slot / 64] |= 1 << (slot % 64);
         self.live_count += 1;
         if stops_orders(self.mode_of(&order)) {
-            self.orders[slot].flight |= CANCEL_ASKED;
-            self.asked_count += 1;
+            self.want_cancel(slot);
         }
         let (pair, side) = (self.pair(e.account_id, e.instrument_id), side_index(order.is_buy()));
         let points = crate::number::points(e.price, e.order_qty).abs();

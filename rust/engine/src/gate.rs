@@ -3,7 +3,7 @@
 //! branch each; the lowest bit, in the order of `layout::Verdict`, is the reason told. Called by the
 //! pipeline; what `apply` needs of the judgement travels in the event.
 
-use crate::order::{CANCELING, REPLACING, UNSURE};
+use crate::order::{CANCEL_ASKED, CANCELING, REPLACING, UNSURE};
 use crate::risk::{
     All, Any, Fails, Findings, check, check_exposure, fail, first, phase_takes_orders, side_index,
     stops_orders,
@@ -535,7 +535,7 @@ impl Engine {
             | fail(points >= number::POINTS_MAX, Verdict::NotionalOverflow)
             | fail(room < self.config.log_reserve, Verdict::LogFull)
             | fail(!order.live(), Verdict::OrderClosed)
-            | fail(order.flight & CANCELING != 0, Verdict::CancelPending)
+            | fail(order.flight & (CANCELING | CANCEL_ASKED) != 0, Verdict::CancelPending)
             | fail(order.flight & REPLACING != 0, Verdict::ReplacePending)
             | fail(order.flight & UNSURE != 0, Verdict::OutcomeUnknown)
             | fail(c.order_qty <= order.cum_qty, Verdict::QtyBelowFilled)
@@ -557,7 +557,11 @@ impl Engine {
             let (qty, points) =
                 (after.qty.saturating_sub(before.qty), after.points - before.points);
             check_exposure(&mut all, row, account, &instrument.factor, order.is_buy(), qty, points);
-            if let Some(parent) = self.order(order.parent_order_seq) {
+            let parent = self.order(order.parent_order_seq).filter(|parent| parent.live());
+            let orphan = order.parent_order_seq != 0 && parent.is_none();
+            mutant!(child_outgrows_its_dead_parent: orphan = false);
+            all.0 |= fail(orphan, Verdict::ParentUnknown);
+            if let Some(parent) = parent {
                 let held = parent.children_qty.saturating_add(qty);
                 mutant!(replace_grows_child_over_parent: held = 0);
                 all.0 |= fail(qty > 0 && held > parent.order_qty, Verdict::ParentExceeded);

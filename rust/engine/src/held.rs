@@ -198,10 +198,17 @@ impl Engine {
         log: &mut L,
         outbox: &mut O,
     ) {
-        if self.watched[instrument_id as usize] == 0 || px == NO_PRICE {
+        if self.watched[instrument_id as usize] == 0 || !self.is_price(instrument_id, px) {
             return;
         }
         self.price_seen(instrument_id, Source::Trade, px, time_ns, now_ns, log, outbox);
+    }
+
+    /// Whether a price of market data is one: of most instruments none below or at zero is.
+    fn is_price(&self, instrument_id: u32, px: i64) -> bool {
+        let flags = self.instruments[instrument_id as usize].flags;
+        mutant!(stop_met_by_no_price => return px != NO_PRICE);
+        px != NO_PRICE && (px > 0 || flags & layout::FLAG_NEGATIVE_PRICES != 0)
     }
 
     /// Best bid and offer have been seen; a crossed pair says nothing.
@@ -222,10 +229,10 @@ impl Engine {
         if bid != NO_PRICE && ask != NO_PRICE && bid > ask {
             return;
         }
-        if ask != NO_PRICE {
+        if self.is_price(instrument_id, ask) {
             self.price_seen(instrument_id, Source::Ask, ask, time_ns, now_ns, log, outbox);
         }
-        if bid != NO_PRICE {
+        if self.is_price(instrument_id, bid) {
             self.price_seen(instrument_id, Source::Bid, bid, time_ns, now_ns, log, outbox);
         }
     }
@@ -286,10 +293,10 @@ impl Engine {
         let i = &self.instruments[instrument_id as usize];
         let quote = if buy { i.ask } else { i.bid };
         let px = match source_of(buy, exec_inst) {
-            Source::Trade if i.last_px != NO_PRICE => i.last_px,
+            Source::Trade if self.is_price(instrument_id, i.last_px) => i.last_px,
             _ => quote,
         };
-        (px != NO_PRICE).then_some(px)
+        self.is_price(instrument_id, px).then_some(px)
     }
 
     /// StopPx(99) of a trailing stop whose best price is `mark`, on the tick away from the market.
@@ -648,7 +655,10 @@ impl Engine {
             let before = order.exposure(0);
             let (qty, more) = (c.order_qty.saturating_sub(before.qty), points - before.points);
             check_exposure(&mut all, row, account, &i.factor, order.is_buy(), qty, more);
-            if let Some(parent) = self.order(order.parent_order_seq) {
+            let parent = self.order(order.parent_order_seq).filter(|parent| parent.live());
+            let orphan = order.parent_order_seq != 0 && parent.is_none();
+            all.0 |= fail(orphan, Verdict::ParentUnknown);
+            if let Some(parent) = parent {
                 let children = parent.children_qty.saturating_add(qty);
                 all.0 |= fail(qty > 0 && children > parent.order_qty, Verdict::ParentExceeded);
             }

@@ -25,6 +25,8 @@ pub const MOVING: u8 = 32;
 /// The old self of the order that is replaced has ended at the venue: what may fill is the new one.
 pub const VACANT: u8 = 64;
 /// All that a replace in flight sets.
+/// In `flight` of a closed order: it was held here to its end, so no venue ever had it.
+pub const UNSENT: u8 = VACANT;
 const REPLACE_BITS: u8 = REPLACING | MOVING | VACANT;
 
 /// One order: a line of what every event needs and a line of the rest.
@@ -126,6 +128,12 @@ impl Order {
         }
     }
 
+    /// Whether a cancel was asked for and none is in flight: the sweep is to send one.
+    #[inline(always)]
+    pub fn is_asked(&self) -> bool {
+        self.flight & (CANCEL_ASKED | CANCELING) == CANCEL_ASKED && self.live()
+    }
+
     /// Whether it may still trade as far as we know.
     #[inline(always)]
     pub fn live(&self) -> bool {
@@ -142,6 +150,12 @@ impl Order {
     #[inline(always)]
     pub fn is_parent(&self) -> bool {
         self.tags & TAG_PARENT != 0
+    }
+
+    /// Whether no venue has had it: it is held here, or was to its end.
+    #[inline(always)]
+    pub fn never_left(&self) -> bool {
+        self.base == OrdStatus::Held as u8 || (closed(self.base) && self.flight & UNSENT != 0)
     }
 
     /// Not at the venue: a parent, held here, or between its old self and its new one. It ends by our
@@ -291,6 +305,8 @@ pub enum Trigger {
     ReplaceRejected,
     /// Query: the venue has it, live.
     FoundLive,
+    /// Query: the venue has it, live, and our change before it; or an answer of old, told again.
+    FoundWaiting,
     /// Query: the venue has it, canceled.
     FoundCanceled,
     /// Query: the venue has it, filled.
@@ -510,6 +526,9 @@ pub const ROWS: &[Row] = &[
     row(&[Unknown], Trigger::FoundLive, Action::Resolve, "the venue has it: the doubt ends"),
     row(&[PendingNew, PendingCancel, PendingReplace], Trigger::FoundLive, Action::Open, "the answer to a query is an ack"),
     row(&[New, PartiallyFilled, Suspended, Stopped, DoneForDay], Trigger::FoundLive, Action::Stay, "known"),
+    row(SENT, Trigger::FoundWaiting, Action::Open, "the venue has it; what is in flight it has not decided, so that doubt stays"),
+    row(&[New, PartiallyFilled, Suspended, Stopped, DoneForDay], Trigger::FoundWaiting, Action::Stay, "known"),
+    row(CLOSED, Trigger::FoundWaiting, Action::Stay, "the answer is older than the end"),
     row(CLOSED, Trigger::FoundLive, Action::Stay, "the answer is older than the end"),
     row(LIVE, Trigger::FoundCanceled, Action::Cancel, "the venue ended it while we were away"),
     row(CLOSED, Trigger::FoundCanceled, Action::Stay, "the end is known"),

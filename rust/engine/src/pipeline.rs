@@ -3,8 +3,8 @@
 //! folds it, and hands what must leave to the outbox. Runs on the engine thread or inline; the same
 //! sentences in live trading, replay checks, simulation and benches.
 
+use crate::day::{DAY_OPEN, DAY_UNJUDGED};
 use crate::gate::{Judged, Seen};
-use crate::order::CANCEL_ASKED;
 use crate::street;
 use crate::{Engine, GROUP_MAX, Log, Outbox};
 use arch::mutant;
@@ -88,6 +88,7 @@ impl Engine {
             }
             OrderTerms::KIND => self.take_offer(typed(input)),
             DayChange::KIND => self.step_day(typed(input), now_ns, log, outbox),
+            LinkChange::KIND => self.step_link(typed(input), now_ns, log, outbox),
             ExecRef::KIND => self.offer_ref(typed(input)),
             ForeignOrder::KIND => self.offer_foreign(typed(input)),
             Definition::KIND => self.step_definition(typed(input), now_ns, log),
@@ -570,8 +571,9 @@ impl Engine {
                 let slot = self.sweep_word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
                 let order = self.orders[slot];
-                let wanted = order.flight & CANCEL_ASKED != 0;
-                if !wanted || (self.check_cancel(&order) != 0 && self.closes_here(&order).0 == 0) {
+                if !order.is_asked()
+                    || (self.check_cancel(&order) != 0 && self.closes_here(&order).0 == 0)
+                {
                     continue;
                 }
                 let mut event = CancelAccepted::ZERO;
@@ -766,7 +768,28 @@ impl Engine {
         outbox: &mut O,
     ) -> Verdict {
         let verdict = self.step_fact(e.as_record(), now_ns, log);
-        if verdict == Verdict::Accepted && e.opened != 0 {
+        let judged = verdict == Verdict::Accepted && self.days[e.venue_id as usize] == DAY_OPEN;
+        if judged && e.opened != 0 {
+            self.recheck_resting(e.venue_id, now_ns, log, outbox);
+        }
+        verdict
+    }
+
+    /// A link went up or down. A day that opened while it was down is caught up with.
+    fn step_link<L: Log, O: Outbox>(
+        &mut self,
+        e: &LinkChange,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) -> Verdict {
+        let verdict = self.check_fact(e.as_record());
+        if verdict != Verdict::Accepted {
+            return verdict;
+        }
+        let unjudged = self.days[e.venue_id as usize] == DAY_UNJUDGED;
+        let verdict = self.step_fact(e.as_record(), now_ns, log);
+        if unjudged && self.days[e.venue_id as usize] == DAY_OPEN {
             self.recheck_resting(e.venue_id, now_ns, log, outbox);
         }
         verdict

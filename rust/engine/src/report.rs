@@ -11,7 +11,7 @@ use crate::{Engine, Order, fills, number, street};
 use arch::mutant;
 use layout::{
     Disposition, ExecRef, ExecType, ExecutionReport, FLAG_NEGATIVE_PRICES, OrdStatus,
-    REPORT_DROP_COPY, ReplaceRule, RestatementReason,
+    REPORT_DROP_COPY, REPORT_POSS_DUP, REPORT_POSS_RESEND, ReplaceRule, RestatementReason,
 };
 
 /// A report judged: whose it is, what it is taken for.
@@ -51,7 +51,7 @@ impl Engine {
             return taken(Disposition::Malformed);
         }
         let amends = matches!(exec_type, ExecType::TradeCancel | ExecType::TradeCorrect);
-        if order.base == OrdStatus::Held as u8 && !amends {
+        if order.never_left() && !amends {
             return taken(Disposition::OutsideTable); // no venue can know of what never left
         }
         match exec_type {
@@ -65,16 +65,10 @@ impl Engine {
         let Some(trigger) = self.trigger_of(exec_type, order, report, reason) else {
             return taken(Disposition::Malformed);
         };
-        let queried = matches!(
-            trigger,
-            Trigger::FoundLive
-                | Trigger::FoundFilled
-                | Trigger::FoundCanceled
-                | Trigger::FoundExpired
-        );
-        mutant!(answer_closes_over_a_gap: queried = false);
-        if queried && order.live() && report.cum_qty > order.cum_qty {
-            return taken(Disposition::Gap); // fills are missing: closing now would lose their reserve
+        let lacks = order.live() && lacks_fills(order, trigger, report.cum_qty);
+        mutant!(answer_closes_over_a_gap: lacks = false);
+        if lacks {
+            return taken(Disposition::Gap); // closing now would lose the reserve of what is missing
         }
         if trigger == Trigger::Restated && !self.sound_terms(order, report, reason) {
             return taken(Disposition::Malformed);
@@ -134,18 +128,14 @@ impl Engine {
     /// room for its doubts: its own, its row's, its position and its parent's. `open` may open more,
     /// `filled` is bought or sold more.
     pub(crate) fn fits(&self, order: &Order, open: i64, filled: i64) -> bool {
-        const MOST: u64 = 1 << 61;
-        let below = |now: i64, more: i64| {
-            now.checked_add(more).is_some_and(|sum| sum.unsigned_abs() <= MOST)
-        };
         let row = &self.rows[self.pair(order.account_id, order.instrument_id)];
         let side = side_index(order.is_buy());
         let parent = self.order(order.parent_order_seq).map_or(0, |parent| parent.children_qty);
         let (open, signed) = (open.max(0), if order.is_buy() { filled } else { -filled });
-        below(row.open_qty[side], open)
-            && below(row.net_qty, signed)
-            && below(order.cum_qty, filled)
-            && below(parent, open.saturating_add(filled.max(0)))
+        holds(row.open_qty[side], open)
+            && holds(row.net_qty, signed)
+            && holds(order.cum_qty, filled)
+            && holds(parent, open.saturating_add(filled.max(0)))
     }
 
     fn judge_trade(
@@ -174,9 +164,10 @@ impl Engine {
             return Disposition::Reconciled;
         }
         if self.fills.len() >= self.fills.capacity() && report.cum_qty <= order.cum_qty {
-            return Disposition::Duplicate; // no memory of fills left: the venue's own sum decides
+            return Disposition::Gap; // no memory of fills left: the venue's own sum decides, aloud
         }
-        if report.flags & REPORT_DROP_COPY != 0 && ids.and_then(fills::match_id).is_none() {
+        let named = ids.is_some_and(|ids| fills::match_ids(ids).next().is_some());
+        if report.flags & REPORT_DROP_COPY != 0 && !named {
             // Under an id of its own and without a match id it cannot be told from a fill we have.
             return Disposition::Gap;
         }
@@ -201,7 +192,9 @@ impl Engine {
     }
 
     /// The fill we have that this one is under another id: of a match told by stream and drop copy,
-    /// or of a fill that one of the two tellers gave no id.
+    /// or of a fill that one of the two tellers gave no id. Where only one of them names its matches
+    /// a copy and a fill of the stream that say the same are taken for one: each fill is told once by
+    /// either, so the sums come out right whichever two are paired.
     pub(crate) fn reconciles(
         &self,
         order: &Order,
@@ -209,16 +202,35 @@ impl Engine {
         ids: Option<&ExecRef>,
     ) -> Option<u32> {
         let (key, payload) = self.fill_key(report, order.order_seq);
-        if let Some(exec_id) = ids.and_then(fills::match_id) {
-            let copy = report.flags & REPORT_DROP_COPY != 0;
-            let other =
-                self.fills.find_other(fills::Key { exec_id, ..key }, fills::COPY, !copy, payload);
-            if other.is_some() {
-                return other;
+        let copy = report.flags & REPORT_DROP_COPY != 0;
+        let other = |exec_id| {
+            self.fills.find_other(fills::Key { exec_id, ..key }, fills::COPY, !copy, payload)
+        };
+        let named = ids.is_some_and(|ids| fills::match_ids(ids).next().is_some());
+        if let Some(fill) = ids.and_then(|ids| fills::match_ids(ids).find_map(other)) {
+            return Some(fill);
+        }
+        let pair = self.pair(order.account_id, order.instrument_id);
+        if copy {
+            // Some venues tell the stream's own ExecID(17) as the copy's SecondaryExecID(527).
+            let told = ids.iter().flat_map(|ids| [ids.trd_match_id, ids.secondary_exec_id]);
+            let streamed = told.filter(|id| *id != [0; 16]).find_map(other);
+            if streamed.is_some() {
+                return streamed;
+            }
+            if named && let Some(fill) = self.fills.find_unnamed(pair, order.order_seq, payload) {
+                return Some(fill);
+            }
+        } else if self.fills.has_copies() {
+            let copied = other(fills::match_key(&report.exec_id));
+            if copied.is_some() {
+                return copied;
+            }
+            if !named && let Some(fill) = self.fills.find_copy(pair, order.order_seq, payload) {
+                return Some(fill);
             }
         }
         if report.exec_id == [0; 16] {
-            let pair = self.pair(order.account_id, order.instrument_id);
             return self.fills.find_print(pair, order.order_seq, fills::print_of(report));
         }
         if self.fills.has_synthetic() {
@@ -287,7 +299,15 @@ impl Engine {
         } else if busted {
             return Disposition::Duplicate;
         }
-        let Some(order) = order else { return Disposition::Late };
+        let Some(order) = order else {
+            let more = (new_qty - row.last_qty.abs()).saturating_mul(row.last_qty.signum());
+            let row = &self.rows[row.pair as usize];
+            return if holds(row.net_qty, more) {
+                Disposition::Late
+            } else {
+                Disposition::Malformed
+            };
+        };
         let trigger = if correct { Trigger::Correct } else { Trigger::Bust };
         let old_qty = row.last_qty.abs();
         if !self.fits(order, old_qty, new_qty - old_qty) {
@@ -342,7 +362,11 @@ impl Engine {
         }
         let revision = revision_of(report, order.order_seq);
         Some(match told {
-            Trigger::Acked | Trigger::FoundLive if order.binds(revision, rule) => Trigger::Replaced,
+            Trigger::Acked | Trigger::FoundLive | Trigger::FoundWaiting
+                if order.binds(revision, rule) =>
+            {
+                Trigger::Replaced
+            }
             Trigger::CancelRejected if order.own_cancel(revision) => Trigger::ReplaceRejected,
             // There is no old self any more to go back to.
             Trigger::ReplaceRejected if order.flight & VACANT != 0 => Trigger::Rejected,
@@ -356,6 +380,7 @@ impl Engine {
             | Trigger::FoundExpired
             | Trigger::FoundFilled
             | Trigger::FoundLive
+            | Trigger::FoundWaiting
                 if (order.flight & VACANT != 0 || order.flight & REPLACING == 0)
                     && order.was(revision, rule) =>
             {
@@ -402,10 +427,13 @@ impl Engine {
                         && revision == order.replace_revision)
             }
             // A change on its way hides that the venue never showed it has the order.
-            Trigger::DayClosed => order.base != OrdStatus::PendingNew as u8,
+            Trigger::DayClosed => {
+                order.base != OrdStatus::PendingNew as u8
+                    && order.flight & (MOVING | VACANT) != VACANT
+            }
             // Acked means the new order itself: the ack of a later message is a late copy.
             Trigger::Acked => order.base == OrdStatus::PendingNew as u8,
-            Trigger::FoundLive if order.flight & UNSURE == 0 => {
+            Trigger::FoundLive | Trigger::FoundWaiting if order.flight & UNSURE == 0 => {
                 order.base == OrdStatus::PendingNew as u8
             }
             _ => true,
@@ -417,6 +445,32 @@ impl Engine {
         } else {
             Some(Action::Stay)
         }
+    }
+}
+
+/// Whether a sum of quantities, and every doubt about it, stays within what it holds.
+fn holds(now: i64, more: i64) -> bool {
+    const MOST: u64 = 1 << 61;
+    now.checked_add(more).is_some_and(|sum| sum.unsigned_abs() <= MOST)
+}
+
+/// Whether the venue's word on an order counts fills that we lack: by its sum, or because it is filled
+/// and neither its quantity nor a sum that agrees with ours says so.
+fn lacks_fills(order: &Order, trigger: Trigger, cum_qty: i64) -> bool {
+    let whole = match order.flight & REPLACING {
+        0 => order.order_qty,
+        _ => order.order_qty.min(order.pending_qty),
+    };
+    let agrees = cum_qty == order.cum_qty && cum_qty > 0;
+    match trigger {
+        Trigger::FoundFilled => cum_qty > order.cum_qty || order.cum_qty < whole && !agrees,
+        Trigger::FoundLive
+        | Trigger::FoundWaiting
+        | Trigger::FoundCanceled
+        | Trigger::FoundRejected
+        | Trigger::FoundExpired
+        | Trigger::Calculated => cum_qty > order.cum_qty,
+        _ => false,
     }
 }
 
@@ -470,10 +524,19 @@ fn trigger_told(
         ExecType::PendingNew => Trigger::PendingNew,
         ExecType::OrderStatus => match status? {
             OrdStatus::New | OrdStatus::PartiallyFilled if renews() => Trigger::Renewed,
+            // Told again, it may be older than what is in flight.
+            OrdStatus::PendingCancel | OrdStatus::PendingReplace => Trigger::FoundWaiting,
             OrdStatus::New
             | OrdStatus::PartiallyFilled
-            | OrdStatus::PendingCancel
-            | OrdStatus::PendingReplace
+            | OrdStatus::Suspended
+            | OrdStatus::Stopped
+            | OrdStatus::DoneForDay
+                if report.flags & (REPORT_POSS_DUP | REPORT_POSS_RESEND) != 0 =>
+            {
+                Trigger::FoundWaiting
+            }
+            OrdStatus::New
+            | OrdStatus::PartiallyFilled
             | OrdStatus::Suspended
             | OrdStatus::Stopped
             | OrdStatus::DoneForDay => Trigger::FoundLive,
@@ -521,10 +584,10 @@ pub(crate) fn restated(
         next.price = report.last_px;
     }
     if report.last_qty > 0 {
-        next.order_qty = report.last_qty;
+        next.order_qty = report.last_qty.max(order.cum_qty); // below what is filled: amended to it
     } else if reason == RestatementReason::QtyDecline {
         let counted = report.cum_qty.saturating_add(report.leaves_qty);
-        next.order_qty = if counted > 0 { counted } else { order.order_qty };
+        next.order_qty = if counted > 0 { counted.max(order.cum_qty) } else { order.order_qty };
     }
     if order.live() || (report.leaves_qty > 0 && next.order_qty > next.cum_qty) {
         let live = [OrdStatus::New as u8, OrdStatus::PartiallyFilled as u8];

@@ -179,7 +179,12 @@ impl Instrument {
     #[inline]
     pub(crate) fn inward(&self, edge: i64, buy: bool) -> i64 {
         let tick = self.tick.value.max(1);
-        if buy { edge.div_euclid(tick) * tick } else { -((-edge).div_euclid(tick) * tick) }
+        let over = edge.rem_euclid(tick);
+        match (over, buy) {
+            (0, _) => edge,
+            (_, true) => edge.saturating_sub(over),
+            (_, false) => edge.saturating_add(tick - over),
+        }
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 //! Read views of the state, for the host, for people and for proofs. Nothing here writes.
 
-use crate::order::{CANCEL_ASKED, UNSURE};
+use crate::order::UNSURE;
 use crate::risk::{Account, Instrument, RiskRow, Venue};
 use crate::{Counters, Engine, EngineConfig, Order, Position, book};
 use layout::{Definition, Entity};
@@ -65,7 +65,7 @@ impl Engine {
 
     /// Whether a cancel was asked for and not sent yet.
     pub fn cancel_asked(order: &Order) -> bool {
-        order.flight & CANCEL_ASKED != 0
+        order.is_asked()
     }
 
     /// Position of an account in an instrument.

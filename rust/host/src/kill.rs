@@ -129,7 +129,7 @@ impl Desk {
     /// Asks again for cancels under an engaged kill, until the venue confirms that nothing is open:
     /// one may have been lost with the link or refused. An event only where an order needs it.
     pub(crate) fn assert_kill(&mut self) {
-        if self.engine.live_count() == 0 || self.engine.asked_count() != 0 {
+        if self.engine.live_count() == 0 {
             return;
         }
         let idle = CANCELING | CANCEL_ASKED | UNSURE;

@@ -1,0 +1,503 @@
+//! Races and repetitions that once went wrong: each test tells its story, and what is right by FIX,
+//! CORNERS and the invariants.
+
+mod common;
+use common::*;
+use layout::*;
+
+fn offer_ids(desk: &mut TestDesk, r: &ExecutionReport, f: impl FnOnce(&mut ExecRef)) {
+    let mut ids = ExecRef::ZERO;
+    (ids.header.kind, ids.exec_id, ids.venue_id) = (ExecRef::KIND, r.exec_id, 1);
+    f(&mut ids);
+    assert_eq!(desk.step(ids.as_record()), Verdict::Accepted);
+}
+
+fn trade_report(desk: &TestDesk, seq: u64, id: &str, qty: i64, px: i64) -> ExecutionReport {
+    let mut r = desk.report(seq, 0, ExecType::Trade);
+    (r.exec_id, r.last_qty, r.last_px) = (text(id), e9(qty), e9(px));
+    r
+}
+
+fn stop(
+    desk: &mut TestDesk,
+    id: &str,
+    side: Side,
+    qty: i64,
+    stop_px: i64,
+    f: impl FnOnce(&mut OrderTerms),
+) -> u64 {
+    let mut o = TestDesk::new_order(id, side, qty, 0);
+    o.ord_type = OrdType::Stop as u8;
+    let mut t = offer();
+    t.stop_px = stop_px;
+    f(&mut t);
+    assert_eq!(desk.submit_terms(&t, &o), Verdict::Accepted);
+    desk.newest()
+}
+
+fn news(desk: &TestDesk, seq: u64) -> usize {
+    desk.sent
+        .0
+        .iter()
+        .filter(|r| r.header.order_seq == seq && r.msg_type == MsgType::NewOrder as u8)
+        .count()
+}
+
+fn cancels(desk: &TestDesk, seq: u64) -> usize {
+    desk.sent
+        .0
+        .iter()
+        .filter(|r| r.header.order_seq == seq && r.msg_type == MsgType::Cancel as u8)
+        .count()
+}
+
+#[test]
+fn a_trade_price_that_is_not_positive_triggers_nothing() {
+    for px in [0, -1, -e9(5)] {
+        let mut desk = TestDesk::open();
+        let a = stop(&mut desk, "a", Side::Sell, 5, e9(95), |_| {});
+        desk.trade(ES, px);
+        assert_eq!(news(&desk, a), 0, "trade at {px}");
+    }
+}
+
+#[test]
+fn a_bad_print_does_not_move_a_trailing_stop() {
+    let mut desk = TestDesk::open();
+    desk.trade(ES, e9(100));
+    let mut o = TestDesk::new_order("a", Side::Buy, 5, 0);
+    o.ord_type = OrdType::TrailingStop as u8;
+    let mut t = offer();
+    t.trail = e9(5);
+    assert_eq!(desk.submit_terms(&t, &o), Verdict::Accepted);
+    let a = desk.newest();
+    desk.trade(ES, 0); // peak of a buy: lowest price; stop becomes 5
+    desk.trade(ES, e9(100)); // the market has not moved
+    assert_eq!(news(&desk, a), 0);
+}
+
+#[test]
+fn a_drop_copy_that_tells_one_of_two_match_ids_is_the_same_fill() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 10, e9(100));
+    let r = trade_report(&desk, a, "X1", 4, 100);
+    offer_ids(&mut desk, &r, |i| {
+        i.trd_match_id = text("M1");
+        i.secondary_exec_id = text("S1");
+    });
+    assert_eq!(desk.take(&r), Disposition::Applied);
+    let mut d = trade_report(&desk, a, "D1", 4, 100);
+    d.flags = REPORT_DROP_COPY;
+    offer_ids(&mut desk, &d, |i| i.secondary_exec_id = text("S1"));
+    assert_eq!(desk.take(&d), Disposition::Reconciled);
+    assert_eq!(desk.order(a).cum_qty, e9(4));
+}
+
+#[test]
+fn a_drop_copy_whose_secondary_id_is_the_streams_exec_id_is_the_same_fill() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 10, e9(100));
+    let r = trade_report(&desk, a, "X1", 4, 100);
+    assert_eq!(desk.take(&r), Disposition::Applied);
+    let mut d = trade_report(&desk, a, "D1", 4, 100);
+    d.flags = REPORT_DROP_COPY;
+    offer_ids(&mut desk, &d, |i| i.secondary_exec_id = text("X1"));
+    let t = desk.take(&d);
+    assert_eq!(desk.order(a).cum_qty, e9(4), "{t:?}");
+}
+
+#[test]
+fn a_drop_copy_with_a_match_id_of_a_fill_streamed_without_one_is_not_booked_twice() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 10, e9(100));
+    let mut r = trade_report(&desk, a, "X1", 4, 100);
+    r.cum_qty = e9(4);
+    assert_eq!(desk.take(&r), Disposition::Applied);
+    let mut d = trade_report(&desk, a, "D1", 4, 100);
+    d.flags = REPORT_DROP_COPY;
+    d.cum_qty = e9(4);
+    offer_ids(&mut desk, &d, |i| i.trd_match_id = text("M1"));
+    let t = desk.take(&d);
+    assert_eq!(desk.order(a).cum_qty, e9(4), "{t:?}");
+}
+
+#[test]
+fn a_drop_copy_after_a_correct_tells_the_corrected_fill_once() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 10, e9(100));
+    let r = trade_report(&desk, a, "X1", 4, 100);
+    offer_ids(&mut desk, &r, |i| i.trd_match_id = text("M1"));
+    assert_eq!(desk.take(&r), Disposition::Applied);
+    let mut c = desk.report(a, 0, ExecType::TradeCorrect);
+    (c.exec_id, c.last_qty, c.last_px) = (text("C1"), e9(4), e9(99));
+    offer_ids(&mut desk, &c, |i| i.exec_ref_id = text("X1"));
+    assert_eq!(desk.take(&c), Disposition::Applied);
+    let mut d = trade_report(&desk, a, "D1", 4, 99);
+    d.flags = REPORT_DROP_COPY;
+    offer_ids(&mut desk, &d, |i| i.trd_match_id = text("M1"));
+    let t = desk.take(&d);
+    assert_eq!(desk.order(a).cum_qty, e9(4), "{t:?}");
+}
+
+#[test]
+fn a_correct_of_a_forgotten_orders_fill_never_breaks_the_position() {
+    let mut config = small_config();
+    (config.orders_max, config.id_ttl_ns) = (64, 1);
+    let mut desk = TestDesk::with(config);
+    let mut seqs = vec![];
+    for n in 0..2 {
+        let a = desk.place(&format!("a{n}"), Side::Buy, 1, e9(100));
+        let r = trade_report(&desk, a, &format!("X{n}"), 1, 100);
+        assert_eq!(desk.take(&r), Disposition::Applied);
+        seqs.push(a);
+    }
+    for n in 0..90 {
+        desk.now_ns += 1000;
+        let b = desk.place(&format!("b{n}"), Side::Buy, 1, e9(100));
+        desk.tell(b, 0, ExecType::Canceled);
+    }
+    for (n, &a) in seqs.iter().enumerate() {
+        assert!(desk.engine.order(a).is_none());
+        let mut c = desk.report(a, 0, ExecType::TradeCorrect);
+        (c.exec_id, c.last_qty, c.last_px) = (text(&format!("C{n}")), i64::MAX - 1, 1);
+        offer_ids(&mut desk, &c, |i| i.exec_ref_id = text(&format!("X{n}")));
+        desk.take(&c);
+    }
+    let p = desk.engine.position(1, ES);
+    let bought = p.traded_qty.0 - p.traded_qty.1;
+    assert_eq!(p.net_qty as i128, bought, "net is what was bought less sold");
+    desk.assert_sums_are_folds();
+    desk.assert_replay_equals();
+}
+
+#[test]
+fn an_oco_leg_whose_own_cancel_is_refused_is_canceled_for_the_group() {
+    let mut desk = TestDesk::open();
+    let mut t = offer();
+    t.contingency = Contingency::Oco as u8;
+    assert_eq!(
+        desk.submit_terms(&t, &TestDesk::new_order("a", Side::Sell, 5, e9(101))),
+        Verdict::Accepted
+    );
+    let a = desk.newest();
+    t.group_seq = a;
+    assert_eq!(
+        desk.submit_terms(&t, &TestDesk::new_order("b", Side::Sell, 5, e9(102))),
+        Verdict::Accepted
+    );
+    let b = desk.newest();
+    desk.tell(a, 0, ExecType::New);
+    desk.tell(b, 0, ExecType::New);
+    assert_eq!(desk.cancel("ca", "a"), Verdict::Accepted);
+    desk.fill(b, 5, e9(102));
+    desk.time();
+    desk.tell(a, 1, ExecType::CancelRejected);
+    for _ in 0..5 {
+        desk.now_ns += 2_000_000_000;
+        desk.time();
+    }
+    assert_eq!(desk.status(b), OrdStatus::Filled);
+    assert!(
+        desk.status(a) == OrdStatus::PendingCancel,
+        "{:?}, cancels {}",
+        desk.status(a),
+        cancels(&desk, a)
+    );
+}
+
+#[test]
+fn a_mass_canceled_order_whose_pending_cancel_is_refused_is_canceled_again() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    desk.tell(a, 0, ExecType::New);
+    desk.cancel("ca", "a");
+    let mut m = MassCancel::ZERO;
+    (m.header.kind, m.cl_ord_id, m.session_id) = (MassCancel::KIND, text("m"), 1);
+    assert_eq!(desk.step(m.as_record()), Verdict::Accepted);
+    desk.tell(a, 1, ExecType::CancelRejected);
+    for _ in 0..5 {
+        desk.now_ns += 2_000_000_000;
+        desk.time();
+    }
+    assert_eq!(cancels(&desk, a), 2, "{:?}", desk.status(a));
+}
+
+#[test]
+fn a_killed_order_in_doubt_that_the_venue_still_has_is_canceled() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    desk.tell(a, 0, ExecType::New);
+    desk.cancel("ca", "a");
+    desk.lost(a);
+    desk.kill(Scope::Desk, 0, KillMode::CancelOnly);
+    let mut r = desk.report(a, 0, ExecType::OrderStatus);
+    r.ord_status = OrdStatus::New as u8;
+    assert_eq!(desk.take(&r), Disposition::Applied);
+    for _ in 0..5 {
+        desk.now_ns += 2_000_000_000;
+        desk.time();
+    }
+    assert_eq!(cancels(&desk, a), 2, "{:?}", desk.status(a));
+}
+
+#[test]
+fn a_child_of_a_canceled_parent_is_never_replaced_to_more() {
+    let mut desk = TestDesk::open();
+    let mut parent = TestDesk::new_order("p", Side::Buy, 30, e9(100));
+    parent.tags = TAG_PARENT;
+    assert_eq!(desk.submit(&parent), Verdict::Accepted);
+    let p = desk.newest();
+    let mut child = TestDesk::new_order("k", Side::Buy, 10, e9(100));
+    child.parent_order_seq = p;
+    assert_eq!(desk.submit(&child), Verdict::Accepted);
+    let k = desk.newest();
+    desk.tell(k, 0, ExecType::New);
+    assert_eq!(desk.cancel("cp", "p"), Verdict::Accepted);
+    desk.time();
+    assert_eq!(desk.status(p), OrdStatus::Canceled);
+    let rev = desk.order(k).cancel_revision;
+    desk.tell(k, rev, ExecType::CancelRejected);
+    for _ in 0..3 {
+        desk.now_ns += 2_000_000_000;
+        desk.quote(ES, e9(100), e9(100) + e9(1) / 4);
+        desk.time();
+    }
+    let v = desk.replace("k2", "k", 25, e9(100));
+    assert_ne!(v, Verdict::Accepted, "child of a dead parent grows");
+}
+
+#[test]
+fn a_child_in_doubt_is_canceled_when_found_live_after_its_parent_ended() {
+    let mut desk = TestDesk::open();
+    let mut parent = TestDesk::new_order("p", Side::Buy, 30, e9(100));
+    parent.tags = TAG_PARENT;
+    assert_eq!(desk.submit(&parent), Verdict::Accepted);
+    let p = desk.newest();
+    let mut child = TestDesk::new_order("k", Side::Buy, 10, e9(100));
+    child.parent_order_seq = p;
+    assert_eq!(desk.submit(&child), Verdict::Accepted);
+    let k = desk.newest();
+    desk.tell(k, 0, ExecType::New);
+    desk.cancel("ck", "k");
+    desk.lost(k);
+    assert_eq!(desk.cancel("cp", "p"), Verdict::Accepted);
+    let mut s = desk.report(k, 0, ExecType::OrderStatus);
+    s.ord_status = OrdStatus::New as u8;
+    desk.take(&s);
+    for _ in 0..4 {
+        desk.now_ns += 2_000_000_000;
+        desk.time();
+    }
+    assert_eq!(cancels(&desk, k), 2, "{:?}", desk.status(k));
+}
+
+#[test]
+fn an_old_status_replayed_does_not_end_the_doubt_of_a_replace() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 10, e9(100));
+    desk.tell(a, 0, ExecType::New);
+    assert_eq!(desk.replace("b", "a", 20, e9(100)), Verdict::Accepted);
+    desk.lost(a);
+    let mut s = desk.report(a, 0, ExecType::OrderStatus);
+    (s.ord_status, s.flags) = (OrdStatus::New as u8, REPORT_POSS_DUP);
+    desk.take(&s);
+    let t = desk.tell(a, 1, ExecType::Replaced);
+    assert_eq!(desk.order(a).order_qty, e9(20), "{t:?}");
+    assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(20));
+}
+
+#[test]
+fn the_truth_of_a_replace_is_taken_after_a_status_that_crossed_it() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 10, e9(100));
+    desk.tell(a, 0, ExecType::New);
+    assert_eq!(desk.replace("b", "a", 20, e9(100)), Verdict::Accepted);
+    desk.lost(a);
+    let mut s = desk.report(a, 0, ExecType::OrderStatus);
+    s.ord_status = OrdStatus::PendingReplace as u8;
+    desk.take(&s);
+    let t = desk.tell(a, 1, ExecType::Replaced);
+    assert_eq!(desk.order(a).order_qty, e9(20), "{t:?}");
+    assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(20));
+}
+
+#[test]
+fn a_status_pending_cancel_leaves_the_cancel_pending() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 10, e9(100));
+    desk.tell(a, 0, ExecType::New);
+    assert_eq!(desk.cancel("b", "a"), Verdict::Accepted);
+    desk.lost(a);
+    let mut s = desk.report(a, 0, ExecType::OrderStatus);
+    s.ord_status = OrdStatus::PendingCancel as u8;
+    desk.take(&s);
+    let st = desk.status(a);
+    assert!(st == OrdStatus::PendingCancel || st == OrdStatus::Unknown, "{st:?}");
+}
+
+#[test]
+fn a_status_filled_that_counts_less_than_the_order_closes_nothing() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 10, e9(100));
+    desk.tell(a, 0, ExecType::New);
+    let mut s = desk.report(a, 0, ExecType::OrderStatus);
+    s.ord_status = OrdStatus::Filled as u8;
+    let t = desk.take(&s);
+    assert!(
+        desk.order(a).live(),
+        "{t:?} {:?} cum {} of {} open {}",
+        desk.status(a),
+        desk.order(a).cum_qty,
+        desk.order(a).order_qty,
+        desk.engine.row(1, ES).open_qty().0
+    );
+}
+
+#[test]
+fn a_conflicting_copy_whose_sum_is_above_ours_queries_the_venue() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 10, e9(100));
+    desk.tell(a, 0, ExecType::New);
+    let mut r = trade_report(&desk, a, "X1", 4, 100);
+    r.cum_qty = e9(4);
+    desk.take(&r);
+    let mut r = trade_report(&desk, a, "X1", 6, 100);
+    r.cum_qty = e9(10);
+    r.ord_status = OrdStatus::Filled as u8;
+    assert_eq!(desk.take(&r), Disposition::Conflict);
+    desk.time();
+    let asked = desk.sent.0.iter().filter(|r| r.msg_type == MsgType::OrderStatus as u8).count();
+    assert_eq!(asked, 1);
+}
+
+#[test]
+fn an_order_that_never_left_and_ended_here_takes_no_fill() {
+    let mut desk = TestDesk::open();
+    let a = stop(&mut desk, "a", Side::Sell, 5, e9(95), |_| {});
+    assert_eq!(desk.cancel("ca", "a"), Verdict::Accepted);
+    assert_eq!(desk.status(a), OrdStatus::Canceled);
+    let t = desk.fill(a, 5, e9(95));
+    assert_eq!(desk.engine.position(1, ES).net_qty, 0, "{t:?} {:?}", desk.status(a));
+}
+
+#[test]
+fn an_order_that_never_left_and_ended_here_is_not_brought_back() {
+    let mut desk = TestDesk::open();
+    let a = stop(&mut desk, "a", Side::Sell, 5, e9(95), |_| {});
+    assert_eq!(desk.cancel("ca", "a"), Verdict::Accepted);
+    let mut r = desk.report(a, 0, ExecType::Restated);
+    r.leaves_qty = e9(5);
+    let t = desk.take(&r);
+    assert!(!desk.order(a).live(), "{t:?} {:?}", desk.status(a));
+}
+
+#[test]
+fn a_gtc_order_done_for_the_day_and_filled_whole_ends_some_day() {
+    let mut desk = TestDesk::open();
+    let mut o = TestDesk::new_order("a", Side::Buy, 5, e9(100));
+    o.time_in_force = TimeInForce::Gtc as u8;
+    assert_eq!(desk.submit(&o), Verdict::Accepted);
+    let a = desk.newest();
+    desk.tell(a, 0, ExecType::New);
+    let mut r = desk.report(a, 0, ExecType::DoneForDay);
+    r.transact_time_ns = START_NS;
+    desk.take(&r);
+    desk.fill(a, 5, e9(100));
+    for (opened, day) in [(0, 1), (1, 2), (0, 2), (1, 3)] {
+        let mut d = DayChange::ZERO;
+        (d.header.kind, d.venue_id, d.opened, d.trade_day, d.proved) =
+            (DayChange::KIND, 1, opened, day, 1);
+        desk.now_ns += 3_600_000_000_000;
+        desk.step(d.as_record());
+    }
+    assert!(!desk.order(a).live(), "{:?} leaves {}", desk.status(a), desk.order(a).leaves_qty());
+}
+
+#[test]
+fn a_resting_order_that_a_new_day_does_not_allow_is_canceled_once_the_link_is_up() {
+    let mut desk = TestDesk::open();
+    let mut o = TestDesk::new_order("a", Side::Buy, 5, e9(100));
+    o.time_in_force = TimeInForce::Gtc as u8;
+    assert_eq!(desk.submit(&o), Verdict::Accepted);
+    let a = desk.newest();
+    desk.tell(a, 0, ExecType::New);
+    desk.link(LinkState::Down);
+    let mut t = terms(ES, 1);
+    t.flags |= FLAG_RESTRICTED;
+    desk.fact(t);
+    let mut d = DayChange::ZERO;
+    (d.header.kind, d.venue_id, d.opened, d.trade_day) = (DayChange::KIND, 1, 1, 2);
+    desk.fact(d);
+    desk.link(LinkState::Up);
+    for _ in 0..3 {
+        desk.now_ns += 2_000_000_000;
+        desk.time();
+    }
+    assert_eq!(cancels(&desk, a), 1);
+}
+
+#[test]
+fn the_proved_close_of_a_day_does_not_expire_a_new_self_that_was_never_acknowledged() {
+    let mut desk = TestDesk::open();
+    desk.fact(definition(Entity::Venue, "CME", 0, ReplaceRule::CancelNew as u8));
+    let a = desk.place("a", Side::Buy, 10, e9(100));
+    desk.tell(a, 0, ExecType::New);
+    assert_eq!(desk.replace("b", "a", 20, e9(100)), Verdict::Accepted);
+    desk.tell(a, 2, ExecType::Canceled);
+    desk.time();
+    assert_eq!(news(&desk, a), 2);
+    let mut d = DayChange::ZERO;
+    (d.header.kind, d.venue_id, d.opened, d.proved) = (DayChange::KIND, 1, 0, 1);
+    desk.step(d.as_record());
+    assert!(
+        desk.order(a).live(),
+        "{:?} open {}",
+        desk.status(a),
+        desk.engine.row(1, ES).open_qty().0
+    );
+}
+
+#[test]
+fn a_stop_price_at_the_end_of_numbers_is_refused() {
+    let mut desk = TestDesk::open();
+    let mut t = terms(ES, 1);
+    t.band = 0;
+    desk.fact(t);
+    desk.quote(ES, e9(100), e9(100) + e9(1) / 4);
+    let mut o = TestDesk::new_order("a", Side::Sell, 1, 0);
+    o.ord_type = OrdType::Stop as u8;
+    let mut t = offer();
+    t.stop_px = i64::MAX - 1;
+    assert_ne!(desk.submit_terms(&t, &o), Verdict::Accepted);
+}
+
+#[test]
+fn a_child_brought_back_by_a_bust_leaves_the_parent_whole() {
+    let mut desk = TestDesk::open();
+    let mut parent = TestDesk::new_order("p", Side::Buy, 10, e9(100));
+    parent.tags = TAG_PARENT;
+    assert_eq!(desk.submit(&parent), Verdict::Accepted);
+    let p = desk.newest();
+    let mut child = TestDesk::new_order("k", Side::Buy, 10, e9(100));
+    child.parent_order_seq = p;
+    assert_eq!(desk.submit(&child), Verdict::Accepted);
+    let k = desk.newest();
+    let r = trade_report(&desk, k, "X1", 6, 100);
+    desk.take(&r);
+    desk.tell(k, 0, ExecType::Canceled); // 4 back
+    let mut child = TestDesk::new_order("k2", Side::Buy, 4, e9(100));
+    child.parent_order_seq = p;
+    assert_eq!(desk.submit(&child), Verdict::Accepted);
+    // The venue restates the first child: it works 4 again
+    let mut x = desk.report(k, 0, ExecType::Restated);
+    (x.leaves_qty, x.ord_status) = (e9(4), OrdStatus::PartiallyFilled as u8);
+    let t = desk.take(&x);
+    desk.time();
+    let held = desk.order(p).children_qty;
+    assert!(
+        held <= e9(10) || cancels(&desk, k) > 0,
+        "{t:?} {} of 10 by children, {:?}",
+        held / ONE,
+        desk.status(k)
+    );
+}
