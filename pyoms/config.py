@@ -107,6 +107,8 @@ class EngineConfig:
     book_orders_max: int
     book_levels_max: int
     id_ttl_s: int
+    peg_interval_ms: int
+    peg_ticks: int
     cpu: int | None
     spin: bool
 
@@ -220,6 +222,8 @@ class VenueConfig:
     name: str
     socket: str
     replace_rule: str
+    queue_rule: str
+    replenishes_icebergs: bool
     cancel_on_disconnect: bool
     cancels_per_s_max: int
     zone: str
@@ -233,6 +237,11 @@ class VenueConfig:
         """Flags of the definition record."""
         stops = VENUE_OVERFILL_STOPS * (self.overfill == "stop")
         return int(self.cancel_on_disconnect) | stops
+
+    @property
+    def queue_rule_code(self) -> int:
+        """Code of `queue_rule` for the definition record."""
+        return CODES["queue_rule"][self.queue_rule].code
 
     @property
     def replace_rule_code(self) -> int:
@@ -661,6 +670,8 @@ class _Reader:
             book_orders_max=table.power_of_two("book_orders_max", 64, 2**24, 2**16),
             book_levels_max=table.power_of_two("book_levels_max", 64, 2**20, 2**13),
             id_ttl_s=table.integer("id_ttl_s", 60, 31 * 86_400, 86_400),
+            peg_interval_ms=table.integer("peg_interval_ms", 1, 3_600_000, 100),
+            peg_ticks=table.integer("peg_ticks", 1, 1_000_000, 1),
             cpu=table.cpu(),
             spin=table.flag("spin", False),
         )
@@ -709,6 +720,8 @@ class _Reader:
             name=table.text("name"),
             socket=table.text("socket", "", size_max=100, empty=True),
             replace_rule=table.choice("replace_rule", CODES["replace_rule"]),
+            queue_rule=table.choice("queue_rule", CODES["queue_rule"], "untold"),
+            replenishes_icebergs=table.flag("replenishes_icebergs", False),
             cancel_on_disconnect=table.flag("cancel_on_disconnect", True),
             cancels_per_s_max=table.integer("cancels_per_s_max", 1, 1_000_000, 100),
             zone=zone,

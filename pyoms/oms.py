@@ -27,7 +27,15 @@ from pyoms.strategy import Dispatcher, Port, Strategy, Terms
 from pyoms.tape import Tape, follow, open_log
 from pyoms_core.dispatch import Event
 from pyoms_core.gate import code_of
-from pyoms_core.layout import CODES, NAMES, ONE, TAG_PARENT, TAG_TERMS, VENUE_CALENDAR
+from pyoms_core.layout import (
+    CODES,
+    NAMES,
+    ONE,
+    TAG_PARENT,
+    TAG_TERMS,
+    VENUE_CALENDAR,
+    VENUE_ICEBERG,
+)
 
 _MIB = 1 << 20
 
@@ -47,7 +55,7 @@ def capacities(config: Config) -> dict[str, int]:
     fields = (
         *("orders_max", "ids_max", "fills_max", "accounts_max", "instruments_max", "venues_max"),
         *("sessions_max", "strategies_max", "traders_max", "currencies_max", "id_ttl_s"),
-        "fill_days",
+        *("fill_days", "peg_interval_ms", "peg_ticks"),
         *("throttle_orders_max", "log_reserve", "books_max", "book_orders_max"),
         "book_levels_max",
     )
@@ -98,7 +106,10 @@ def define_venue(oms: Oms, venue: VenueConfig, utc_offset_min: int) -> None:
         "venue",
         venue.name,
         level=venue.replace_rule_code,
-        flags=venue.flags | VENUE_CALENDAR * (schedule is not None),
+        flags=venue.flags
+        | VENUE_CALENDAR * (schedule is not None)
+        | VENUE_ICEBERG * venue.replenishes_icebergs,
+        queue_rule=venue.queue_rule_code,
         parent_id=oms.id_of("account", venue.adopt_account) if venue.adopt_account else 0,
         zone=venue.zone.encode(),
         utc_offset_min=utc_offset_min,

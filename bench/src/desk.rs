@@ -86,6 +86,8 @@ impl Shape {
             currencies_max: 2,
             throttle_orders_max: 1024,
             id_ttl_ns: self.id_ttl_ns,
+            peg_interval_ns: EngineConfig::default().peg_interval_ns,
+            peg_ticks: EngineConfig::default().peg_ticks,
             log_reserve: 1024,
             books_max: 1,
             book_orders_max: 1024,

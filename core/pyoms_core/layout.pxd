@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
-    #define PYOMS_LAYOUT_HASH 0x98392a7b2ba28accULL
+    #define PYOMS_LAYOUT_HASH 0xde9ed81b279baea1ULL
     """
     const uint64_t LAYOUT_HASH "PYOMS_LAYOUT_HASH"
 
@@ -98,6 +98,7 @@ cdef enum:  # What became of a held order whose trigger was met.
     TRIGGER_OUTCOME_RELEASED = 1
     TRIGGER_OUTCOME_REFUSED = 2
     TRIGGER_OUTCOME_ARMED = 3
+    TRIGGER_OUTCOME_ENDED = 4
 
 cdef enum:  # Why the desk itself canceled or closed an order.
     OWN_CAUSE_NONE = 0
@@ -107,11 +108,19 @@ cdef enum:  # Why the desk itself canceled or closed an order.
     OWN_CAUSE_PARENT = 4
     OWN_CAUSE_RECHECK = 5
     OWN_CAUSE_REDUCE_ONLY = 6
+    OWN_CAUSE_PEG = 7
+    OWN_CAUSE_LEG_FILLED = 8
 
 cdef enum:  # Whether a change keeps the order's place in the venue's queue.
     QUEUE_PRIORITY_UNTOLD = 0
     QUEUE_PRIORITY_KEPT = 1
     QUEUE_PRIORITY_LOST = 2
+
+cdef enum:  # What keeps a place in a venue's queues; the fields of each stand in `priority.rs` of the engine.
+    QUEUE_RULE_UNTOLD = 0
+    QUEUE_RULE_QUANTITY_DOWN = 1
+    QUEUE_RULE_AWAY = 2
+    QUEUE_RULE_NONE = 3
 
 cdef enum:  # TimeInForce(59).
     TIME_IN_FORCE_DAY = 1
@@ -393,6 +402,7 @@ cdef enum:  # The gate's answer. The number is the precedence: of several failin
     VERDICT_GROUP_UNKNOWN = 74
     VERDICT_TERMS_TABLE_FULL = 75
     VERDICT_EXEC_INST_INVALID = 76
+    VERDICT_PEG_INVALID = 77
 
 cdef struct header_t:  # The first 32 bytes of every record.
     uint64_t event_seq
@@ -625,7 +635,8 @@ cdef struct definition_t:  # A name gets its number: command and event. Idempote
     uint32_t command_seq
     int32_t utc_offset_min
     uint16_t day_roll_min
-    uint8_t reserved[2]
+    uint8_t queue_rule
+    uint8_t reserved
 
 cdef struct instrument_terms_t:  # Terms of an instrument: command and event, after its definition.
     header_t header
@@ -781,7 +792,8 @@ cdef struct replace_accepted_t:  # A replace passed the gate; header.order_seq i
     uint8_t held
     uint8_t priority
     uint8_t by_cancel
-    uint8_t reserved[5]
+    uint8_t why
+    uint8_t reserved[4]
 
 cdef struct command_repeated_t:  # The same id and body again: the answer is the order's present state or its recorded refusal.
     header_t header
@@ -822,7 +834,7 @@ cdef struct order_terms_t:  # Follows an accepted order that is more than plain;
     uint16_t expire_day
     int64_t trail
     int64_t reference_px
-    uint8_t reserved[8]
+    int64_t shown_qty
 
 cdef struct annotation_t:  # Follows an accepted order: bounded annotations, returned on every report.
     header_t header
@@ -882,7 +894,9 @@ cdef struct triggered_t:  # A held order met its trigger: it goes out in the sam
     uint8_t cause
     uint8_t outcome
     uint8_t ord_type
-    uint8_t reserved[19]
+    uint8_t reserved0[3]
+    int64_t shown_qty
+    uint8_t reserved[8]
 
 cdef struct trail_moved_t:  # The stop of a trailing order has moved; logged at a bounded rate, so a recovery starts from here.
     header_t header

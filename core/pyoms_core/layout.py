@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-LAYOUT_HASH: Final = 0x98392a7b2ba28acc
+LAYOUT_HASH: Final = 0xde9ed81b279baea1
 RECORD_SIZE: Final = 128  # bytes of a record
 ONE: Final = 1000000000  # fixed-point one, 1e-9
 NO_PRICE: Final = -9223372036854775808  # no price in a quote or a refusal
@@ -31,6 +31,7 @@ REPORT_POSS_DUP: Final = 1  # report: PossDupFlag(43)
 REPORT_POSS_RESEND: Final = 2  # report: PossResend(97)
 REPORT_QUERIED: Final = 4  # report: answers a query
 REPORT_DROP_COPY: Final = 8  # report: from a drop copy
+VENUE_ICEBERG: Final = 8  # venue: it replenishes icebergs itself
 VENUE_CALENDAR: Final = 2  # venue: its trading day is told by offset and roll
 VENUE_OVERFILL_STOPS: Final = 4  # venue: an overfill there stops it
 BOOK_LAST: Final = 1  # book update: last of its event
@@ -97,6 +98,7 @@ CODES: Final[dict[str, dict[str, Code]]] = {
         "released": Code(1, "", "it goes out in this group"),
         "refused": Code(2, "", "judged again, it may not leave: rejected here"),
         "armed": Code(3, "", "its leg has traded: it waits for its price now"),
+        "ended": Code(4, "", "nothing is left for it to do: it ends canceled, its fills are kept"),
     },
     "own_cause": {
         "none": Code(0, "", "a command, a mass cancel or the kill switch"),
@@ -106,11 +108,19 @@ CODES: Final[dict[str, dict[str, Code]]] = {
         "parent": Code(4, "", "its parent was canceled"),
         "recheck": Code(5, "", "the daily re-check of a resting order found it not allowed any more"),
         "reduce_only": Code(6, "", "it would no longer only reduce the position"),
+        "peg": Code(7, "", "what it is pegged to has moved"),
+        "leg_filled": Code(8, "", "the leg that it follows has filled more"),
     },
     "queue_priority": {
         "untold": Code(0, "", "not known for this venue"),
         "kept": Code(1, "", "keeps its place"),
         "lost": Code(2, "", "goes to the end of its level"),
+    },
+    "queue_rule": {
+        "untold": Code(0, "", "not known for this venue"),
+        "quantity_down": Code(1, "", "a smaller quantity alone keeps it (CME Globex)"),
+        "away": Code(2, "", "a smaller quantity or a price farther from the market keeps it"),
+        "none": Code(3, "", "every change loses it"),
     },
     "time_in_force": {
         "day": Code(1, "0", "until the end of the trading day"),
@@ -392,6 +402,7 @@ CODES: Final[dict[str, dict[str, Code]]] = {
         "group_unknown": Code(74, "99", "group {value} has no live first leg of this session, account and venue"),
         "terms_table_full": Code(75, "0", "the table of order terms is full: {bound} rows hold live orders"),
         "exec_inst_invalid": Code(76, "99", "exec_inst bits {value} are not taken here, allowed are {bound}"),
+        "peg_invalid": Code(77, "99", "peg_type {value} with an offset that is no multiple of the tick {bound_e9}, or on an order that is not pegged"),
     },
 }
 
@@ -880,7 +891,8 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("command_seq", "<u4", 116),
             ("utc_offset_min", "<i4", 120),
             ("day_roll_min", "<u2", 124),
-            ("reserved", ("u1", (2,)), 126),
+            ("queue_rule", "u1", 126),
+            ("reserved", "u1", 127),
         ],
     ),
     "instrument_terms": (
@@ -1135,7 +1147,8 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("held", "u1", 120),
             ("priority", "u1", 121),
             ("by_cancel", "u1", 122),
-            ("reserved", ("u1", (5,)), 123),
+            ("why", "u1", 123),
+            ("reserved", ("u1", (4,)), 124),
         ],
     ),
     "command_repeated": (
@@ -1203,7 +1216,7 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("expire_day", "<u2", 102),
             ("trail", "<i8", 104),
             ("reference_px", "<i8", 112),
-            ("reserved", ("u1", (8,)), 120),
+            ("shown_qty", "<i8", 120),
         ],
     ),
     "annotation": (
@@ -1308,7 +1321,9 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("cause", "u1", 106),
             ("outcome", "u1", 107),
             ("ord_type", "u1", 108),
-            ("reserved", ("u1", (19,)), 109),
+            ("reserved0", ("u1", (3,)), 109),
+            ("shown_qty", "<i8", 112),
+            ("reserved", ("u1", (8,)), 120),
         ],
     ),
     "trail_moved": (

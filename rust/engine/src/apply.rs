@@ -336,7 +336,16 @@ impl Engine {
         let slot = self.slot(e.header.order_seq);
         assert!(self.orders[slot].order_seq == e.header.order_seq);
         let time_ns = e.header.ingest_time_ns;
-        let id_row = self.take_id_of(&e.header, &e.cl_ord_id, e.session_id, 0, e.body_hash);
+        // The desk's own replace has no id: the order keeps the one it has.
+        let id_row = match e.session_id {
+            0 => self.orders[slot].id_row,
+            session_id => self.take_id_of(&e.header, &e.cl_ord_id, session_id, 0, e.body_hash),
+        };
+        self.grown(e.header.order_seq);
+        if e.why == OwnCause::Peg as u8 {
+            let terms = self.terms_mut(e.header.order_seq).expect("pegged by them");
+            terms.pegged_ns = time_ns;
+        }
         if self.orders[slot].is_parent() {
             let order = &mut self.orders[slot];
             (order.price, order.order_qty, order.id_row) = (e.price, e.order_qty, id_row);
@@ -933,7 +942,7 @@ impl Engine {
 
     /// Nothing of an order is at the venue any more, or its new self has gone there.
     #[cold]
-    fn turn_vacant(&mut self, order_seq: u64, is_vacant: bool) {
+    pub(crate) fn turn_vacant(&mut self, order_seq: u64, is_vacant: bool) {
         if is_vacant {
             assert!(self.vacated.len() < self.vacated.capacity()); // room for every order
             self.vacated.push(order_seq);
@@ -1093,6 +1102,7 @@ impl Engine {
                 (venue.defined, venue.flags) = (1, e.flags);
                 (venue.utc_offset_min, venue.day_roll_min) = (e.utc_offset_min, e.day_roll_min);
                 venue.adopts = e.parent_id;
+                venue.queue_rule = e.queue_rule;
             }
             Some(Entity::Session) => {
                 let session = &mut self.sessions[id];

@@ -10,7 +10,7 @@
 use crate::held::Cause;
 use crate::order::{CANCEL_ASKED, CANCELING, Order};
 use crate::pipeline::header;
-use crate::terms::{ARMED, DUE, FLAGGED, Fault, RACED, Terms, fault};
+use crate::terms::{ARMED, DUE, FLAGGED, Fault, GROW, RACED, Terms, fault};
 use crate::{Engine, Log, Outbox};
 use arch::mutant;
 use layout::{
@@ -151,6 +151,9 @@ impl Engine {
     /// The first leg traded or ended: what that means to a child of it.
     fn follow_first(&mut self, first: &Order, child_seq: u64, ended: bool, filled: bool) {
         let Some(child) = self.order(child_seq).copied() else { return };
+        if filled && child.live() && child.base != OrdStatus::Held as u8 {
+            self.grow(&child);
+        }
         if !Self::may_arm(&child) {
             return;
         }
@@ -202,7 +205,7 @@ impl Engine {
         }
     }
 
-    fn push_due(&mut self, order_seq: u64) {
+    pub(crate) fn push_due(&mut self, order_seq: u64) {
         // What was done since leaves the queue here, so that a fold keeps the same one.
         if self.due.len() == self.due.capacity() {
             let mut due = std::mem::take(&mut self.due);
@@ -214,7 +217,7 @@ impl Engine {
     }
 
     fn is_due(&self, order_seq: u64) -> bool {
-        self.order_terms(order_seq).is_some_and(|terms| terms.state & (DUE | RACED) != 0)
+        self.order_terms(order_seq).is_some_and(|terms| terms.state & (DUE | RACED | GROW) != 0)
     }
 
     /// Releases or arms the children that are due and tells the races, oldest first.
@@ -227,7 +230,10 @@ impl Engine {
         if self.recovering != 0 {
             return; // legs wait, as prices do
         }
-        while self.due_count != 0 && log.room() > self.config.log_reserve / 2 {
+        for _ in 0..self.due.len() {
+            if self.due_count == 0 || log.room() <= self.config.log_reserve / 2 {
+                break;
+            }
             let Some(&order_seq) = self.due.front() else { break };
             let terms = self.order_terms(order_seq).copied();
             match terms {
@@ -256,9 +262,16 @@ impl Engine {
                     };
                     self.release(order_seq, cause, now_ns, log, outbox);
                 }
+                Some(terms) if terms.state & GROW != 0 => {
+                    let order = self.orders[self.slot(order_seq)];
+                    self.work_off_growth(&order, now_ns, log, outbox);
+                }
                 _ => {}
             }
             self.due.pop_front();
+            if self.is_due(order_seq) {
+                self.due.push_back(order_seq); // something of it is in flight: next time
+            }
         }
     }
 

@@ -159,6 +159,7 @@ impl Engine {
         log: &mut L,
         outbox: &mut O,
     ) {
+        self.wake_pegs(now_ns, log, outbox);
         let (mut at, mut sent) = (self.timers.first(0), 0);
         for _ in 0..TIMERS_MAX {
             let Some(row) = at.filter(|&row| self.timers.key(row) <= now_ns) else { break };
@@ -189,7 +190,7 @@ impl Engine {
 
     /// Time of the next timer; `i64::MAX` for none.
     pub fn next_timer_ns(&self) -> i64 {
-        self.timers.first_key(0)
+        self.timers.first_key(0).min(self.peg_wake_ns)
     }
 
     /// After a fill: reduce-only orders that would now open a position are canceled, newest first.

@@ -514,17 +514,34 @@ impl Engine {
             return judged;
         };
         (judged.order_seq, judged.venue_id) = (order.order_seq, order.venue_id);
+        let pegged = fail(order.ord_type != OrdType::Limit as u8, Verdict::OrdTypeUnsupported);
+        let all = self.check_replace(order, (c.price, c.order_qty), now_ns, room);
+        judged.verdict = first(pegged | all);
+        let instrument = &self.instruments[order.instrument_id as usize];
+        (judged.bid_ticks, judged.ask_ticks, judged.reference_age_ms) =
+            self.reference_ticks(instrument, c.price, now_ns);
+        judged
+    }
+
+    /// Every check of a replace of an order to these terms, whoever asks for it.
+    pub(crate) fn check_replace(
+        &self,
+        order: &Order,
+        (price, order_qty): (i64, i64),
+        now_ns: i64,
+        room: u64,
+    ) -> Fails {
         let instrument = &self.instruments[order.instrument_id as usize];
         let account = &self.accounts[order.account_id as usize];
         let venue = &self.venues[order.venue_id as usize];
         let row = &self.rows[self.pair(order.account_id, order.instrument_id)];
-        let points = number::points(c.price, c.order_qty).saturating_abs();
+        let points = number::points(price, order_qty).saturating_abs();
+        let rule = self.replace_rule(order);
         let mode = self.mode_of(order);
         mutant!(replace_under_kill: mode = KillMode::Open as u8);
         let fails = fail(mode != KillMode::Open as u8, Verdict::Killed)
             | fail(self.recovering != 0, Verdict::Recovering)
-            | fail(order.ord_type != OrdType::Limit as u8, Verdict::OrdTypeUnsupported)
-            | fail(c.order_qty <= 0, Verdict::QtyNotPositive)
+            | fail(order_qty <= 0, Verdict::QtyNotPositive)
             | fail(instrument.flags & layout::FLAG_RESTRICTED != 0, Verdict::InstrumentRestricted)
             | fail(
                 !phase_takes_orders(venue.phase)
@@ -538,22 +555,22 @@ impl Engine {
             | fail(order.flight & (CANCELING | CANCEL_ASKED) != 0, Verdict::CancelPending)
             | fail(order.flight & REPLACING != 0, Verdict::ReplacePending)
             | fail(order.flight & UNSURE != 0, Verdict::OutcomeUnknown)
-            | fail(c.order_qty <= order.cum_qty, Verdict::QtyBelowFilled)
-            | fail(c.price == order.price && c.order_qty == order.order_qty, Verdict::Unchanged)
+            | fail(order_qty <= order.cum_qty, Verdict::QtyBelowFilled)
+            | fail(price == order.price && order_qty == order.order_qty, Verdict::Unchanged)
             // By cancel and new it takes two.
             | fail(order.revision_last >= street::REVISION_MAX - 1, Verdict::RevisionFull)
-            | fail(c.order_qty > row.order_qty_max, Verdict::OrderQtyLimit)
+            | fail(order_qty > row.order_qty_max, Verdict::OrderQtyLimit)
             | fail(points > row.order_points_max, Verdict::OrderNotionalLimit);
         let mut all = All(fails);
         let session = at(&self.sessions, order.session_id as usize);
         instrument.check_rate(&mut all, now_ns);
-        instrument.check_terms(&mut all, c.price, c.order_qty, false);
-        instrument.check_reference(&mut all, c.price, now_ns);
+        instrument.check_terms(&mut all, price, order_qty, false);
+        instrument.check_reference(&mut all, price, now_ns);
         Self::check_throttles(&mut all, session, account, now_ns);
-        if points < number::POINTS_MAX && c.order_qty > 0 && !order.is_parent() && order.live() {
-            let before = order.exposure(venue.replace_rule);
-            let changed = order.with_replace(venue.replace_rule, c.price, c.order_qty);
-            let after = changed.exposure(venue.replace_rule);
+        if points < number::POINTS_MAX && order_qty > 0 && !order.is_parent() && order.live() {
+            let before = order.exposure(rule);
+            let changed = order.with_replace(rule, price, order_qty);
+            let after = changed.exposure(rule);
             let (qty, points) =
                 (after.qty.saturating_sub(before.qty), after.points - before.points);
             check_exposure(&mut all, row, account, &instrument.factor, order.is_buy(), qty, points);
@@ -568,12 +585,9 @@ impl Engine {
             }
         }
         if order.is_parent() {
-            all.0 |= fail(c.order_qty < order.children_qty, Verdict::ParentExceeded);
+            all.0 |= fail(order_qty < order.children_qty, Verdict::ParentExceeded);
         }
-        judged.verdict = first(all.0);
-        (judged.bid_ticks, judged.ask_ticks, judged.reference_age_ms) =
-            self.reference_ticks(instrument, c.price, now_ns);
-        judged
+        all.0
     }
 
     pub(crate) fn judged_replace(&self, c: &ReplaceOrder) -> Judged {

@@ -153,8 +153,10 @@ impl Engine {
                 _ => order.base = OrdStatus::Rejected as u8,
             }
         });
-        if action == Action::Arm {
-            self.arm(e.header.order_seq);
+        match action {
+            Action::Arm => self.arm(e.header.order_seq),
+            Action::Release => self.begin_slice(e.header.order_seq, e.shown_qty),
+            _ => {}
         }
     }
 
@@ -229,6 +231,9 @@ impl Engine {
         if bid != NO_PRICE && ask != NO_PRICE && bid > ask {
             return;
         }
+        if self.pegs.len(instrument_id as usize) != 0 {
+            self.price_pegs(instrument_id, now_ns, log, outbox);
+        }
         if self.is_price(instrument_id, ask) {
             self.price_seen(instrument_id, Source::Ask, ask, time_ns, now_ns, log, outbox);
         }
@@ -278,7 +283,7 @@ impl Engine {
     }
 
     /// Whether best bid and offer give nothing to judge a price by.
-    fn unsound(&self, instrument_id: u32, now_ns: i64) -> bool {
+    pub(crate) fn unsound(&self, instrument_id: u32, now_ns: i64) -> bool {
         let i = &self.instruments[instrument_id as usize];
         let age_ns = now_ns.saturating_sub(i.reference_time_ns);
         let stale = age_ns > i.reference_age_ns_max && i.flags & layout::FLAG_NO_BAND == 0;
@@ -445,8 +450,10 @@ impl Engine {
             return self.commit(log, 1);
         }
         event.outcome = TriggerOutcome::Released as u8;
+        let slice = self.slice_of(&order, event.order_qty);
+        event.shown_qty = if slice == event.order_qty { 0 } else { slice };
         *Triggered::view_mut(log.slot(0)) = event;
-        let (new, qty) = (MsgType::NewOrder, event.order_qty);
+        let (new, qty) = (MsgType::NewOrder, slice);
         let price = if out == OrdType::Market { 0 } else { event.price };
         let message = Message {
             orig_street_id: [0; 3],
@@ -686,6 +693,7 @@ impl Engine {
         self.asked_count != 0
             || self.due_count != 0
             || !self.vacated.is_empty()
+            || self.peg_wake_ns <= now_ns
             || self.timers.first_key(0) <= now_ns
     }
 

@@ -18,11 +18,14 @@ pub mod held;
 mod moved;
 pub mod number;
 pub mod order;
+mod peg;
 mod pipeline;
 mod plain;
 pub mod position;
+pub mod priority;
 mod report;
 pub mod risk;
+mod slices;
 pub mod states;
 pub mod street;
 mod terms;
@@ -92,6 +95,10 @@ pub struct EngineConfig {
     pub throttle_orders_max: usize,
     /// How long an id outlives its order.
     pub id_ttl_ns: i64,
+    /// A pegged order is priced anew at most this often.
+    pub peg_interval_ns: i64,
+    /// A move of the price of a pegged order by fewer ticks is let be.
+    pub peg_ticks: i64,
     /// Records of the ring that new orders must leave free for cancels and reports.
     pub log_reserve: u64,
     /// Market-by-order books; the first instruments that get such data take them.
@@ -119,6 +126,8 @@ impl Default for EngineConfig {
             currencies_max: 32,
             throttle_orders_max: 1024,
             id_ttl_ns: 24 * 3600 * 1_000_000_000,
+            peg_interval_ns: 100_000_000,
+            peg_ticks: 1,
             log_reserve: 4096,
             books_max: 4,
             book_orders_max: 1 << 16,
@@ -197,6 +206,7 @@ pub struct Engine {
     reducing: forest::Forest,
     reducing_count: u64,
     watched: Table<u64>,
+    pegs: forest::Forest,
     days: Vec<u8>,
     due: VecDeque<u64>,
     due_count: u64,
@@ -205,6 +215,7 @@ pub struct Engine {
     foreign: Vec<Option<layout::ForeignOrder>>,
     offers: Vec<Option<OrderTerms>>,
     offers_count: u64,
+    peg_wake_ns: i64,
     peaks: Table<i64>,
     ratchet_ns: Table<i64>,
     windows: Vec<held::Window>,
@@ -236,6 +247,7 @@ impl Engine {
         assert!(config.throttle_orders_max.is_power_of_two());
         assert!(config.id_ttl_ns >= 0);
         assert!(config.sessions_max + config.venues_max <= 1 << 16); // see foreign.rs
+        assert!(config.peg_interval_ns > 0 && config.peg_ticks > 0);
         let pairs = config.accounts_max * config.instruments_max;
         let names = config.accounts_max
             + config.instruments_max
@@ -289,6 +301,8 @@ impl Engine {
             reducing: forest::Forest::new(config.instruments_max, config.terms_max)?,
             reducing_count: 0,
             watched: Table::zeroed(config.instruments_max)?,
+            pegs: forest::Forest::new(config.instruments_max, config.terms_max)?,
+            peg_wake_ns: i64::MAX,
             days: vec![0; config.venues_max],
             due: VecDeque::with_capacity(2 * config.terms_max),
             due_count: 0,

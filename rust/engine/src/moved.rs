@@ -11,6 +11,7 @@
 use crate::apply::ended;
 use crate::order::{Action, CANCEL_ASKED, Order, QUERIED, Trigger};
 use crate::pipeline::header;
+use crate::terms::street_type;
 use crate::{Engine, Log, Outbox};
 use layout::{
     LinkState, Message, Moved, MsgType, OrdStatus, OrdType, Routed, TriggerOutcome, Typed,
@@ -31,7 +32,13 @@ impl Engine {
             assert!(order.order_seq == self.vacated[at]);
             assert!(order.is_vacant());
             let down = self.venues[order.venue_id as usize].link != LinkState::Up as u8;
-            if self.recovering != 0 || down || order.flight & (QUERIED | CANCEL_ASKED) != 0 {
+            let left = order.pending_qty - order.cum_qty;
+            let follows = self.slice_of(&order, left) == 0 && self.may_follow(&order);
+            if follows
+                || self.recovering != 0
+                || down
+                || order.flight & (QUERIED | CANCEL_ASKED) != 0
+            {
                 at += 1;
             } else {
                 self.move_on(&order, now_ns, log, outbox); // its fold takes it from the list
@@ -47,17 +54,23 @@ impl Engine {
         log: &mut L,
         outbox: &mut O,
     ) {
-        let (price, qty) = (order.pending_price, order.pending_qty - order.cum_qty);
-        assert!(qty > 0); // the fold of the fill that left nothing has filled it
+        let (price, left) = (order.pending_price, order.pending_qty - order.cum_qty);
+        assert!(left > 0); // the fold of the fill that left nothing has filled it
+        let qty = self.slice_of(order, left);
         self.refresh_row(order.account_id, order.instrument_id);
         let mut event = Moved::ZERO;
         event.header = header(Moved::KIND, order.order_seq, now_ns);
         (event.price, event.order_qty) = (price, qty);
         let exec_inst = self.order_terms(order.order_seq).map_or(0, |terms| terms.exec_inst);
-        let market = order.ord_type == OrdType::Market as u8;
+        let market = street_type(order.ord_type) == OrdType::Market;
         let judged = self
             .check_leaving(order, (price, qty), market, now_ns, log.room())
             .and_then(|()| self.check_exec_inst(order, exec_inst, price, qty));
+        if qty == 0 {
+            event.outcome = TriggerOutcome::Ended as u8; // the leg that it follows has ended
+            *Moved::view_mut(log.slot(0)) = event;
+            return self.commit(log, 1);
+        }
         if let Err(fault) = judged {
             event.outcome = TriggerOutcome::Refused as u8;
             event.verdict = fault.verdict.code();
@@ -71,6 +84,7 @@ impl Engine {
         let (new, revision) = (MsgType::NewOrder, order.replace_revision);
         let message = Message {
             orig_street_id: [0; 3],
+            ord_type: street_type(order.ord_type) as u8,
             ..self.change_message(order, new, revision, price, qty, now_ns)
         };
         match self.order_terms(order.order_seq) {
@@ -81,6 +95,13 @@ impl Engine {
         outbox.push(Routed::from_record(log.last(1)).expect("just built"));
     }
 
+    /// Whether the leg that an order follows may still fill more.
+    fn may_follow(&self, order: &Order) -> bool {
+        let terms = self.order_terms(order.order_seq);
+        let first = terms.and_then(|terms| self.order(terms.group_seq));
+        first.is_some_and(Order::live)
+    }
+
     pub(crate) fn apply_moved(&mut self, e: &Moved) {
         let slot = self.slot(e.header.order_seq);
         assert!(self.orders[slot].order_seq == e.header.order_seq);
@@ -89,6 +110,10 @@ impl Engine {
         if e.outcome == TriggerOutcome::Released as u8 {
             self.expect(slot, Trigger::Moved, 0, Action::Move);
             self.act(slot, time_ns, Action::Move, 0, None);
+            self.grown(e.header.order_seq);
+            let order = self.orders[slot];
+            let whole = e.order_qty == order.pending_qty - order.cum_qty;
+            self.begin_slice(e.header.order_seq, if whole { 0 } else { e.order_qty });
         } else {
             self.expect(slot, Trigger::NotMoved, 0, Action::Cancel);
             let canceled = OrdStatus::Canceled;

@@ -406,7 +406,7 @@ impl Engine {
             revision,
             msg_type: msg_type as u8,
             side: order.side,
-            ord_type: order.ord_type,
+            ord_type: crate::terms::street_type(order.ord_type) as u8,
             time_in_force: order.time_in_force,
         }
     }
@@ -495,9 +495,10 @@ impl Engine {
                 limits_version: self.limits_version as u16,
                 stop_px: 0,
                 held: 0,
-                priority: 0,
+                priority: self.queue_priority(&order, (c.price, c.order_qty), by_cancel) as u8,
                 by_cancel: by_cancel.into(),
-                reserved: [0; 5],
+                why: 0,
+                reserved: [0; 4],
             },
         );
         self.counters.accepted += 1;
@@ -505,16 +506,78 @@ impl Engine {
             self.commit(log, 1);
             return Verdict::Accepted;
         }
+        self.route_replace(&order, (c.price, c.order_qty), by_cancel, now_ns, log, outbox);
+        Verdict::Accepted
+    }
+
+    /// Routes what an accepted replace sends, which stands before it in the group: the replace itself, or
+    /// the cancel that makes room for the new order.
+    fn route_replace<L: Log, O: Outbox>(
+        &mut self,
+        order: &crate::Order,
+        (price, order_qty): (i64, i64),
+        by_cancel: bool,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) {
+        let revision = order.revision_last + 1;
         let message = if by_cancel {
             let (cancel, price, order_qty) = (MsgType::Cancel, order.price, order.order_qty);
-            self.change_message(&order, cancel, revision + 1, price, order_qty, now_ns)
+            self.change_message(order, cancel, revision + 1, price, order_qty, now_ns)
         } else {
-            let (replace, price, order_qty) = (MsgType::Replace, c.price, c.order_qty);
-            self.change_message(&order, replace, revision, price, order_qty, now_ns)
+            self.change_message(order, MsgType::Replace, revision, price, order_qty, now_ns)
         };
         Routed::build(log.slot(1), message);
         self.commit(log, 2);
         outbox.push(typed(log.last(1)));
+    }
+
+    /// What a replace means for the order's place in its venue's queue.
+    fn queue_priority(
+        &self,
+        order: &crate::Order,
+        (price, order_qty): (i64, i64),
+        by_cancel: bool,
+    ) -> layout::QueuePriority {
+        if by_cancel {
+            return layout::QueuePriority::Lost;
+        }
+        let rule = self.venues[order.venue_id as usize].queue_rule;
+        crate::priority::of_replace(rule, order, price, order_qty)
+    }
+
+    /// Replaces an order for a cause of the desk's own, judged as any replace. What the gate refuses is
+    /// let be: the order stays as it is, and the cause comes again.
+    pub(crate) fn replace_own<L: Log, O: Outbox>(
+        &mut self,
+        order: &crate::Order,
+        to: (i64, i64),
+        why: layout::OwnCause,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) -> Verdict {
+        self.refresh_row(order.account_id, order.instrument_id);
+        let unchanged = crate::risk::fail(true, Verdict::Unchanged);
+        let verdict =
+            crate::risk::first(self.check_replace(order, to, now_ns, log.room()) & !unchanged);
+        if verdict != Verdict::Accepted {
+            return verdict;
+        }
+        let by_cancel = self.replace_rule(order) == layout::ReplaceRule::CancelNew as u8;
+        let mut event = ReplaceAccepted::ZERO;
+        event.header = header(ReplaceAccepted::KIND, order.order_seq, now_ns);
+        event.revision = order.revision_last + 1;
+        (event.price, event.order_qty) = to;
+        let instrument = &self.instruments[order.instrument_id as usize];
+        (event.bid_ticks, event.ask_ticks, event.reference_age_ms) =
+            self.reference_ticks(instrument, to.0, now_ns);
+        event.limits_version = self.limits_version as u16;
+        (event.by_cancel, event.why) = (by_cancel.into(), why as u8);
+        event.priority = self.queue_priority(order, to, by_cancel) as u8;
+        put(log, 0, event);
+        self.route_replace(order, to, by_cancel, now_ns, log, outbox);
         Verdict::Accepted
     }
 
@@ -935,7 +998,9 @@ impl Engine {
             }
             _ => true,
         };
-        let rule = entity != Entity::Venue || layout::ReplaceRule::from_code(c.level).is_some();
+        let rule = entity != Entity::Venue
+            || (layout::ReplaceRule::from_code(c.level).is_some()
+                && layout::QueueRule::from_code(c.queue_rule).is_some());
         if !parents_known || !rule {
             return Verdict::DefinitionInvalid;
         }

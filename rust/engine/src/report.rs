@@ -65,7 +65,10 @@ impl Engine {
         let Some(trigger) = self.trigger_of(exec_type, order, report, reason) else {
             return taken(Disposition::Malformed);
         };
-        let lacks = order.live() && lacks_fills(order, trigger, report.cum_qty);
+        let told = self
+            .order_terms(order.order_seq)
+            .map_or(report.cum_qty, |terms| terms.whole_cum(report.cum_qty));
+        let lacks = order.live() && lacks_fills(order, trigger, told);
         mutant!(answer_closes_over_a_gap: lacks = false);
         if lacks {
             return taken(Disposition::Gap); // closing now would lose the reserve of what is missing
@@ -172,7 +175,9 @@ impl Engine {
             return Disposition::Gap;
         }
         mutant!(late_fill_dropped => if !order.live() { return Disposition::Stale });
+        let part = self.order_terms(order.order_seq).map_or(0, |terms| terms.slice_end);
         let most = match order.flight & (REPLACING | VACANT) {
+            _ if part != 0 => part,
             0 => order.order_qty,
             REPLACING => order.order_qty.max(order.pending_qty),
             _ => order.pending_qty,
@@ -341,8 +346,14 @@ impl Engine {
         Taken { order_seq: 0, disposition: Disposition::UnknownOrder }
     }
 
-    /// The rule by which an order's venue counts a replace in flight.
+    /// The rule by which a replace of an order in flight counts: its venue's, and for what goes there a
+    /// part at a time that of cancel and new.
     pub(crate) fn replace_rule(&self, order: &Order) -> u8 {
+        let sliced = order.tags & layout::TAG_TERMS != 0
+            && self.order_terms(order.order_seq).is_some_and(|terms| terms.is_sliced());
+        if sliced {
+            return ReplaceRule::CancelNew as u8;
+        }
         self.venues[order.venue_id as usize].replace_rule
     }
 
@@ -385,6 +396,12 @@ impl Engine {
                     && order.was(revision, rule) =>
             {
                 Trigger::OldCanceled
+            }
+            // A part that has filled is not the order: its fills have said so, or are to come.
+            Trigger::FoundFilled
+                if self.order_terms(order.order_seq).is_some_and(|terms| terms.slice_end != 0) =>
+            {
+                Trigger::PendingNew
             }
             told => told,
         })

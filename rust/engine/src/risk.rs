@@ -397,7 +397,8 @@ pub struct Venue {
     pub(crate) flags: u8,
     pub(crate) utc_offset_min: i32,
     pub(crate) day_roll_min: u16,
-    pub(crate) pad: u16,
+    pub(crate) queue_rule: u8,
+    pub(crate) pad: u8,
     /// Account that adopts orders found there and unknown here; 0: they are flagged.
     pub(crate) adopts: u32,
     pub(crate) pad3: u32,

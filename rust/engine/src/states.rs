@@ -65,7 +65,7 @@ fn edges() -> Vec<(OrdStatus, OrdStatus, BTreeSet<String>)> {
 }
 
 /// A variant's name as words.
-fn words(variant: impl std::fmt::Debug) -> String {
+pub(crate) fn words(variant: impl std::fmt::Debug) -> String {
     let mut out = String::new();
     for letter in format!("{variant:?}").chars() {
         if letter.is_uppercase() && !out.is_empty() {

@@ -8,14 +8,15 @@
 
 use crate::gate::{Judged, Seen};
 use crate::order::Order;
+use crate::peg::Peg;
 use crate::pipeline::header;
 use crate::risk::{Fails, Instrument, first, phase_takes_orders, side_index};
 use crate::{Engine, Log, Outbox};
 use arch::mutant;
 use layout::{
-    Contingency, EXEC_BY_QUOTE, EXEC_POST_ONLY, EXEC_REDUCE_ONLY, EXEC_TRAIL_PPM, Message,
-    NO_PRICE, NewOrder, OrdType, OrderAccepted, OrderTerms, Phase, Record, Routed, Side,
-    TAG_PARENT, TAG_TERMS, TimeInForce, Typed, Verdict,
+    Contingency, EXEC_BY_QUOTE, EXEC_ICEBERG_HERE, EXEC_POST_ONLY, EXEC_REDUCE_ONLY,
+    EXEC_TRAIL_PPM, Message, NO_PRICE, NewOrder, OrdType, OrderAccepted, OrderTerms, PegType,
+    Phase, Record, Routed, Side, TAG_PARENT, TAG_TERMS, TimeInForce, Typed, Verdict,
 };
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -27,6 +28,11 @@ pub(crate) const DUE: u8 = 2;
 pub(crate) const RACED: u8 = 4;
 /// `Terms::state`: the race was told.
 pub(crate) const FLAGGED: u8 = 8;
+
+/// `Terms::state`: an iceberg that the desk replenishes, `max_floor` at a time.
+pub(crate) const SLICED: u8 = 16;
+/// `Terms::state`: the leg that it follows has filled more than is at the venue of it.
+pub(crate) const GROW: u8 = 32;
 
 /// Bits of `exec_inst` that are taken.
 const EXEC_TAKEN: u8 = EXEC_POST_ONLY | EXEC_REDUCE_ONLY | EXEC_TRAIL_PPM | EXEC_BY_QUOTE;
@@ -55,6 +61,12 @@ pub struct Terms {
     pub leg_next: u64,
     /// The leg that released it, or with which it raced.
     pub by_order_seq: u64,
+    /// CumQty(14) at which what is at the venue of it has filled; 0: all of it is there.
+    pub slice_end: i64,
+    /// CumQty(14) at which what is at the venue of it began.
+    pub slice_from: i64,
+    /// When a pegged order was priced last.
+    pub pegged_ns: i64,
     /// First leg: legs of its group that live.
     pub legs_live: u32,
     /// ExpireDate(432), 0 for none.
@@ -69,7 +81,9 @@ pub struct Terms {
     pub(crate) state: u8,
     /// `OwnCause` of a cancel that the desk itself has asked for.
     pub(crate) why: u8,
-    pub(crate) pad: [u8; 37],
+    /// PegPriceType(1094); its offset is `trail`, its worst price `stop_px`.
+    pub peg_type: u8,
+    pub(crate) pad: [u8; 12],
 }
 
 const _: () = assert!(size_of::<Terms>() == 128);
@@ -84,14 +98,32 @@ impl Terms {
         (terms.expire_time_ns, terms.expire_day) = (e.expire_time_ns, e.expire_day);
         (terms.ord_type, terms.contingency) = (ord_type, e.contingency);
         terms.exec_inst = e.exec_inst;
+        if ord_type == OrdType::Pegged as u8 {
+            (terms.peg_type, terms.trail) = (e.peg_type, e.peg_offset);
+            terms.pegged_ns = e.header.ingest_time_ns;
+        }
+        terms.state = if e.shown_qty != 0 { SLICED } else { 0 };
         terms
+    }
+
+    /// Whether it goes to the venue a part at a time: an iceberg of the desk's, or a leg that follows the
+    /// fills of another.
+    pub(crate) fn is_sliced(&self) -> bool {
+        self.state & SLICED != 0 || self.follows()
+    }
+
+    /// Whether it is as large as what its group's first leg has filled.
+    pub(crate) fn follows(&self) -> bool {
+        self.contingency == Contingency::OtoFirst as u8 && self.group_seq != self.order_seq
     }
 
     /// Builds the message with which the order leaves: what the venue must keep goes with it.
     pub(crate) fn build_routed(&self, slot: &mut Record, message: Message) {
         Routed::build(slot, message);
         let routed = Routed::view_mut(slot);
-        (routed.exec_inst, routed.max_floor) = (self.exec_inst, self.max_floor);
+        let native = self.state & SLICED == 0;
+        routed.exec_inst = self.exec_inst & !EXEC_ICEBERG_HERE;
+        routed.max_floor = if native { self.max_floor } else { 0 };
         (routed.expire_day, routed.expire_time_ns) = (self.expire_day, self.expire_time_ns);
     }
 }
@@ -124,7 +156,9 @@ pub(crate) fn waits_for_price(ord_type: u8) -> bool {
 /// The type a held order goes out as.
 pub(crate) fn street_type(ord_type: u8) -> OrdType {
     match OrdType::from_code(ord_type) {
-        Some(OrdType::Limit | OrdType::StopLimit | OrdType::LimitIfTouched) => OrdType::Limit,
+        Some(OrdType::Limit | OrdType::StopLimit | OrdType::LimitIfTouched | OrdType::Pegged) => {
+            OrdType::Limit
+        }
         _ => OrdType::Market,
     }
 }
@@ -246,6 +280,16 @@ impl Engine {
         terms.header = header(OrderTerms::KIND, judged.order_seq, now_ns);
         terms.parent_order_seq = c.parent_order_seq;
         (terms.session_id, terms.reference_px) = (c.session_id, 0);
+        if c.ord_type == OrdType::Pegged as u8 {
+            terms.stop_px = c.price;
+            let buy = c.side == Side::Buy as u8;
+            let priced = self.peg_price(c.instrument_id, buy, &Peg::of(&terms));
+            terms.reference_px = priced.expect("judged").1;
+        }
+        let native = self.venues[judged.venue_id as usize].flags & layout::VENUE_ICEBERG != 0;
+        if !native || terms.exec_inst & EXEC_ICEBERG_HERE != 0 {
+            terms.shown_qty = terms.max_floor;
+        }
         if c.ord_type == OrdType::TrailingStop as u8 {
             let buy = c.side == Side::Buy as u8;
             let at = self.trail_start(c.instrument_id, buy, terms.exec_inst);
@@ -256,7 +300,16 @@ impl Engine {
         let held = waits_for_price(c.ord_type) || self.waits_for_leg(&terms);
         let mut count = 2;
         if !held {
-            let message = self.new_message(c, &judged, now_ns);
+            let pegged = c.ord_type == OrdType::Pegged as u8;
+            let message = Message {
+                price: if pegged { judged.price } else { c.price },
+                order_qty: match terms.shown_qty {
+                    0 => c.order_qty,
+                    shown => c.order_qty.min(shown),
+                },
+                ord_type: street_type(c.ord_type) as u8,
+                ..self.new_message(c, &judged, now_ns)
+            };
             Terms::of(&terms, c.ord_type, judged.price).build_routed(log.slot(2), message);
             count = 3;
         }
@@ -300,10 +353,23 @@ impl Engine {
         // The plain order that it is, or will be, judged as: the types and times in force of terms
         // are judged behind it.
         let mut probe = *c;
-        probe.ord_type = match OrdType::from_code(c.ord_type) {
-            Some(OrdType::Pegged) | None => c.ord_type,
-            Some(_) => street_type(c.ord_type) as u8,
-        };
+        if OrdType::from_code(c.ord_type).is_some() {
+            probe.ord_type = street_type(c.ord_type) as u8;
+        }
+        if c.ord_type == OrdType::Pegged as u8 {
+            let peg = Peg::of(&OrderTerms { stop_px: c.price, ..*t });
+            let i = self.instruments.get(c.instrument_id as usize);
+            let priced = self.peg_price(c.instrument_id, c.side == Side::Buy as u8, &peg);
+            // Without a reference that check is what fails, not the price.
+            let none = match i {
+                _ if c.price != 0 => c.price,
+                Some(i) if i.bid != NO_PRICE => i.bid,
+                Some(i) => i.tick.value,
+                None => 0,
+            };
+            judged.price = priced.map_or(none, |(price, _)| price);
+            probe.price = judged.price;
+        }
         if matches!(
             TimeInForce::from_code(c.time_in_force),
             Some(TimeInForce::Gtd | TimeInForce::AtOpen | TimeInForce::AtClose)
@@ -399,19 +465,25 @@ impl Engine {
         let ord_type = OrdType::from_code(c.ord_type);
         let priced = waits_for_price(c.ord_type);
         let trailing = ord_type == Some(OrdType::TrailingStop);
+        let pegged = ord_type == Some(OrdType::Pegged);
         let limited = street_type(c.ord_type) == OrdType::Limit;
         // What a type does not take is refused, never ignored.
         let not_taken = [
             (t.stop_px != 0 && (!priced || trailing), core::mem::offset_of!(OrderTerms, stop_px)),
             (t.trail != 0 && !trailing, core::mem::offset_of!(OrderTerms, trail)),
             (t.min_qty != 0, core::mem::offset_of!(OrderTerms, min_qty)),
-            (t.peg_offset != 0, core::mem::offset_of!(OrderTerms, peg_offset)),
-            (t.peg_type != 0, core::mem::offset_of!(OrderTerms, peg_type)),
+            (t.peg_offset != 0 && !pegged, core::mem::offset_of!(OrderTerms, peg_offset)),
+            (t.peg_type != 0 && !pegged, core::mem::offset_of!(OrderTerms, peg_type)),
+            (t.contingency != 0 && pegged, core::mem::offset_of!(OrderTerms, contingency)),
+            (t.shown_qty != 0, core::mem::offset_of!(OrderTerms, shown_qty)),
             (t.leg_ref != 0, core::mem::offset_of!(OrderTerms, leg_ref)),
             (t.trigger != 0, core::mem::offset_of!(OrderTerms, trigger)),
             (t.parent_order_seq != 0, core::mem::offset_of!(OrderTerms, parent_order_seq)),
             (t.reference_px != 0, core::mem::offset_of!(OrderTerms, reference_px)),
-            (t.max_floor != 0 && !limited, core::mem::offset_of!(OrderTerms, max_floor)),
+            (
+                t.max_floor != 0 && (!limited || pegged),
+                core::mem::offset_of!(OrderTerms, max_floor),
+            ),
             (c.tags & TAG_PARENT != 0, core::mem::offset_of!(OrderTerms, header)),
         ];
         if let Some((_, offset)) = not_taken.iter().find(|(wrong, _)| *wrong) {
@@ -432,10 +504,18 @@ impl Engine {
                 return fault(Verdict::TrailReferenceAbsent, 0, 0);
             }
         }
+        if pegged
+            && (PegType::from_code(t.peg_type).is_none_or(|peg| peg == PegType::None)
+                || !i.tick.divides(t.peg_offset))
+        {
+            return fault(Verdict::PegInvalid, t.peg_type as i64, tick);
+        }
         self.check_expiry(c, t, venue.trade_day, now_ns)?;
         let phase = if i.phase != 0 { i.phase } else { venue.phase };
         self.check_phase(c.time_in_force, phase, held)?;
         let allowed = match (limited, priced) {
+            _ if pegged => EXEC_REDUCE_ONLY,
+            (true, _) if t.max_floor != 0 => EXEC_TAKEN | EXEC_ICEBERG_HERE,
             (true, _) => EXEC_TAKEN,
             (false, true) => EXEC_TAKEN & !EXEC_POST_ONLY,
             (false, false) => EXEC_REDUCE_ONLY,
@@ -569,12 +649,18 @@ impl Engine {
         if e.contingency != 0 {
             self.join_group(row, e.group_seq);
         }
+        if order.ord_type == OrdType::Pegged as u8 {
+            self.pegs.insert(order.instrument_id as usize, row, 0, e.header.order_seq);
+            self.watched[order.instrument_id as usize] += 1;
+        }
         let for_leg = self.waits_for_leg(e);
         if for_leg || waits_for_price(order.ord_type) {
             self.orders[slot].base = layout::OrdStatus::Held as u8;
             if !for_leg {
                 self.arm(e.header.order_seq);
             }
+        } else if e.shown_qty != 0 && e.shown_qty < order.order_qty {
+            self.order_terms[row].slice_end = e.shown_qty;
         }
     }
 
@@ -600,15 +686,26 @@ impl Engine {
             if let Some(first) = self.terms_mut(terms.group_seq) {
                 first.legs_live += 1;
             }
+            if terms.peg_type != 0 {
+                self.pegs.insert(order.instrument_id as usize, row, 0, order.order_seq);
+                self.watched[order.instrument_id as usize] += 1;
+            }
         }
         if was_live && !order.live() {
             self.disarm(order.order_seq);
             self.timers.remove(row);
             self.reducing_count -= u64::from(self.reducing.remove(row));
+            if self.pegs.remove(row) {
+                self.watched[order.instrument_id as usize] -= 1;
+            }
             let terms = &mut self.order_terms[row];
             self.due_count -= u64::from(terms.state & DUE != 0);
-            terms.state &= !DUE;
+            self.due_count -= u64::from(terms.state & GROW != 0);
+            terms.state &= !(DUE | GROW);
         }
         self.follow_group(slot, was_live, filled);
+        if terms.slice_end != 0 {
+            self.follow_slice(slot);
+        }
     }
 }

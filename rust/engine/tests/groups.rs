@@ -264,6 +264,52 @@ fn what_is_due_when_the_desk_dies_is_done_after_the_recovery_and_once() {
     closing(&desk);
 }
 
+fn fill_on(desk: &mut TestDesk, seq: u64, revision: u16, qty: i64, px: i64) -> Disposition {
+    desk.exec += 1;
+    let mut r = desk.report(seq, revision, ExecType::Trade);
+    (r.exec_id, r.last_qty, r.last_px) = (text(&format!("E{}", desk.exec)), e9(qty), e9(px));
+    let disposition = desk.take(&r);
+    desk.time();
+    disposition
+}
+
+fn sent_qty(desk: &TestDesk) -> i64 {
+    desk.sent.0.last().unwrap().order_qty / ONE
+}
+
+#[test]
+fn corner_31_a_child_on_the_first_fill_is_as_large_as_what_its_first_leg_has_filled_and_grows() {
+    let kind = Contingency::OtoFirst;
+    let mut desk = TestDesk::open();
+    let first = leg(&mut desk, "a", kind, 0, limit("a", Side::Buy, 5, 100));
+    let child = leg(&mut desk, "b", kind, first, limit("b", Side::Sell, 5, 102));
+    fill_on(&mut desk, first, 0, 2, 100);
+    assert_eq!((desk.sent.0.len(), sent_qty(&desk)), (2, 2));
+    assert_eq!(desk.engine.row(1, ES).open_qty().1, e9(5), "the whole is reserved");
+    // More fills while nothing is known of the child: it waits for its ack.
+    fill_on(&mut desk, first, 0, 1, 100);
+    assert_eq!(desk.sent.0.len(), 2);
+    desk.tell(child, 0, ExecType::New);
+    desk.time();
+    assert_eq!(desk.sent.0.last().unwrap().msg_type, MsgType::Cancel as u8, "it makes room");
+    desk.tell(child, 2, ExecType::Canceled);
+    desk.time();
+    assert_eq!((desk.sent.0.len(), sent_qty(&desk)), (4, 3));
+    desk.tell(child, 1, ExecType::New);
+    // All of it fills: the next fill of the first leg sends the next part, once.
+    fill_on(&mut desk, child, 1, 3, 102);
+    assert!(desk.order(child).live(), "the first leg may fill more");
+    let sent = desk.sent.0.len();
+    fill_on(&mut desk, first, 0, 2, 100);
+    desk.time();
+    assert_eq!((desk.sent.0.len(), sent_qty(&desk)), (sent + 1, 2));
+    let revision = desk.sent.0.last().unwrap().revision;
+    fill_on(&mut desk, child, revision, 2, 102);
+    assert_eq!(desk.status(child), OrdStatus::Filled);
+    assert_eq!(desk.engine.row(1, ES).net_qty(), 0);
+    closing(&desk);
+}
+
 #[test]
 fn corner_31_a_replayed_fill_of_either_leg_resizes_and_cancels_nothing_again() {
     let kind = Contingency::OtoFirst;
@@ -280,6 +326,24 @@ fn corner_31_a_replayed_fill_of_either_leg_resizes_and_cancels_nothing_again() {
         desk.time();
     }
     assert_eq!((desk.sent.0.len(), desk.engine.asked_count()), (2, 0));
+    closing(&desk);
+}
+
+#[test]
+fn corner_31_a_child_of_a_first_leg_that_ends_with_a_part_ends_with_that_part() {
+    let kind = Contingency::OtoFirst;
+    let mut desk = TestDesk::open();
+    let first = leg(&mut desk, "a", kind, 0, limit("a", Side::Buy, 5, 100));
+    let child = leg(&mut desk, "b", kind, first, limit("b", Side::Sell, 5, 102));
+    fill_on(&mut desk, first, 0, 2, 100);
+    desk.tell(child, 0, ExecType::New);
+    desk.tell(first, 0, ExecType::Canceled);
+    desk.time();
+    assert_eq!(desk.status(child), OrdStatus::New, "it covers what was filled");
+    fill_on(&mut desk, child, 0, 2, 102);
+    assert_eq!(desk.order(child).cum_qty, e9(2));
+    assert_eq!(desk.status(child), OrdStatus::Canceled, "nothing is left to cover");
+    assert_eq!(desk.engine.row(1, ES).open_qty(), (0, 0));
     closing(&desk);
 }
 

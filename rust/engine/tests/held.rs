@@ -116,6 +116,17 @@ fn every_bad_term_is_refused_with_its_value_and_bound_and_leaves_only_its_id() {
         ("trail on a stop", Verdict::TermsNotAllowed, 3, 104, |t, _| t.trail = e9(1)),
         ("min qty", Verdict::TermsNotAllowed, 3, 56, |t, _| t.min_qty = e9(1)),
         ("peg", Verdict::TermsNotAllowed, 3, 96, |t, _| t.peg_type = 1),
+        ("pegged to nothing", Verdict::PegInvalid, 0, TICK, |t, o| {
+            (t.stop_px, o.ord_type) = (0, OrdType::Pegged as u8);
+        }),
+        ("peg off tick", Verdict::PegInvalid, 3, TICK, |t, o| {
+            (t.stop_px, t.peg_type, t.peg_offset) = (0, PegType::Mid as u8, 1);
+            o.ord_type = OrdType::Pegged as u8;
+        }),
+        ("pegged in a group", Verdict::TermsNotAllowed, 7, 97, |t, o| {
+            (t.stop_px, t.peg_type, t.contingency) = (0, PegType::Bid as u8, 1);
+            o.ord_type = OrdType::Pegged as u8;
+        }),
         ("leg of a spread", Verdict::TermsNotAllowed, 3, 88, |t, _| t.leg_ref = 9),
         ("a parent in the offer", Verdict::TermsNotAllowed, 3, 32, |t, _| t.parent_order_seq = 1),
         ("a parent with terms", Verdict::TermsNotAllowed, 3, 0, |_, o| o.tags |= TAG_PARENT),
@@ -154,7 +165,6 @@ fn every_bad_term_is_refused_with_its_value_and_bound_and_leaves_only_its_id() {
             (t.contingency, t.group_seq) = (Contingency::Oco as u8, 77);
         }),
         ("group alone", Verdict::ContingencyInvalid, 0, 77, |t, _| t.group_seq = 77),
-        ("pegged", Verdict::OrdTypeUnsupported, 7, 0, |_, o| o.ord_type = OrdType::Pegged as u8),
         ("unknown type", Verdict::OrdTypeUnsupported, 99, 0, |_, o| o.ord_type = 99),
         ("unknown time in force", Verdict::TimeInForceUnsupported, 99, 0, |_, o| {
             o.time_in_force = 99
@@ -504,6 +514,9 @@ fn a_replace_of_a_reduce_only_or_post_only_order_is_judged_by_them_too() {
 #[test]
 fn a_native_iceberg_tells_the_venue_its_floor() {
     let mut desk = TestDesk::open();
+    let mut venue = definition(Entity::Venue, "CME", 0, ReplaceRule::InFlightCounted as u8);
+    venue.flags = VENUE_ICEBERG;
+    desk.fact(venue);
     let mut t = offer();
     t.max_floor = e9(2);
     let order = TestDesk::new_order("a", Side::Buy, 10, e9(100));

@@ -212,7 +212,13 @@ fn run(desk: &mut TestDesk, op: &Op) {
                         (if exec_inst & EXEC_TRAIL_PPM != 0 { 9_000 } else { tick * 3 }, 0);
                 }
                 Some(OrdType::Market) => o.price = 0,
+                Some(OrdType::Pegged) => {
+                    (t.peg_type, t.peg_offset, o.price) = (group % 5, ticks * tick, 0);
+                }
                 _ => {}
+            }
+            if o.price != 0 && time == 1 {
+                t.max_floor = e9(3);
             }
             if tif == TimeInForce::Gtd as u8 {
                 match time {

@@ -46,6 +46,7 @@ codes! {
         released Released = 1, "", "it goes out in this group";
         refused Refused = 2, "", "judged again, it may not leave: rejected here";
         armed Armed = 3, "", "its leg has traded: it waits for its price now";
+        ended Ended = 4, "", "nothing is left for it to do: it ends canceled, its fills are kept";
     }
     /// Why the desk itself canceled or closed an order.
     OwnCause own_cause: u8 {
@@ -56,12 +57,21 @@ codes! {
         parent Parent = 4, "", "its parent was canceled";
         recheck Recheck = 5, "", "the daily re-check of a resting order found it not allowed any more";
         reduce_only ReduceOnly = 6, "", "it would no longer only reduce the position";
+        peg Peg = 7, "", "what it is pegged to has moved";
+        leg_filled LegFilled = 8, "", "the leg that it follows has filled more";
     }
     /// Whether a change keeps the order's place in the venue's queue.
     QueuePriority queue_priority: u8 {
         untold Untold = 0, "", "not known for this venue";
         kept Kept = 1, "", "keeps its place";
         lost Lost = 2, "", "goes to the end of its level";
+    }
+    /// What keeps a place in a venue's queues; the fields of each stand in `priority.rs` of the engine.
+    QueueRule queue_rule: u8 {
+        untold Untold = 0, "", "not known for this venue";
+        quantity_down QuantityDown = 1, "", "a smaller quantity alone keeps it (CME Globex)";
+        away Away = 2, "", "a smaller quantity or a price farther from the market keeps it";
+        none None = 3, "", "every change loses it";
     }
     /// TimeInForce(59).
     TimeInForce time_in_force: u8 {
@@ -368,5 +378,6 @@ codes! {
         group_unknown GroupUnknown = 74, "99", "group {value} has no live first leg of this session, account and venue";
         terms_table_full TermsTableFull = 75, "0", "the table of order terms is full: {bound} rows hold live orders";
         exec_inst_invalid ExecInstInvalid = 76, "99", "exec_inst bits {value} are not taken here, allowed are {bound}";
+        peg_invalid PegInvalid = 77, "99", "peg_type {value} with an offset that is no multiple of the tick {bound_e9}, or on an order that is not pegged";
     }
 }

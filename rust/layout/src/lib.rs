@@ -66,6 +66,8 @@ pub const REPORT_DROP_COPY: u8 = 8;
 pub const VENUE_CALENDAR: u8 = 2;
 /// `Definition::flags` of a venue: an overfill there engages the kill switch for it.
 pub const VENUE_OVERFILL_STOPS: u8 = 4;
+/// `Definition::flags` of a venue: it replenishes icebergs itself, MaxFloor(111).
+pub const VENUE_ICEBERG: u8 = 8;
 /// `BookUpdate::flags`: last record of its event.
 pub const BOOK_LAST: u8 = 1;
 /// `BookUpdate::flags`: from a snapshot.
@@ -120,6 +122,7 @@ pub const CONSTANTS: &[(&str, i128, &str)] = &[
     ("REPORT_POSS_RESEND", REPORT_POSS_RESEND as i128, "report: PossResend(97)"),
     ("REPORT_QUERIED", REPORT_QUERIED as i128, "report: answers a query"),
     ("REPORT_DROP_COPY", REPORT_DROP_COPY as i128, "report: from a drop copy"),
+    ("VENUE_ICEBERG", VENUE_ICEBERG as i128, "venue: it replenishes icebergs itself"),
     ("VENUE_CALENDAR", VENUE_CALENDAR as i128, "venue: its trading day is told by offset and roll"),
     ("VENUE_OVERFILL_STOPS", VENUE_OVERFILL_STOPS as i128, "venue: an overfill there stops it"),
     ("BOOK_LAST", BOOK_LAST as i128, "book update: last of its event"),

@@ -253,7 +253,7 @@ record! {
         36 parent_id: u32, "account: node above; session: account it may trade, 0 for all; venue: account that adopts orders found there and unknown here, 0 to flag them; else 0";
         40 entity: u8, "what it names";
         41 level: u8, "account: level in the tree; venue: replace rule";
-        42 flags: u8, "venue: bit 0 cancels on disconnect, 1 its trading day is told by utc_offset_min and day_roll_min, 2 an overfill stops it; instrument: see instrument_terms";
+        42 flags: u8, "venue: bit 0 cancels on disconnect, 1 its trading day is told by utc_offset_min and day_roll_min, 2 an overfill stops it, 3 it replenishes icebergs itself; instrument: see instrument_terms";
         43 reserved0: u8, "zero";
         44 currency_id: u32, "account: its currency; else 0";
         48 name: [u8; 36], "name, printable ASCII without spaces, zero padded";
@@ -261,7 +261,8 @@ record! {
         116 command_seq: u32, "event: low bits of the client's command_seq";
         120 utc_offset_min: i32, "venue: its zone's minutes east of UTC; a change of clocks is a new definition";
         124 day_roll_min: u16, "venue: minute of its day at which the next trading day begins, 0 for midnight";
-        126 reserved: [u8; 2], "zero";
+        126 queue_rule: u8, "venue: QueueRule, what keeps a place in its queues";
+        127 reserved: u8, "zero";
     }
     /// Terms of an instrument: command and event, after its definition.
     InstrumentTerms instrument_terms = 211, 128 {
@@ -428,7 +429,8 @@ record! {
         120 held: u8, "1: the order is held here, the new terms hold by this event";
         121 priority: u8, "QueuePriority: whether the venue keeps its place in the queue";
         122 by_cancel: u8, "1: the venue has no replace: a cancel goes out, and behind its proof a new order of this revision";
-        123 reserved: [u8; 5], "zero";
+        123 why: u8, "OwnCause of the desk's own replace, whose id is all zero; else 0";
+        124 reserved: [u8; 4], "zero";
     }
     /// The same id and body again: the answer is the order's present state or its recorded refusal.
     CommandRepeated command_repeated = 225, 128 {
@@ -457,7 +459,7 @@ record! {
     OrderTerms order_terms = 230, 128 {
         0 header: Header, "header";
         32 parent_order_seq: u64, "parent, 0 for none";
-        40 stop_px: i64, "StopPx(99)";
+        40 stop_px: i64, "StopPx(99); event of a pegged order: Price(44) of the command, its worst price, 0 for none";
         48 max_floor: i64, "MaxFloor(111)";
         56 min_qty: i64, "MinQty(110)";
         64 expire_time_ns: i64, "ExpireTime(126)";
@@ -471,8 +473,8 @@ record! {
         100 session_id: u16, "input: session that offers them";
         102 expire_day: u16, "ExpireDate(432), the market's date in days since 1970-01-01, 0 for none";
         104 trail: i64, "distance of a trailing stop: price, or ppm of the best price if exec_inst says so";
-        112 reference_px: i64, "event: price from which a trailing stop starts";
-        120 reserved: [u8; 8], "zero";
+        112 reference_px: i64, "event: price from which a trailing stop starts, or to which an order is pegged";
+        120 shown_qty: i64, "event: most that goes to the venue at a time, an iceberg that the desk replenishes; 0 for all";
     }
     /// Follows an accepted order: bounded annotations, returned on every report.
     Annotation annotation = 231, 128 {
@@ -537,7 +539,9 @@ record! {
         106 cause: u8, "TriggerCause";
         107 outcome: u8, "TriggerOutcome";
         108 ord_type: u8, "OrdType(40) it goes out as";
-        109 reserved: [u8; 19], "zero";
+        109 reserved0: [u8; 3], "zero";
+        112 shown_qty: i64, "released: what goes to the venue of it now, 0 for all";
+        120 reserved: [u8; 8], "zero";
     }
     /// The stop of a trailing order has moved; logged at a bounded rate, so a recovery starts from here.
     TrailMoved trail_moved = 254, 128 {
@@ -564,7 +568,7 @@ record! {
         48 value: i64, "refused: the value that failed";
         56 bound: i64, "refused: the bound it failed against";
         64 verdict: u16, "refused: why";
-        66 outcome: u8, "TriggerOutcome: released or refused";
+        66 outcome: u8, "TriggerOutcome: released, refused or ended";
         67 reserved: [u8; 61], "zero";
     }
     /// An instrument was halted by a trigger of ours.

@@ -42,6 +42,10 @@ pub fn read(options: Option<&Bound<'_, PyDict>>) -> PyResult<EngineConfig> {
             "throttle_orders_max" => {
                 config.throttle_orders_max = take(1, 1 << 20)?.next_power_of_two();
             }
+            "peg_interval_ms" => {
+                config.peg_interval_ns = take(1, 3_600_000)? as i64 * 1_000_000;
+            }
+            "peg_ticks" => config.peg_ticks = take(1, 1_000_000)? as i64,
             "id_ttl_s" => config.id_ttl_ns = take(0, 31 * 86_400)? as i64 * 1_000_000_000,
             "log_reserve" => config.log_reserve = take(64, 1 << 22)? as u64,
             "books_max" => config.books_max = take(0, 1024)?,
@@ -51,7 +55,8 @@ pub fn read(options: Option<&Bound<'_, PyDict>>) -> PyResult<EngineConfig> {
                 let text = format!(
                     "{name} is no capacity of an engine; allowed are orders_max, terms_max, ids_max, fills_max, \
                      fill_days, accounts_max, instruments_max, venues_max, sessions_max, strategies_max, \
-                     traders_max, currencies_max, throttle_orders_max, id_ttl_s, log_reserve, \
+                     traders_max, currencies_max, throttle_orders_max, id_ttl_s, peg_interval_ms, \
+                     peg_ticks, log_reserve, \
                      books_max, book_orders_max, book_levels_max"
                 );
                 return Err(oms_error(py, "EngineError", text));
@@ -69,6 +74,8 @@ pub fn shown<'py>(py: Python<'py>, config: &EngineConfig) -> PyResult<Bound<'py,
     dict.set_item("ids_max", config.ids_max)?;
     dict.set_item("fills_max", config.fills_max)?;
     dict.set_item("fill_days", config.fill_days)?;
+    dict.set_item("peg_interval_ms", config.peg_interval_ns / 1_000_000)?;
+    dict.set_item("peg_ticks", config.peg_ticks)?;
     dict.set_item("accounts_max", config.accounts_max - 1)?;
     dict.set_item("instruments_max", config.instruments_max - 1)?;
     dict.set_item("venues_max", config.venues_max - 1)?;

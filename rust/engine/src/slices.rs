@@ -1,0 +1,106 @@
+//! Orders that go to the venue a part at a time: icebergs that the desk replenishes (a venue whose
+//! definition says that it replenishes itself gets MaxFloor(111) instead), and legs that are as large as
+//! what the first leg of their group has filled. It stays one order with one reserve and one answer: a
+//! part that has filled leaves it as a replace by cancel and new does behind its proof (see `moved`), and
+//! the next part goes from there: judged again, one at a time, under an id of its own.
+//!
+//! A part of unknown outcome is followed by none until its fills or the venue's word prove its end. A
+//! cancel that was asked for ends the order with the part that fills, since nothing more of it is out.
+//! Called by `apply` and by the pipeline.
+
+use crate::order::{CANCEL_ASKED, CANCELING, MOVING, Order, REPLACING, VACANT, closed};
+use crate::terms::{GROW, SLICED, Terms};
+use crate::{Engine, Log, Outbox};
+use layout::{OrdStatus, OwnCause};
+
+impl Engine {
+    /// How much of what is left of an order may be at the venue.
+    pub(crate) fn slice_of(&self, order: &Order, left: i64) -> i64 {
+        let Some(terms) = self.order_terms(order.order_seq) else { return left };
+        let mut qty = left;
+        if terms.state & SLICED != 0 {
+            qty = qty.min(terms.max_floor);
+        }
+        if terms.follows()
+            && let Some(first) = self.order(terms.group_seq)
+        {
+            qty = qty.min(first.cum_qty.saturating_sub(order.cum_qty)).max(0);
+        }
+        qty
+    }
+
+    /// Notes in the row of an order what of it goes to the venue now; 0: all that is left.
+    pub(crate) fn begin_slice(&mut self, order_seq: u64, shown_qty: i64) {
+        let cum_qty = self.orders[self.slot(order_seq)].cum_qty;
+        if let Some(terms) = self.terms_mut(order_seq) {
+            terms.slice_from = cum_qty;
+            terms.slice_end = if shown_qty == 0 { 0 } else { cum_qty.saturating_add(shown_qty) };
+        }
+    }
+
+    /// After a change of an order of which a part is at the venue: when that part has filled, nothing of
+    /// it is there any more.
+    pub(crate) fn follow_slice(&mut self, slot: usize) {
+        let order = self.orders[slot];
+        let done = self
+            .order_terms(order.order_seq)
+            .is_some_and(|terms| terms.slice_end != 0 && order.cum_qty >= terms.slice_end);
+        let here = closed(order.base) || order.base == OrdStatus::Held as u8;
+        if !done || here || order.cum_qty >= order.order_qty || order.flight & REPLACING != 0 {
+            return;
+        }
+        if order.flight & (CANCELING | CANCEL_ASKED) != 0 {
+            let time_ns = self.time_ns;
+            self.change(slot, time_ns, None, |order| order.base = OrdStatus::Canceled as u8);
+            return;
+        }
+        let order = &mut self.orders[slot];
+        order.flight |= REPLACING | MOVING | VACANT;
+        (order.pending_price, order.pending_qty) = (order.price, order.order_qty);
+        // As a replace by cancel and new: the revision above it is that of a cancel, never sent here.
+        (order.replace_revision, order.replace_id_row) = (order.revision_last + 1, order.id_row);
+        order.revision_last += 2;
+        let order_seq = order.order_seq;
+        self.turn_vacant(order_seq, true);
+    }
+
+    /// The leg that an order follows has filled more: whether what is at the venue is to grow.
+    pub(crate) fn grow(&mut self, child: &Order) {
+        let Some(terms) = self.terms_mut(child.order_seq) else { return };
+        if terms.slice_end != 0 && terms.state & GROW == 0 && child.flight & VACANT == 0 {
+            terms.state |= GROW;
+            self.due_count += 1;
+            self.push_due(child.order_seq);
+        }
+    }
+
+    /// The order is about to be as large as it should be, or is not to grow any more.
+    pub(crate) fn grown(&mut self, order_seq: u64) {
+        let Some(terms) = self.terms_mut(order_seq) else { return };
+        if terms.state & GROW != 0 {
+            terms.state &= !GROW;
+            self.due_count -= 1;
+        }
+    }
+
+    /// Makes room for the larger part, once nothing else of the order is in flight.
+    pub(crate) fn work_off_growth<L: Log, O: Outbox>(
+        &mut self,
+        order: &Order,
+        now_ns: i64,
+        log: &mut L,
+        outbox: &mut O,
+    ) {
+        if order.flight == 0 && order.base != OrdStatus::PendingNew as u8 {
+            let terms = (order.price, order.order_qty);
+            self.replace_own(order, terms, OwnCause::LegFilled, now_ns, log, outbox);
+        }
+    }
+}
+
+impl Terms {
+    /// CumQty(14) of the order by what the venue tells of the part that is there.
+    pub(crate) fn whole_cum(&self, told: i64) -> i64 {
+        if told > 0 && self.slice_from > 0 { told.saturating_add(self.slice_from) } else { told }
+    }
+}

@@ -1,0 +1,199 @@
+//! Orders that go to the venue a part at a time: icebergs that the desk replenishes. One order, one
+//! reserve, one answer; one part out at a time.
+
+mod common;
+use common::*;
+use engine::Engine;
+use layout::*;
+
+/// An iceberg of ten that shows three, its first part acknowledged.
+fn iceberg() -> (TestDesk, u64) {
+    let mut desk = TestDesk::open();
+    let mut t = offer();
+    t.max_floor = e9(3);
+    let order = TestDesk::new_order("a", Side::Buy, 10, e9(100));
+    assert_eq!(desk.submit_terms(&t, &order), Verdict::Accepted);
+    let seq = desk.newest();
+    desk.tell(seq, 0, ExecType::New);
+    (desk, seq)
+}
+
+fn fill_on(desk: &mut TestDesk, seq: u64, revision: u16, qty: i64) -> Disposition {
+    desk.exec += 1;
+    let mut r = desk.report(seq, revision, ExecType::Trade);
+    (r.exec_id, r.last_qty, r.last_px) = (text(&format!("E{}", desk.exec)), e9(qty), e9(100));
+    let disposition = desk.take(&r);
+    desk.time();
+    disposition
+}
+
+fn news(desk: &TestDesk) -> Vec<(u16, i64, i64)> {
+    let news = desk.sent.0.iter().filter(|r| r.msg_type == MsgType::NewOrder as u8);
+    news.map(|r| (r.revision, r.order_qty / ONE, r.max_floor)).collect()
+}
+
+fn closing(desk: &TestDesk) {
+    desk.assert_sums_are_folds();
+    desk.assert_replay_equals();
+}
+
+#[test]
+fn an_iceberg_shows_its_floor_and_the_next_part_goes_when_one_has_filled_until_all_is_done() {
+    let (mut desk, seq) = iceberg();
+    assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(10), "the whole is reserved");
+    fill_on(&mut desk, seq, 0, 2);
+    assert_eq!((news(&desk).len(), desk.status(seq)), (1, OrdStatus::PartiallyFilled));
+    fill_on(&mut desk, seq, 0, 1);
+    assert_eq!(news(&desk), [(0, 3, 0), (1, 3, 0)]);
+    assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(7));
+    desk.tell(seq, 1, ExecType::New);
+    assert_eq!(desk.status(seq), OrdStatus::PartiallyFilled);
+    assert_eq!(text_of(&desk.engine.cl_ord_id(desk.order(seq))), "a", "one order, one id");
+    fill_on(&mut desk, seq, 1, 3);
+    // The fill of the next part comes before its ack.
+    fill_on(&mut desk, seq, 3, 3);
+    assert_eq!(news(&desk), [(0, 3, 0), (1, 3, 0), (3, 3, 0), (5, 1, 0)]);
+    fill_on(&mut desk, seq, 5, 1);
+    assert_eq!((desk.status(seq), desk.order(seq).cum_qty), (OrdStatus::Filled, e9(10)));
+    assert_eq!(desk.engine.row(1, ES).open_qty(), (0, 0));
+    closing(&desk);
+}
+
+#[test]
+fn a_doubled_fill_of_a_part_sends_no_second_next_part_and_a_crash_loses_none() {
+    let (mut desk, seq) = iceberg();
+    let mut fill = desk.report(seq, 0, ExecType::Trade);
+    (fill.exec_id, fill.last_qty, fill.last_px) = (text("X"), e9(3), e9(100));
+    desk.take(&fill); // and no step after it
+    let mut again = Engine::new(desk.engine.config()).unwrap();
+    desk.log.records.iter().for_each(|record| again.apply(record));
+    desk.engine = again;
+    desk.quote(ES, e9(100), e9(100) + ONE / 4);
+    desk.time();
+    assert_eq!(desk.take(&fill), Disposition::Duplicate);
+    desk.time();
+    assert_eq!(news(&desk), [(0, 3, 0), (1, 3, 0)]);
+    closing(&desk);
+}
+
+#[test]
+fn an_iceberg_is_canceled_killed_and_replaced_as_a_whole() {
+    let (mut desk, seq) = iceberg();
+    fill_on(&mut desk, seq, 0, 3);
+    desk.tell(seq, 1, ExecType::New);
+    assert_eq!(desk.cancel("c", "a"), Verdict::Accepted);
+    desk.tell(seq, 3, ExecType::Canceled);
+    desk.time();
+    assert_eq!((desk.status(seq), news(&desk).len()), (OrdStatus::Canceled, 2));
+    closing(&desk);
+
+    // The part fills while the cancel is on its way: nothing more of it is out.
+    let (mut desk, seq) = iceberg();
+    desk.cancel("c", "a");
+    fill_on(&mut desk, seq, 0, 3);
+    assert_eq!((desk.status(seq), news(&desk).len()), (OrdStatus::Canceled, 1));
+    assert_eq!(desk.engine.row(1, ES).open_qty(), (0, 0));
+    assert_eq!(desk.tell(seq, 1, ExecType::CancelRejected), Disposition::Stale);
+    closing(&desk);
+
+    // Between two parts a kill ends it here.
+    let (mut desk, seq) = iceberg();
+    let mut fill = desk.report(seq, 0, ExecType::Trade);
+    (fill.exec_id, fill.last_qty, fill.last_px) = (text("X"), e9(3), e9(100));
+    desk.take(&fill);
+    desk.kill(Scope::Desk, 0, KillMode::CancelOnly);
+    desk.time();
+    assert_eq!((desk.status(seq), news(&desk).len()), (OrdStatus::Canceled, 1));
+    closing(&desk);
+
+    // New terms: the part that is out is canceled, and the next one has them.
+    let (mut desk, seq) = iceberg();
+    fill_on(&mut desk, seq, 0, 1);
+    assert_eq!(desk.replace("b", "a", 6, e9(99)), Verdict::Accepted);
+    assert_eq!(desk.sent.0.last().unwrap().msg_type, MsgType::Cancel as u8);
+    desk.tell(seq, 0, ExecType::Canceled);
+    desk.time();
+    let new = *desk.sent.0.last().unwrap();
+    assert_eq!((new.order_qty, new.price), (e9(3), e9(99)), "five are left, three are shown");
+    desk.tell(seq, new.revision, ExecType::New);
+    assert_eq!(text_of(&desk.engine.cl_ord_id(desk.order(seq))), "b");
+    assert_eq!(desk.order(seq).order_qty, e9(6));
+    closing(&desk);
+}
+
+#[test]
+fn a_part_of_unknown_outcome_is_followed_by_none_until_it_is_proved() {
+    let (mut desk, seq) = iceberg();
+    fill_on(&mut desk, seq, 0, 3); // the second part is out, unanswered
+    let mut u = OutcomeUnknown::ZERO;
+    (u.header.kind, u.header.order_seq, u.venue_id) = (OutcomeUnknown::KIND, seq, 1);
+    desk.fact(u);
+    desk.time();
+    assert_eq!((desk.status(seq), news(&desk).len()), (OrdStatus::Unknown, 2));
+    assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(7), "the reserve stays");
+    fill_on(&mut desk, seq, 1, 3); // filled whole: that is the proof
+    assert_eq!(news(&desk).len(), 3);
+    closing(&desk);
+    // It never arrived: the order ends, its fills are kept.
+    let (mut desk, seq) = iceberg();
+    fill_on(&mut desk, seq, 0, 3);
+    desk.fact(u);
+    assert_eq!(desk.tell(seq, 1, ExecType::UnknownOrder), Disposition::MoveLost);
+    assert_eq!((desk.status(seq), desk.order(seq).cum_qty), (OrdStatus::Canceled, e9(3)));
+    closing(&desk);
+}
+
+#[test]
+fn fills_beyond_a_part_are_flagged_and_count() {
+    let (mut desk, seq) = iceberg();
+    assert_eq!(fill_on(&mut desk, seq, 0, 4), Disposition::Overfill, "three were out");
+    assert_eq!(news(&desk), [(0, 3, 0), (1, 3, 0)]);
+    assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(6));
+    assert_eq!(fill_on(&mut desk, seq, 0, 1), Disposition::Late, "of a part that had ended");
+    assert_eq!(desk.order(seq).cum_qty, e9(5));
+    closing(&desk);
+}
+
+#[test]
+fn a_next_part_is_judged_again_and_what_is_held_back_ends_the_order() {
+    let (mut desk, seq) = iceberg();
+    desk.phase(Phase::Halted);
+    fill_on(&mut desk, seq, 0, 3);
+    assert_eq!((desk.status(seq), news(&desk).len()), (OrdStatus::Canceled, 1));
+    let told = *Moved::from_record(desk.last()).expect("it says why");
+    assert_eq!(told.verdict, Verdict::MarketClosed.code());
+    closing(&desk);
+}
+
+#[test]
+fn an_order_may_ask_the_desk_to_replenish_it_where_the_venue_would() {
+    for (exec_inst, out) in [(0, (10, e9(3))), (EXEC_ICEBERG_HERE, (3, 0))] {
+        let mut desk = TestDesk::open();
+        let mut venue = definition(Entity::Venue, "CME", 0, ReplaceRule::InFlightCounted as u8);
+        venue.flags = VENUE_ICEBERG;
+        desk.fact(venue);
+        let mut t = offer();
+        (t.max_floor, t.exec_inst) = (e9(3), exec_inst);
+        let order = TestDesk::new_order("a", Side::Buy, 10, e9(100));
+        assert_eq!(desk.submit_terms(&t, &order), Verdict::Accepted);
+        assert_eq!(news(&desk), [(0, out.0, out.1)]);
+        assert_eq!(desk.sent.0[0].exec_inst, 0, "the venue need not know");
+        closing(&desk);
+    }
+}
+
+#[test]
+fn a_held_iceberg_shows_its_floor_when_it_is_released() {
+    let mut desk = TestDesk::open();
+    let mut o = TestDesk::new_order("s", Side::Buy, 10, e9(102));
+    o.ord_type = OrdType::StopLimit as u8;
+    let mut t = offer();
+    (t.stop_px, t.max_floor) = (e9(102), e9(4));
+    assert_eq!(desk.submit_terms(&t, &o), Verdict::Accepted);
+    let seq = desk.newest();
+    desk.trade(ES, e9(102));
+    assert_eq!(news(&desk), [(0, 4, 0)]);
+    fill_on(&mut desk, seq, 0, 4);
+    assert_eq!(news(&desk), [(0, 4, 0), (1, 4, 0)]);
+    closing(&desk);
+}
