@@ -348,7 +348,7 @@ impl Engine {
 
     /// The rule by which a replace of an order in flight counts: its venue's, and for what goes there a
     /// part at a time that of cancel and new.
-    pub(crate) fn replace_rule(&self, order: &Order) -> u8 {
+    pub fn replace_rule(&self, order: &Order) -> u8 {
         let sliced = order.tags & layout::TAG_TERMS != 0
             && self.order_terms(order.order_seq).is_some_and(|terms| terms.is_sliced());
         if sliced {

@@ -108,7 +108,7 @@ impl Terms {
 
     /// Whether it goes to the venue a part at a time: an iceberg of the desk's, or a leg that follows the
     /// fills of another.
-    pub(crate) fn is_sliced(&self) -> bool {
+    pub fn is_sliced(&self) -> bool {
         self.state & SLICED != 0 || self.follows()
     }
 

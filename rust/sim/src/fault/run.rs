@@ -6,7 +6,7 @@ mod clients;
 
 use super::Outcome;
 use super::executions::DAY_ROLL_MIN;
-use super::venue::{FaultVenue, Holding, Manners};
+use super::venue::{FaultVenue, Holding, Manners, VenueOrder};
 use super::watch::{Throttle, Watch, holding_of};
 use super::world::{Death, Kill, SimWorld};
 use crate::random::Random;
@@ -727,7 +727,14 @@ impl Run {
         let mut wrong = Vec::new();
         let mut known = BTreeMap::new();
         for venue in &self.venues {
-            for theirs in &venue.orders {
+            // An order that goes out a part at a time is several at the venue: the last one tells its
+            // state, all of them what has filled.
+            let mut parts: BTreeMap<u64, (&VenueOrder, i64)> = BTreeMap::new();
+            for part in &venue.orders {
+                let filled = parts.get(&part.order_seq).map_or(0, |&(_, filled)| filled);
+                parts.insert(part.order_seq, (part, filled + part.cum_qty));
+            }
+            for (theirs, filled_qty) in parts.into_values() {
                 known.insert(theirs.order_seq, ());
                 let Some(ours) = engine.order(theirs.order_seq) else {
                     wrong
@@ -739,12 +746,18 @@ impl Run {
                 // Ended while a replace was unanswered: which terms its fills fulfilled is not told.
                 let untold = !ours.live()
                     && (ours.order_qty != theirs.order_qty || ours.cum_qty >= ours.order_qty);
-                let same = ours.cum_qty == theirs.cum_qty
+                let sliced =
+                    engine.order_terms(ours.order_seq).is_some_and(|terms| terms.is_sliced());
+                let (our_leaves, their_leaves) = (ours.leaves_qty(), theirs.leaves());
+                let same_terms = if sliced {
+                    their_leaves > 0 && their_leaves <= our_leaves
+                } else {
+                    (ours.order_qty, our_leaves) == (theirs.order_qty, their_leaves)
+                };
+                let same = ours.cum_qty == filled_qty
                     && ours.live() == theirs.is_open()
                     && (untold || (ours.ord_status() == filled) == (status == filled))
-                    && (!ours.live()
-                        || (ours.order_qty, ours.leaves_qty())
-                            == (theirs.order_qty, theirs.leaves()));
+                    && (!ours.live() || same_terms);
                 if !same {
                     wrong.push(format!(
                         "order {}: ours {:?} {} of {} filled, venue {}: {status:?} {} of {}",
@@ -753,7 +766,7 @@ impl Run {
                         ours.cum_qty,
                         ours.order_qty,
                         venue.id,
-                        theirs.cum_qty,
+                        filled_qty,
                         theirs.order_qty
                     ));
                 }

@@ -56,7 +56,7 @@ pub(crate) struct Watch {
     exec_ref: Option<ExecRef>,
     sends: BTreeMap<(u8, u32), VecDeque<i64>>,
     /// Orders whose message went into the log.
-    routed: HashSet<u64>,
+    routed: HashSet<(u64, u16)>,
     modes: BTreeMap<(u8, u32), u8>,
     touched_orders: BTreeSet<u64>,
     touched_rows: BTreeSet<(u32, u32)>,
@@ -132,7 +132,7 @@ impl Watch {
             }
         } else if let Some(e) = Routed::from_record(record) {
             if e.msg_type == MsgType::NewOrder.code() {
-                if !self.routed.insert(order_seq) {
+                if !self.routed.insert((order_seq, e.revision)) {
                     wrong = Some(format!("I12: order {order_seq} goes out twice"));
                 }
                 let killed = self.orders.get(&order_seq).map(|shadow| self.killed(&shadow.scopes));
@@ -151,6 +151,11 @@ impl Watch {
                 Some(TriggerOutcome::Released) => "released_by_trade",
                 Some(TriggerOutcome::Armed) => "armed_by_leg",
                 _ => "refused_at_trigger",
+            });
+        } else if let Some(e) = Moved::from_record(record) {
+            self.tell(match TriggerOutcome::from_code(e.outcome) {
+                Some(TriggerOutcome::Released) => "next_part",
+                _ => "no_next_part",
             });
         } else if TrailMoved::from_record(record).is_some() {
             self.tell("trail_moved");
@@ -327,7 +332,6 @@ impl Watch {
 
     /// Holds the engine against the watch, where something has changed since the last look.
     pub fn check(&mut self, engine: &Engine, wrong: &mut Vec<String>) {
-        let rule = |venue_id: u16| engine.venue(venue_id).replace_rule();
         for &order_seq in &self.touched_orders {
             let Some(order) = engine.order(order_seq) else { continue };
             let Some(shadow) = self.orders.get(&order_seq) else { continue };
@@ -348,7 +352,7 @@ impl Watch {
                 for child in children {
                     match engine.order(*child) {
                         Some(o) => {
-                            let open = o.exposure(rule(o.venue_id)).qty;
+                            let open = o.exposure(engine.replace_rule(o)).qty;
                             held += i128::from(o.cum_qty) + i128::from(open);
                         }
                         None => held += i128::from(self.orders[child].cum_qty),
@@ -378,7 +382,7 @@ impl Watch {
             if order.account_id != account_id || order.instrument_id != id {
                 continue;
             }
-            let open = order.exposure(engine.venue(order.venue_id).replace_rule());
+            let open = order.exposure(engine.replace_rule(order));
             let sum = if order.is_buy() { &mut buys } else { &mut sells };
             (sum.0, sum.1) = (sum.0 + open.qty, sum.1 + open.points);
         }
