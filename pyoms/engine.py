@@ -22,7 +22,7 @@ from pyoms.tape import Tape
 from pyoms.terms import UNPRICED, OrderTerms, offer_of, ord_type_of
 from pyoms_core import layout
 from pyoms_core.gate import ID_SIZE_MAX, Gate, Verbs, Verdict, code_of
-from pyoms_core.layout import KINDS, NAMES, NO_PRICE, ONE
+from pyoms_core.layout import KINDS, NAMES, NO_PRICE, ONE, VENUE_ICEBERG
 
 UNLIMITED = 2**63 - 1
 """A limit row's value for "no limit"."""
@@ -432,9 +432,17 @@ class Engine(Oms):
         self.take("rate", currency_id=number, rate=value, rate_time_ns=self.core.now_ns())
         return number
 
-    def define_venue(self, name: str, *, replace_rule: str = "in_flight_counted") -> int:
-        """Define a venue, connected and open."""
-        number = self.define("venue", name, level=code_of("replace_rule", replace_rule))
+    def define_venue(
+        self,
+        name: str,
+        *,
+        replace_rule: str = "in_flight_counted",
+        replenishes_icebergs: bool = False,
+    ) -> int:
+        """Define a venue, connected and open; one that replenishes icebergs gets MaxFloor(111)."""
+        flags = VENUE_ICEBERG * replenishes_icebergs
+        level = code_of("replace_rule", replace_rule)
+        number = self.define("venue", name, level=level, flags=flags)
         self.take("link_change", venue_id=number, state=code_of("link_state", "up"))
         self.set_phase(name, "open")
         return number

@@ -169,8 +169,8 @@ class Lives(RuleBasedStateMachine):
     )
     def begin(self, rule_of: str, limit: int) -> None:
         oms = Engine(now_ns=START_NS, ring_slots=1 << 13, **SMALL)
-        oms.define_venue("SIM", replace_rule=rule_of)
-        oms.define_venue("ALT")
+        oms.define_venue("SIM", replace_rule=rule_of, replenishes_icebergs=True)
+        oms.define_venue("ALT", replenishes_icebergs=True)
         oms.define_account(
             "A1", order_qty_max=100, gross_notional_max=limit * 4, net_notional_max=limit * 3
         )
@@ -340,7 +340,7 @@ class Lives(RuleBasedStateMachine):
 
     def join_group(self, data: Any, command: Event, terms: Event) -> None:
         """Found a group, or join one whose first leg may still be joined."""
-        kinds = ["none", "none", "oco", "bracket", "oto_first", "oto_full"]
+        kinds = ["none", "none", "oco", "bracket", "oto_full"]
         kind = terms["contingency"] = data.draw(st.sampled_from(kinds))
         firsts = [
             order
