@@ -13,7 +13,7 @@ use layout::{
     CommandRepeated, Control, DayChange, Definition, DeskState, DroppedUnsent, Entity,
     EpochStarted, ExecRef, ExecutionReport, ForeignOrder, Header, InstrumentTerms, KillMode,
     LimitRow, LimitsActivated, LinkChange, LinkState, MassCancel, Message, MsgType, NO_PRICE,
-    NewOrder, OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange,
+    NewOrder, OrdType, OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange,
     PositionAdjusted, Quote, Rate, Record, ReplaceAccepted, ReplaceOrder, ReportText, Routed,
     TailCut, TimeInput, Typed, Verdict,
 };
@@ -406,7 +406,11 @@ impl Engine {
             revision,
             msg_type: msg_type as u8,
             side: order.side,
-            ord_type: crate::terms::street_type(order.ord_type) as u8,
+            // A peg is the desk's: the venue has a limit order.
+            ord_type: match order.ord_type {
+                pegged if pegged == OrdType::Pegged as u8 => OrdType::Limit as u8,
+                told => told,
+            },
             time_in_force: order.time_in_force,
         }
     }

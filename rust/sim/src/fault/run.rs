@@ -42,6 +42,8 @@ struct Run {
     sent: Vec<Record>,
     tier: Tier,
     lives: u64,
+    /// Some orders go out a part at a time: icebergs that the desk replenishes, legs that follow fills.
+    sends_parts: bool,
 }
 
 /// Runs a seed in a directory of its own; `keep`: the desk stays there, closed in order.
@@ -174,6 +176,7 @@ impl Run {
             sent: Vec::new(),
             tier,
             lives: 0,
+            sends_parts: seed % 2 == 0,
         }
     }
 
@@ -325,7 +328,7 @@ impl Run {
         if limits == 0 {
             // The limits come into force last: without them a death has cut the definitions off.
             self.guarded(|run| {
-                for record in setup() {
+                for record in setup(run.sends_parts) {
                     let desk = run.desk.as_mut().expect("just opened");
                     let verdict = desk.submit(&record);
                     assert!(verdict == Verdict::Accepted, "{verdict:?} of {record:?}");
@@ -843,7 +846,7 @@ fn instrument(id: u32, flags: u32) -> Record {
     *t.as_record()
 }
 
-fn setup() -> Vec<Record> {
+fn setup(sends_parts: bool) -> Vec<Record> {
     let mut records = Vec::new();
     let mut define = |entity: Entity, name: &str, parent_id: u32, level: u8| {
         let mut d = Definition::ZERO;
@@ -851,6 +854,9 @@ fn setup() -> Vec<Record> {
         (d.entity, d.name, d.parent_id, d.level) = (entity.code(), text(name), parent_id, level);
         if name == "V2" {
             (d.flags, d.day_roll_min) = (VENUE_CALENDAR, DAY_ROLL_MIN);
+        }
+        if entity == Entity::Venue && !sends_parts {
+            d.flags |= VENUE_ICEBERG;
         }
         records.push(*d.as_record());
     };

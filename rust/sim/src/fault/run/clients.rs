@@ -132,6 +132,9 @@ impl Run {
             return;
         }
         terms.contingency = all[self.random.below(4) as usize].code();
+        if terms.contingency == Contingency::OtoFirst.code() && !self.sends_parts {
+            terms.contingency = Contingency::OtoFull.code();
+        }
         let Some(desk) = &self.desk else { return };
         let engine = desk.engine();
         let first = |o: &&engine::Order| {
