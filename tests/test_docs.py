@@ -1,6 +1,6 @@
 """The reference pages in the tree are what their sources say, byte for byte (`make docs`).
 
-Records, verdicts and order states are compared by the crates that write them.
+Records, verdicts, order states and queue priority are compared by the crates that write them.
 """
 
 import subprocess

@@ -81,11 +81,11 @@ pub fn of_replace(rule: u8, order: &Order, price: i64, order_qty: i64) -> QueueP
 pub fn page() -> String {
     let mut out = String::from(
         "# Queue priority\n\n\
-         Written by `cargo run -p engine --bin queues > docs/queue-priority.md` from the table of\n\
-         `rust/engine/src/priority.rs`; never edited. A venue's `queue_rule` names the rule, and the event\n\
-         that accepts a replace says what follows in `priority`: `kept`, `lost`, or `untold` where the\n\
-         venue's rule is not known. A replace that touches two fields loses its place when one of them\n\
-         does; one that goes as a cancel and a new order always does.\n\n\
+         Written by `make docs` from the table of `rust/engine/src/priority.rs`; never edited. A venue's\n\
+         `queue_rule` names the rule, and the event that accepts a replace says what follows in\n\
+         `priority`: `kept`, `lost`, or `untold` where the venue's rule is not known. A replace that\n\
+         touches two fields loses its place when one of them does; one that goes as a cancel and a new\n\
+         order always does.\n\n\
          | rule | change | place in the queue |\n|---|---|---|\n",
     );
     for (rule, field, priority) in ROWS {
@@ -103,7 +103,7 @@ mod tests {
     fn the_committed_page_is_the_tables() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/queue-priority.md");
         let committed = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(committed == page(), "run: cargo run -p engine --bin queues > {path}");
+        assert!(committed == page(), "docs/queue-priority.md: run make docs");
     }
 
     #[test]
