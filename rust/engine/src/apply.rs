@@ -1130,6 +1130,7 @@ impl Engine {
         let (bid, ask) = (instrument.bid, instrument.ask);
         instrument.set_reference(bid, ask);
         self.refactor(e.instrument_id);
+        self.forget_windows(e.instrument_id);
     }
 
     fn apply_rate(&mut self, e: &Rate) {

@@ -333,6 +333,11 @@ impl Engine {
         }
     }
 
+    /// Trailing stops of an instrument may lie elsewhere now: on another tick.
+    pub(crate) fn forget_windows(&mut self, instrument_id: u32) {
+        self.windows[instrument_id as usize * 3..][..3].fill(UNKNOWN);
+    }
+
     fn stop_now(&self, order: &Order, terms: &Terms, row: usize) -> i64 {
         if terms.ord_type != OrdType::TrailingStop as u8 {
             return terms.stop_px;

@@ -397,6 +397,25 @@ fn a_trailing_stop_follows_the_best_price_and_never_turns_back() {
 }
 
 #[test]
+fn a_trailing_stop_that_a_new_tick_moves_goes_out_by_a_price_that_met_nothing_before() {
+    // Found by the lives of the oracle: prices that were known to meet no trailing stop stayed known
+    // when the tick changed, so a desk that had started again released what this one did not.
+    let mut desk = TestDesk::open();
+    let mut coarse = terms(ES, 1);
+    coarse.tick = 2 * TICK;
+    desk.fact(coarse);
+    desk.trade(ES, e9(100) + TICK);
+    let seq = place(&mut desk, trailing("s", Side::Sell, 2 * TICK, false));
+    assert_eq!(desk.engine.order_terms(seq).unwrap().stop_px, e9(99) + 2 * TICK);
+    desk.trade(ES, e9(100) - TICK);
+    assert_eq!(desk.status(seq), OrdStatus::Held);
+    desk.fact(terms(ES, 1));
+    desk.trade(ES, e9(100) - TICK);
+    assert_eq!(desk.status(seq), OrdStatus::PendingNew);
+    closing(&desk);
+}
+
+#[test]
 fn a_trailing_buy_by_quote_watches_the_offer() {
     let mut desk = TestDesk::open();
     let (mut t, o) = trailing("s", Side::Buy, e9(2), false);
