@@ -648,7 +648,8 @@ class Desk:
     def _replace(self, command: Event) -> tuple[str, list[str]]:
         known = self._named(command)
         tagged = command["has_terms"]
-        offer = self.offers.pop(command["session_id"], None) if known or tagged else None
+        offer = self.offers.pop(command["session_id"], None)
+        of_terms = known or tagged or offer is not None
         body = tuple(command[k] for k in ("order_seq", "orig_cl_ord_id", "price", "order_qty"))
         body = ("replace_order", *body, tagged, *(sorted(offer.items()) if offer else ()))
         answer = self._answered(command, body)
@@ -657,7 +658,7 @@ class Desk:
         order = self.target(command)
         if order is None:
             faults = iter(["order_unknown"])
-        elif known or tagged:
+        elif of_terms:
             faults = self._held_replace_faults(command, order, offer)
         else:
             faults = self._replace_faults(command, order)

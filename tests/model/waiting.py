@@ -96,15 +96,16 @@ def own_faults(
         allowed |= {"by_quote"} if priced else {"post_only"}
         allowed |= {"post_only"} if limited else set()
         allowed |= {"trail_ppm"} if trailing else set()
-    if not set(t["exec_inst"]) <= allowed:
-        yield "exec_inst_invalid"
     if not held:
         whose = (c["account_id"], c["instrument_id"], c["side"] == "buy")
-        yield from exec_inst_faults(desk, whose, t["exec_inst"], c["price"], c["order_qty"], 0)
+        taken = tuple(word for word in t["exec_inst"] if word in allowed)
+        yield from exec_inst_faults(desk, whose, taken, c["price"], c["order_qty"], 0)
     floor = t["max_floor"]
     if floor < 0 or floor > c["order_qty"] or floor % instrument.lot:
         yield "max_floor_invalid"
     yield from group_faults(desk, c, t, venue_id)
+    if not set(t["exec_inst"]) <= allowed:
+        yield "exec_inst_invalid"
 
 
 def stop_px_wrong(instrument: Instrument, stop_px: int) -> bool:
@@ -157,12 +158,12 @@ def group_faults(desk: Desk, c: Event, t: Event, venue_id: int) -> Iterator[str]
     if first is None or first.terms is None or first.terms.group_seq != group_seq:
         yield "group_unknown"
         return
+    if (kind == "oco") != (first.terms.contingency == "oco"):
+        yield "contingency_invalid"
     fresh = first.live and not first.cum_qty and not first.asked and not first.canceling
     owner = (first.session_id, first.account_id, first.venue_id)
     if not fresh or owner != (c["session_id"], c["account_id"], venue_id):
         yield "group_unknown"
-    if (kind == "oco") != (first.terms.contingency == "oco"):
-        yield "contingency_invalid"
 
 
 # Trailing -----------------------------------------------------------------------------------------

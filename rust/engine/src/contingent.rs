@@ -46,6 +46,10 @@ impl Engine {
         let Some(first) = self.order_terms(t.group_seq) else {
             return fault(Verdict::GroupUnknown, group, 0);
         };
+        let founds = first.group_seq == t.group_seq;
+        if founds && (contingency == Contingency::Oco) != is(first, Contingency::Oco) {
+            return fault(Verdict::ContingencyInvalid, t.contingency as i64, group);
+        }
         let known = self.order(t.group_seq).is_some_and(|order| {
             order.live()
                 && order.cum_qty == 0
@@ -54,12 +58,8 @@ impl Engine {
                 && order.account_id == c.account_id
                 && order.venue_id == venue_id
         });
-        if !known || first.group_seq != t.group_seq {
+        if !known || !founds {
             return fault(Verdict::GroupUnknown, group, 0);
-        }
-        let oco = contingency == Contingency::Oco;
-        if oco != is(first, Contingency::Oco) {
-            return fault(Verdict::ContingencyInvalid, t.contingency as i64, group);
         }
         Ok(())
     }

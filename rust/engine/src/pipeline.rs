@@ -460,7 +460,7 @@ impl Engine {
     ) -> Verdict {
         self.counters.commands += 1;
         let held = self.refresh_target(c);
-        if held || c.tags & layout::TAG_TERMS != 0 {
+        if held || c.tags & layout::TAG_TERMS != 0 || self.has_offer(c.session_id) {
             return self.step_replace_held(c, now_ns, log);
         }
         let judged = self.decide_replace(c, now_ns, log.room());

@@ -244,6 +244,11 @@ impl Engine {
         self.offer_of(session_id);
     }
 
+    /// Whether a session has offered terms that no command of its has taken yet.
+    pub(crate) fn has_offer(&self, session_id: u16) -> bool {
+        self.offers_count != 0 && self.offers.get(session_id as usize).is_some_and(Option::is_some)
+    }
+
     pub(crate) fn offer_of(&mut self, session_id: u16) -> Option<OrderTerms> {
         let offer = self.offers.get_mut(session_id as usize)?.take();
         self.offers_count -= u64::from(offer.is_some());
@@ -504,12 +509,6 @@ impl Engine {
                 return fault(Verdict::TrailReferenceAbsent, 0, 0);
             }
         }
-        if pegged
-            && (PegType::from_code(t.peg_type).is_none_or(|peg| peg == PegType::None)
-                || !i.tick.divides(t.peg_offset))
-        {
-            return fault(Verdict::PegInvalid, t.peg_type as i64, tick);
-        }
         self.check_expiry(c, t, venue.trade_day, now_ns)?;
         let phase = if i.phase != 0 { i.phase } else { venue.phase };
         self.check_phase(c.time_in_force, phase, held)?;
@@ -520,11 +519,6 @@ impl Engine {
             (false, true) => EXEC_TAKEN & !EXEC_POST_ONLY,
             (false, false) => EXEC_REDUCE_ONLY,
         };
-        let ppm_alone = t.exec_inst & EXEC_TRAIL_PPM != 0 && !trailing;
-        let quote_alone = t.exec_inst & EXEC_BY_QUOTE != 0 && !priced;
-        if t.exec_inst & !allowed != 0 || ppm_alone || quote_alone {
-            return fault(Verdict::ExecInstInvalid, t.exec_inst as i64, allowed as i64);
-        }
         if !held {
             let order = Order {
                 side: c.side,
@@ -532,13 +526,23 @@ impl Engine {
                 account_id: c.account_id,
                 ..Order::default()
             };
-            self.check_exec_inst(&order, t.exec_inst, c.price, c.order_qty)?;
+            self.check_exec_inst(&order, t.exec_inst & allowed, c.price, c.order_qty)?;
         }
         let floor = t.max_floor;
         if floor < 0 || floor > c.order_qty || (floor != 0 && !i.lot.divides(floor)) {
             return fault(Verdict::MaxFloorInvalid, floor, c.order_qty);
         }
-        self.check_group(c, t, judged.venue_id)
+        self.check_group(c, t, judged.venue_id)?;
+        let ppm_alone = t.exec_inst & EXEC_TRAIL_PPM != 0 && !trailing;
+        let quote_alone = t.exec_inst & EXEC_BY_QUOTE != 0 && !priced;
+        if t.exec_inst & !allowed != 0 || ppm_alone || quote_alone {
+            return fault(Verdict::ExecInstInvalid, t.exec_inst as i64, allowed as i64);
+        }
+        let peg = PegType::from_code(t.peg_type).filter(|&peg| peg != PegType::None);
+        if pegged && (peg.is_none() || !i.tick.divides(t.peg_offset)) {
+            return fault(Verdict::PegInvalid, t.peg_type as i64, tick);
+        }
+        Ok(())
     }
 
     pub(crate) fn check_stop_px(&self, instrument_id: u32, stop_px: i64) -> Result<(), Fault> {

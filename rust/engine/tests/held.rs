@@ -155,6 +155,20 @@ fn every_bad_term_is_refused_with_its_value_and_bound_and_leaves_only_its_id() {
         }),
         ("post-only market", Verdict::ExecInstInvalid, 1, 22, |t, _| t.exec_inst = EXEC_POST_ONLY),
         ("unknown bits", Verdict::ExecInstInvalid, 64, 22, |t, _| t.exec_inst = 64),
+        ("unknown bits and a cross", Verdict::PostOnlyCrosses, e9(101), e9(100) + TICK, |t, o| {
+            (t.stop_px, t.exec_inst) = (0, EXEC_POST_ONLY | 64);
+            (o.ord_type, o.price) = (OrdType::Limit as u8, e9(101));
+        }),
+        ("unknown bits and a floor", Verdict::MaxFloorInvalid, e9(9), e9(5), |t, o| {
+            (t.stop_px, t.max_floor, t.exec_inst) = (0, e9(9), 64);
+            (o.ord_type, o.price) = (OrdType::Limit as u8, e9(100));
+        }),
+        ("unknown bits and a group", Verdict::GroupUnknown, 77, 0, |t, _| {
+            (t.contingency, t.group_seq, t.exec_inst) = (Contingency::Oco as u8, 77, 64);
+        }),
+        ("pegged to nothing, expiring", Verdict::ExpireInvalid, 1, START_NS, |t, o| {
+            (t.stop_px, t.expire_time_ns, o.ord_type) = (0, 1, OrdType::Pegged as u8);
+        }),
         ("floor on a market", Verdict::TermsNotAllowed, 3, 48, |t, _| t.max_floor = e9(1)),
         ("floor above the order", Verdict::MaxFloorInvalid, e9(9), e9(5), |t, o| {
             (t.stop_px, t.max_floor) = (0, e9(9));
@@ -182,6 +196,28 @@ fn every_bad_term_is_refused_with_its_value_and_bound_and_leaves_only_its_id() {
         assert_eq!((desk.engine.live_count(), desk.sent.0.len()), (0, 0));
         closing(&desk);
     }
+}
+
+#[test]
+fn a_replace_without_its_tag_takes_the_offer_with_it_and_leaves_none_for_the_next_order() {
+    let mut desk = TestDesk::open();
+    desk.place("v", Side::Buy, 5, e9(99));
+    let seq = desk.newest();
+    desk.tell(seq, 0, ExecType::New);
+    assert_eq!(desk.step(terms_at(e9(102)).as_record()), Verdict::Accepted);
+    assert_eq!(desk.replace("r1", "v", 6, e9(99)), Verdict::TermsMissing);
+    let refusal = desk.refusal();
+    assert_eq!((refusal.value, refusal.bound), (0, 1), "no tag, an offer");
+    assert_eq!(desk.replace("r2", "v", 6, e9(99)), Verdict::Accepted, "the offer is gone");
+    assert_eq!(desk.step(terms_at(e9(102)).as_record()), Verdict::Accepted);
+    assert_eq!(desk.replace("r3", "v", 7, e9(99)), Verdict::TermsMissing);
+    assert_eq!(desk.submit(&TestDesk::new_order("n", Side::Buy, 5, e9(99))), Verdict::Accepted);
+    let mut other = terms_at(e9(102));
+    other.session_id = 2; // the offer of another session is none of this one's
+    desk.step(other.as_record());
+    desk.tell(seq, 1, ExecType::Replaced);
+    assert_eq!(desk.replace("r4", "r2", 8, e9(99)), Verdict::Accepted);
+    closing(&desk);
 }
 
 #[test]
