@@ -438,11 +438,15 @@ class Engine(Oms):
         *,
         replace_rule: str = "in_flight_counted",
         replenishes_icebergs: bool = False,
+        queue_rule: str = "untold",
     ) -> int:
-        """Define a venue, connected and open; one that replenishes icebergs gets MaxFloor(111)."""
+        """Define a venue, connected and open; one that replenishes icebergs gets MaxFloor(111).
+
+        ``queue_rule`` is what a replace keeps its place in the queue by: docs/queue-priority.md.
+        """
         flags = VENUE_ICEBERG * replenishes_icebergs
-        level = code_of("replace_rule", replace_rule)
-        number = self.define("venue", name, level=level, flags=flags)
+        level, queue = code_of("replace_rule", replace_rule), code_of("queue_rule", queue_rule)
+        number = self.define("venue", name, level=level, flags=flags, queue_rule=queue)
         self.take("link_change", venue_id=number, state=code_of("link_state", "up"))
         self.set_phase(name, "open")
         return number

@@ -205,13 +205,37 @@ def test_an_unknown_term_is_named_with_those_that_are():
         oms.submit("ESH4", "sell", 1, "4821", stop="4810")
 
 
-def test_a_pegged_order_says_what_it_follows():
-    row = offer_of({"peg": "mid", "peg_offset": "-0.25"})
-    terms = layout.dtype("order_terms")
-    import numpy as np
+def test_a_pegged_order_goes_out_at_its_peg_and_is_replaced_when_that_moves():
+    oms = oms_with_trade()
+    pegged = oms.submit("ESH4", "buy", 2, "4820.50", peg="bid", peg_offset="-0.25")
+    assert pegged.accepted
+    row = logged(oms, pegged.order_seq)
+    assert (row["peg_type"], row["peg_offset"]) == (CODES["peg_type"]["bid"].code, -ONE // 4)
+    (order,) = oms.orders()
+    assert (order["ord_type"], order["price"]) == ("pegged", 481_975 * ONE // 100)
+    oms.report(pegged.order_seq, "new")
+    oms.now_ns += 1_000_000_000
+    oms.quote("ESH4", "4822.00", 12, "4822.25", 9)
+    sent = [row for batch in oms.events() for row in batch.of("routed")]
+    told = [(layout.NAMES["msg_type"][int(row["msg_type"])], int(row["price"])) for row in sent]
+    worst = ("replace", 482_050 * ONE // 100)  # a quarter below the bid is above what it may pay
+    assert told == [("new_order", 481_975 * ONE // 100), worst]
 
-    (found,) = np.frombuffer(row, dtype=terms)
-    assert (found["peg_type"], found["peg_offset"]) == (CODES["peg_type"]["mid"].code, -ONE // 4)
+
+def test_the_answer_to_a_replace_tells_its_place_in_the_queue_by_the_rule_of_the_venue():
+    oms = made()
+    told = []
+    for rule in ("untold", "quantity_down", "none"):
+        oms.define_venue("SIM", queue_rule=rule)
+        seq = oms.submit("ESH4", "buy", 3, "4819").order_seq
+        oms.report(seq, "new")
+        assert oms.replace(seq, price="4819", qty=2)
+    for batch in oms.events():
+        told += [
+            layout.NAMES["queue_priority"][int(row["priority"])]
+            for row in batch.of("replace_accepted")
+        ]
+    assert told == ["untold", "kept", "lost"]
 
 
 def test_a_replace_moves_the_stop_of_a_held_order_and_keeps_it_where_none_is_given():
