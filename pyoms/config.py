@@ -34,6 +34,7 @@ from pyoms.schedule import (
     problem,
 )
 from pyoms_core.layout import (
+    ACCOUNT_HEDGING,
     CODES,
     FLAG_BAND_PPM,
     FLAG_LOCKED_FINE,
@@ -101,6 +102,7 @@ class EngineConfig:
     strategies_max: int
     traders_max: int
     currencies_max: int
+    hedging_max: int
     throttle_orders_max: int
     log_reserve: int
     books_max: int
@@ -176,11 +178,17 @@ class AccountConfig:
     parent: str
     level: str
     currency: str
+    position_mode: str = "net"
 
     @property
     def level_code(self) -> int:
         """Code of `level` for the definition record."""
         return CODES["account_level"][self.level].code
+
+    @property
+    def flags(self) -> int:
+        """Flags of the definition record."""
+        return ACCOUNT_HEDGING * CODES["position_mode"][self.position_mode].code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -588,6 +596,7 @@ class _Reader:
             "account", engine.accounts_max, lambda t: self.account(t, desk.currency, currencies)
         )
         self.check_tree(accounts)
+        self.check_hedging(accounts, engine.hedging_max)
         account_names = [account.name for account in accounts]
         venues = self.named("venue", engine.venues_max, lambda t: self.venue(t, account_names))
         names = [venue.name for venue in venues]
@@ -664,6 +673,7 @@ class _Reader:
             strategies_max=table.integer("strategies_max", 1, 2**16 - 2, 64),
             traders_max=table.integer("traders_max", 1, 2**16 - 2, 64),
             currencies_max=table.integer("currencies_max", 1, 1_024, 32),
+            hedging_max=table.integer("hedging_max", 0, 2**12, 8),
             throttle_orders_max=table.power_of_two("throttle_orders_max", 1, 2**16, 1_024),
             log_reserve=table.integer("log_reserve", 64, 2**24, 4_096),
             books_max=table.integer("books_max", 0, 1_024, 4),
@@ -861,7 +871,17 @@ class _Reader:
             currency=table.name_of(
                 "currency", "currency with a rate in [desk]", currencies, currency
             ),
+            position_mode=table.choice("position_mode", CODES["position_mode"], "net"),
         )
+
+    def check_hedging(self, accounts: tuple[AccountConfig, ...], hedging_max: int) -> None:
+        """No more accounts keep their legs apart than the engine has room for."""
+        hedging = [i for i, account in enumerate(accounts, 1) if account.position_mode != "net"]
+        if len(hedging) > hedging_max:
+            self.fail(
+                f"account[{hedging[hedging_max]}].position_mode",
+                f"{len(hedging)} accounts hedge, engine.hedging_max allows {hedging_max}",
+            )
 
     def check_tree(self, accounts: tuple[AccountConfig, ...]) -> None:
         """Parents exist, stand at a higher level and therefore never form a ring."""

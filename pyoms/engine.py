@@ -8,7 +8,7 @@ refusal is a value and never an exception, and a number that fixed point cannot 
 from __future__ import annotations
 
 import itertools
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, localcontext
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,10 @@ from pyoms_core.layout import KINDS, NAMES, NO_PRICE, ONE, VENUE_ICEBERG
 
 UNLIMITED = 2**63 - 1
 """A limit row's value for "no limit"."""
+
+
+EXACT = Context(prec=128, traps=[Inexact])
+"""Decimals of money: sums of 128 bits times a multiplier of 64, nothing rounded."""
 
 
 def check_unpriced(row: dict[str, Any] | None) -> None:
@@ -103,7 +107,11 @@ class Oms(Verbs):
         code = self.core.step(row)
         if code:
             kind = layout.KIND_NAMES.get(int.from_bytes(row[24:26], "little"), "?")
-            raise EngineError(f"{kind}: {NAMES['verdict'].get(code, code)}")
+            name = NAMES["verdict"].get(code, str(code))
+            known = layout.CODES["verdict"].get(name)
+            # A fact is refused without numbers: a sentence that needs some would tell wrong ones.
+            told = name if known is None or "{" in known.doc else known.doc
+            raise EngineError(f"{kind}: {told}")
 
     def define(self, entity: str, name: str, **fields: Any) -> int:
         """Give a name its number, once; the same name again keeps it."""
@@ -131,8 +139,13 @@ class Oms(Verbs):
         venue: str | int = 0,
         ord_type: str | int = "limit",
         time_in_force: str | int = "day",
+        position_effect: str | int = "none",
     ) -> Gate:
-        """Bind who trades what once; the gate's own ``submit`` is the quick way in."""
+        """Bind who trades what once; the gate's own ``submit`` is the quick way in.
+
+        A hedging account's orders say by `position_effect`, ``"open"`` or ``"close"``, which of its
+        legs they belong to.
+        """
         account = self.account if account is None else account
         session = self.session if session is None else session
         key = (
@@ -143,6 +156,7 @@ class Oms(Verbs):
             self.id_of("venue", venue),
             code_of("ord_type", ord_type),
             code_of("time_in_force", time_in_force),
+            code_of("position_effect", position_effect),
         )
         gate = self._gates.get(key)
         if gate is None:
@@ -155,6 +169,7 @@ class Oms(Verbs):
                 venue_id=key[4],
                 ord_type=key[5],
                 time_in_force=key[6],
+                position_effect=key[7],
             )
         return gate
 
@@ -246,6 +261,8 @@ class Oms(Verbs):
         rows["strategy_id"] = self.id_of("strategy", terms.get("strategy", 0))
         rows["ord_type"] = code_of("ord_type", terms.get("ord_type", "limit"))
         rows["time_in_force"] = code_of("time_in_force", terms.get("time_in_force", "day"))
+        effect = code_of("position_effect", terms.get("position_effect", "none"))
+        rows["tags"] = effect << layout.TAG_EFFECT_SHIFT
         return rows
 
     def submit_many(
@@ -289,12 +306,17 @@ class Oms(Verbs):
         return self.core.order(order_number(order_seq))
 
     def positions(self) -> list[dict[str, Any]]:
-        """List positions: ``net_qty`` fixed-point, money as exact decimal text in its currency."""
+        """List positions: ``net_qty`` fixed-point, money as exact decimal text in its currency.
+
+        ``legs`` has the long and the short leg of a hedging account's position as rows of the same
+        names, with ``position_leg``; it is empty for a net account's.
+        """
         instruments, accounts = self.names("instrument"), self.names("account")
         return [
             row
             | valued(row)
             | {
+                "legs": self._legs(row["account_id"], row["instrument_id"]),
                 "symbol": instruments.get(row["instrument_id"]),
                 "account": accounts.get(row["account_id"]),
             }
@@ -303,10 +325,12 @@ class Oms(Verbs):
 
     def position(self, account: str | int, instrument: str | int) -> dict[str, Any]:
         """Look at one position."""
-        row = self.core.position(
-            self.id_of("account", account), self.id_of("instrument", instrument)
-        )
-        return row | valued(row)
+        ids = self.id_of("account", account), self.id_of("instrument", instrument)
+        row = self.core.position(*ids)
+        return row | valued(row) | {"legs": self._legs(*ids)}
+
+    def _legs(self, account_id: int, instrument_id: int) -> list[dict[str, Any]]:
+        return [leg | valued(leg) for leg in self.core.legs(account_id, instrument_id)]
 
     def quote_of(self, instrument: str | int) -> dict[str, int | None]:
         """Best bid and offer as the gate sees them, fixed-point; None for none."""
@@ -356,25 +380,26 @@ def shown_quote(top: tuple[int, int, int, int, int]) -> dict[str, int | None]:
 def valued(row: dict[str, Any]) -> dict[str, str | None]:
     """Value a position: average price, realised, unrealised at the mid or last, fees, PnL.
 
-    Exact decimals as text; unrealised and PnL are None without a price.
+    Exact decimals as text, the average to 28 digits; unrealised and PnL are None without a price.
     """
-    multiplier = Decimal(row["contract_multiplier"]) / ONE
-    points = Decimal(10) ** -18
     net, open_points = row["net_qty"], row["open_points"]
-    realised = Decimal(row["realised_points"]) * points * multiplier
-    fees = Decimal(row["fees"]) / ONE
-    mark: Decimal | None = None
-    if NO_PRICE not in (row["bid_px"], row["ask_px"]) and row["bid_px"] < row["ask_px"]:
-        mark = Decimal(row["bid_px"] + row["ask_px"]) / 2
-    elif row["last_px"] != NO_PRICE:
-        mark = Decimal(row["last_px"])
-    unrealised = None
-    if mark is not None:
-        unrealised = (mark * net - open_points) * points * multiplier
-    elif net == 0:
-        unrealised = Decimal(0)
-    average = Decimal(open_points) / net / ONE if net else None
-    pnl = None if unrealised is None else realised + unrealised - fees
+    average = Decimal(open_points) / net / ONE if net else None  # may have no end
+    with localcontext(EXACT):
+        multiplier = Decimal(row["contract_multiplier"]) / ONE
+        points = Decimal(10) ** -18
+        realised = Decimal(row["realised_points"]) * points * multiplier
+        fees = Decimal(row["fees"]) / ONE
+        mark: Decimal | None = None
+        if NO_PRICE not in (row["bid_px"], row["ask_px"]) and row["bid_px"] < row["ask_px"]:
+            mark = Decimal(row["bid_px"] + row["ask_px"]) / 2
+        elif row["last_px"] != NO_PRICE:
+            mark = Decimal(row["last_px"])
+        unrealised = None
+        if mark is not None:
+            unrealised = (mark * net - open_points) * points * multiplier
+        elif net == 0:
+            unrealised = Decimal(0)
+        pnl = None if unrealised is None else realised + unrealised - fees
     return {
         "average_px": None if average is None else f"{average:f}",
         "realised": f"{realised:f}",
@@ -467,8 +492,12 @@ class Engine(Oms):
         net_notional_max: int | None = None,
         orders_max: int = 0,
         window_ms: int = 0,
+        position_mode: str = "net",
     ) -> int:
-        """Define an account and its limits, unlimited unless given; the first is the default."""
+        """Define an account and its limits, unlimited unless given; the first is the default.
+
+        In `position_mode` ``"hedging"`` it keeps a long and a short leg of each instrument apart.
+        """
 
         def notional(value: int | None, what: str) -> int:
             return UNLIMITED if value is None else whole(value, what)
@@ -483,7 +512,9 @@ class Engine(Oms):
             "gross_notional_max": notional(gross_notional_max, "gross_notional_max"),
             "net_notional_max": notional(net_notional_max, "net_notional_max"),
         }
-        number = self.define("account", name, level=code_of("account_level", "account"))
+        flags = layout.ACCOUNT_HEDGING * code_of("position_mode", position_mode)
+        level = code_of("account_level", "account")
+        number = self.define("account", name, level=level, flags=flags)
         self.account = self.account or name
         self.set_limit(scope=code_of("scope", "account"), account_id=number, **limits)
         return number

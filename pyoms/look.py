@@ -106,7 +106,8 @@ _FIXED = frozenset(
     (
         *("price", "order_qty", "last_px", "last_qty", "cum_qty", "leaves_qty", "fee", "tick"),
         *("lot", "qty_min", "qty_max", "net_qty", "rate", "contract_multiplier", "trigger_px"),
-        *("order_qty_max", "net_qty_max", "price_from"),
+        *("order_qty_max", "net_qty_max", "price_from", "close_qty", "open_qty", "close_fee"),
+        "open_fee",
     )
 )
 # Fields whose enumeration has another name.
@@ -191,24 +192,29 @@ def average(points: int, qty: int) -> str:
 
 
 def position_rows(replay: Any) -> list[dict[str, Any]]:
-    """Give positions as rows of text; money in the instrument's currency."""
+    """Give positions as rows of text; money in the instrument's currency.
+
+    A hedging account has three rows an instrument: the whole, the long and the short leg.
+    """
     from pyoms.engine import valued
 
     names = names_of(replay)
     rows = []
-    for row in replay.positions():
-        told = valued(row)
-        rows.append(
+    for whole in replay.positions():
+        legs = replay.legs(whole["account_id"], whole["instrument_id"])
+        rows += [
             {
                 "account": names.get("account", {}).get(row["account_id"], ""),
                 "symbol": names.get("instrument", {}).get(row["instrument_id"], ""),
+                "position_leg": row["position_leg"],
                 "currency": names.get("currency", {}).get(row["currency_id"], ""),
                 "net_qty": to_text(row["net_qty"]),
                 "bought_qty": to_text(row["bought_qty"]),
                 "sold_qty": to_text(row["sold_qty"]),
-                **told,
+                **valued(row),
             }
-        )
+            for row in (whole, *legs)
+        ]
     return rows
 
 
@@ -239,7 +245,17 @@ def tell_event(record: bytes) -> dict[str, Any]:
         elif name.endswith("hash") or name == "log_id":
             value = f"{value:#018x}"
         told[name] = value if isinstance(value, (str, int, type(None))) else str(value)
+    if kind == "position_split":
+        low, high = told.pop("realised_low"), told.pop("realised_high")
+        told["realised_points"] = points_text(high << 64 | low)
     return told
+
+
+def points_text(points: int) -> str:
+    """Price times quantity, an integer at 1e-18, as exact decimal text."""
+    whole, rest = divmod(abs(points), 10**18)
+    decimals = f".{rest:018d}".rstrip("0") if rest else ""
+    return f"{'-' if points < 0 else ''}{whole}{decimals}"
 
 
 def event_rows(

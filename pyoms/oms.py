@@ -31,6 +31,7 @@ from pyoms_core.layout import (
     CODES,
     NAMES,
     ONE,
+    TAG_EFFECT_SHIFT,
     TAG_PARENT,
     TAG_TERMS,
     VENUE_CALENDAR,
@@ -56,7 +57,7 @@ def capacities(config: Config) -> dict[str, int]:
         *("orders_max", "ids_max", "fills_max", "accounts_max", "instruments_max", "venues_max"),
         *("sessions_max", "strategies_max", "traders_max", "currencies_max", "id_ttl_s"),
         *("fill_days", "peg_interval_ms", "peg_ticks"),
-        *("throttle_orders_max", "log_reserve", "books_max", "book_orders_max"),
+        *("hedging_max", "throttle_orders_max", "log_reserve", "books_max", "book_orders_max"),
         "book_levels_max",
     )
     engine = config.engine
@@ -217,6 +218,7 @@ class Setup:
             level=account.level_code,
             parent_id=oms.id_of("account", account.parent) if account.parent else 0,
             currency_id=oms.id_of("currency", account.currency),
+            flags=account.flags,
         )
 
     def _instrument(self, instrument: Any) -> None:
@@ -549,7 +551,8 @@ class Client:
         ids = self.id_of("account", account), self.id_of("instrument", instrument)
         answer = self._ask("position account={} instrument={}".format(*ids))
         row: dict[str, Any] = answer["position"]
-        return row | valued(row)
+        legs = [leg | valued(leg) for leg in answer["legs"]]
+        return row | valued(row) | {"legs": legs}
 
     def _ask(self, request: str) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(pyoms_native.ask(self.path, request))
@@ -586,7 +589,9 @@ class Client:
                 ord_type=code_of("ord_type", terms.ord_type),
                 time_in_force=code_of("time_in_force", terms.time_in_force),
                 parent_order_seq=terms.parent_order_seq,
-                tags=TAG_PARENT * terms.is_parent | TAG_TERMS * (terms.offer is not None),
+                tags=TAG_PARENT * terms.is_parent
+                | TAG_TERMS * (terms.offer is not None)
+                | code_of("position_effect", terms.position_effect) << TAG_EFFECT_SHIFT,
             ),
             terms.offer,
         )

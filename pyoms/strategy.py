@@ -182,18 +182,23 @@ class Sender(Protocol):
 class Terms:
     """The rest of a new order; `offer` is the ``order_terms`` record that it carries, if any."""
 
-    __slots__ = ("cl_ord_id", "is_parent", "offer", "ord_type", "parent_order_seq", "time_in_force")
+    __slots__ = (
+        *("cl_ord_id", "is_parent", "offer", "ord_type", "parent_order_seq", "position_effect"),
+        "time_in_force",
+    )
 
     def __init__(
         self,
         cl_ord_id: str,
         ord_type: str,
         time_in_force: str,
+        position_effect: str,
         parent: int,
         is_parent: bool,
         offer: bytes | None,
     ) -> None:
         self.cl_ord_id, self.ord_type, self.time_in_force = cl_ord_id, ord_type, time_in_force
+        self.position_effect = position_effect
         self.parent_order_seq, self.is_parent, self.offer = parent, is_parent, offer
 
 
@@ -205,7 +210,9 @@ class Inline:
         self._gates: dict[tuple[Any, ...], Gate] = {}
 
     def _gate(self, port: Port, instrument: str | int, terms: Terms | None) -> Gate:
-        kinds = (terms.ord_type, terms.time_in_force) if terms else ("limit", "day")
+        kinds = ("limit", "day", "none")
+        if terms:
+            kinds = (terms.ord_type, terms.time_in_force, terms.position_effect)
         key = (port, instrument, *kinds)
         gate = self._gates.get(key)
         if gate is None:
@@ -217,6 +224,7 @@ class Inline:
                 strategy_id=port.strategy_id,
                 ord_type=code_of("ord_type", kinds[0]),
                 time_in_force=code_of("time_in_force", kinds[1]),
+                position_effect=code_of("position_effect", kinds[2]),
             )
         return gate
 
@@ -284,6 +292,7 @@ class Port:
         cl_ord_id: str | None = None,
         ord_type: str | None = None,
         time_in_force: str = "day",
+        position_effect: str = "none",
         parent_order_seq: int = 0,
         is_parent: bool = False,
         **more: Unpack[OrderTerms],
@@ -291,7 +300,8 @@ class Port:
         """Send a new order; its command_seq. Without an `ord_type` price and terms say it.
 
         The terms, all optional, are those of :class:`pyoms.terms.OrderTerms`. They and the order
-        go together: where the command ring has no room for both, neither is sent.
+        go together: where the command ring has no room for both, neither is sent. A hedging
+        account's order says by `position_effect`, ``"open"`` or ``"close"``, its leg.
         """
         kind = ord_type_of(price, more) if ord_type is None else ord_type
         offer = None
@@ -300,7 +310,7 @@ class Port:
         ):
             offer = offer_of(more)
         own = self._id("n", cl_ord_id)
-        terms = Terms(own, kind, time_in_force, parent_order_seq, is_parent, offer)
+        terms = Terms(own, kind, time_in_force, position_effect, parent_order_seq, is_parent, offer)
         return self._sender.new_order(
             self,
             instrument,

@@ -97,6 +97,7 @@ ODD_ORDERS = st.fixed_dictionaries(
         "account_id": ACCOUNTS,
         "instrument_id": INSTRUMENTS,
         "session_id": SESSIONS,
+        "effect": st.sampled_from(["", "open", "close", "3"]),
         "ord_type": st.sampled_from(["market", "limit", "stop", "0", "99"]),
         "time_in_force": st.sampled_from(["gtd", "day", "0"]),
         "is_parent": st.just(True),
@@ -146,7 +147,17 @@ WORLD: dict[str, dict[str, Any]] = {
         "nth": SEQS,
         "msg_type": st.sampled_from(["new_order", "cancel", "replace", "order_status", "gap_fill"]),
     },
-    "adjust": {"qty": QTYS, "px": PRICES, "buys": st.booleans()},
+    "adjust": {
+        "qty": QTYS,
+        "px": PRICES,
+        "buys": st.booleans(),
+        "account_id": st.sampled_from([2, 2, 1]),
+        "leg": st.sampled_from(["net", "net", "long", "short"]),
+    },
+    "change_mode": {
+        "account_id": st.sampled_from([1, 2]),
+        "mode": st.sampled_from(["net", "hedging"]),
+    },
     "recover": {"recovering": st.sampled_from([0, 1])},
 }
 """What is rare, and what it is made of."""
@@ -166,13 +177,18 @@ class Lives(RuleBasedStateMachine):
     @initialize(
         rule_of=st.sampled_from(["in_flight_counted", "in_flight_lost"]),
         limit=st.sampled_from([10**6, 10**6, 10**4]),
+        mode=st.sampled_from(["net", "hedging"]),
     )
-    def begin(self, rule_of: str, limit: int) -> None:
+    def begin(self, rule_of: str, limit: int, mode: str) -> None:
         oms = Engine(now_ns=START_NS, ring_slots=1 << 13, **SMALL)
         oms.define_venue("SIM", replace_rule=rule_of, replenishes_icebergs=True)
         oms.define_venue("ALT", replenishes_icebergs=True)
         oms.define_account(
-            "A1", order_qty_max=100, gross_notional_max=limit * 4, net_notional_max=limit * 3
+            "A1",
+            order_qty_max=100,
+            gross_notional_max=limit * 4,
+            net_notional_max=limit * 3,
+            position_mode=mode,
         )
         oms.define_account("A2", order_notional_max=limit, orders_max=8, window_ms=1000)
         oms.define_session("S2", account="A2")
@@ -195,8 +211,8 @@ class Lives(RuleBasedStateMachine):
         """Note what the desk did by itself."""
         if told["kind"] == "triggered":
             note(f"triggered {told['outcome']}")
-        elif told["kind"] in ("trail_moved", "group_flagged"):
-            note(told["kind"])
+        elif told["kind"] in ("trail_moved", "group_flagged", "position_split"):
+            note("over_close" if told.get("over_close") else told["kind"])
         elif told.get("why"):
             note(f"why {told['why']}")
 
@@ -240,12 +256,14 @@ class Lives(RuleBasedStateMachine):
         price=PRICES,
         cl_ord_id=CHANGE_IDS,
         parent=st.sampled_from(["", "", "", "is", "of"]),
+        effect=st.sampled_from(["open", "close"]),
     )
     def submit(
-        self, data: Any, side: str, qty: int, price: int, cl_ord_id: str, parent: str
+        self, data: Any, side: str, qty: int, price: int, cl_ord_id: str, parent: str, effect: str
     ) -> None:
         parents = [order for order in self.model.orders.values() if order.is_parent]
         command = limit_order(cl_ord_id, side, qty, price) | {"is_parent": parent == "is"}
+        command["effect"] = effect if 1 in self.model.hedging else ""
         if parent == "of" and parents:
             of = data.draw(st.sampled_from(parents))
             command |= {"parent_order_seq": of.seq, "side": of.side}
@@ -266,6 +284,7 @@ class Lives(RuleBasedStateMachine):
                         "ord_type": st.sampled_from(["limit", "market", "0"]),
                         "time_in_force": st.sampled_from(["day", "gtc", "ioc", "fok", "0", "gtd"]),
                         "parent_order_seq": st.sampled_from([0, 1, 2, 77]),
+                        "effect": st.sampled_from(["", "open", "close", "3"]),
                     },
                 )
             )
@@ -289,6 +308,8 @@ class Lives(RuleBasedStateMachine):
         limited = ord_type in LIMITED
         command = limit_order(cl_ord_id, side, qty, price if limited else 0)
         command |= {"ord_type": ord_type, "has_terms": True}
+        if 1 in self.model.hedging:
+            command["effect"] = data.draw(st.sampled_from(["open", "close"]))
         inst = (
             data.draw(st.sets(st.sampled_from(["by_quote"])))
             if ord_type in WAIT_FOR_PRICE
@@ -612,9 +633,17 @@ class Lives(RuleBasedStateMachine):
         event = {"order_seq": self.nth(nth), "msg_type": msg_type}
         self.fact("dropped_unsent", self.model.may_drop(event), venue_id=1, **event)
 
-    def adjust(self, qty: int, px: int, buys: bool) -> None:
-        event = {"account_id": 2, "instrument_id": 1, "net_qty": qty if buys else -qty, "price": px}
-        self.fact("position_adjusted", **event)
+    def adjust(self, qty: int, px: int, buys: bool, account_id: int, leg: str) -> None:
+        whose = {"account_id": account_id, "instrument_id": 1}
+        event: Event = whose | {"net_qty": qty if buys else -qty, "price": px}
+        kind = "position_adjusted"
+        if leg != "net":
+            event, kind = event | {"position_leg": leg}, "leg_adjusted"
+        self.fact(kind, self.model.may_adjust(event), **event)
+
+    def change_mode(self, account_id: int, mode: str) -> None:
+        """Change how an account keeps its positions, or try to while something is open."""
+        note(f"mode {mode} {self.pair.position_mode(account_id, mode == 'hedging')}")
 
     def recover(self, recovering: int) -> None:
         self.fact("desk_state", recovering=recovering)
@@ -661,6 +690,8 @@ def test_engine_and_oracle_agree_on_any_life() -> None:
 RARE = ("none", "suspended", "stopped", "done_for_day")
 """Statuses that not every few lives meet: the corners tell of them."""
 REACHED = [
+    *("position_split", "leg_adjusted taken", "new_order close_exceeds_leg"),
+    *("mode hedging accepted", "mode net position_mode_in_use", "trade_correct applied"),
     *(f"status {name}" for name in layout.CODES["ord_status"] if name not in RARE),
     *("triggered released", "triggered refused", "trail_moved", "why day_end", "why group"),
     *(f"trade {name}" for name in ("applied", "overfill", "duplicate")),

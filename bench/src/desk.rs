@@ -84,6 +84,7 @@ impl Shape {
             strategies_max: 2,
             traders_max: 2,
             currencies_max: 2,
+            hedging_max: 0,
             throttle_orders_max: 1024,
             id_ttl_ns: self.id_ttl_ns,
             peg_interval_ns: EngineConfig::default().peg_interval_ns,

@@ -26,6 +26,7 @@ from pyoms_core.layout cimport (
     KIND_ORDER_REFUSED,
     KIND_OUTCOME_UNKNOWN,
     KIND_PHASE_CHANGE,
+    KIND_POSITION_SPLIT,
     KIND_REFUSAL,
     KIND_REPLACE_ACCEPTED,
     change_refused_t,
@@ -62,7 +63,7 @@ cdef dict ENUMS = {
     name: name
     for name in (
         "side", "ord_type", "time_in_force", "ord_status", "exec_type", "disposition", "phase",
-        "msg_type", "rej_reason", "scope", "verdict", "entity",
+        "msg_type", "rej_reason", "scope", "verdict", "entity", "position_leg", "position_effect",
     )
 }
 ENUMS.update({"mode": "kill_mode", "cause": "kill_cause", "action": "book_action"})
@@ -310,6 +311,8 @@ cdef class Router:
             return self.told(self.owner(record.header.order_seq), "on_accepted", record)
         if kind == KIND_OUTCOME_UNKNOWN:
             return self.told(self.owner(record.header.order_seq), "on_unknown", record)
+        if kind == KIND_POSITION_SPLIT:
+            return self.told(self.owner(record.header.order_seq), None, record)
         if kind == KIND_DROPPED_UNSENT:
             return self.told(self.owner(record.header.order_seq), "on_dropped", record)
         if kind == KIND_COMMAND_REPEATED:

@@ -19,6 +19,7 @@ cdef class Gate:
     cdef object capsule        # owns what `port` points to
     cdef const void* port
     cdef new_order_t order     # bound once: instrument, account, session, strategy
+    cdef unsigned char tags    # of every order: its position effect
     cdef cancel_order_t cancel_record
     cdef replace_order_t replace_record
     cdef order_terms_t offer

@@ -45,6 +45,7 @@ class Gate:
         venue_id: int = 0,
         ord_type: int = 2,
         time_in_force: int = 1,
+        position_effect: int = 0,
     ) -> None: ...
     def submit(
         self,
@@ -98,6 +99,7 @@ class Verbs:
         venue: str | int = 0,
         ord_type: str | int | None = None,
         time_in_force: str | int = "day",
+        position_effect: str | int = "none",
         stop_px: Number | None = None,
         trail: Number | None = None,
         trail_ppm: int | None = None,

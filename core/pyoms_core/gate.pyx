@@ -43,6 +43,7 @@ cdef frozenset PLAIN_TYPES = frozenset(
 cdef frozenset PLAIN_TIMES = frozenset(
     layout.CODES["time_in_force"][name].code for name in ("day", "gtc", "ioc", "fok")
 )
+cdef unsigned char TAG_EFFECT_SHIFT = layout.TAG_EFFECT_SHIFT
 cdef dict VERDICTS = layout.NAMES["verdict"]
 cdef dict SIDES = {name: code.code for name, code in layout.CODES["side"].items()}
 
@@ -184,6 +185,8 @@ cdef class Gate:
         As defined there; 0 where there is none.
     ord_type, time_in_force : int
         Codes; limit and day by default.
+    position_effect : int
+        Code; what a hedging account's orders must tell.
     """
 
     def __cinit__(
@@ -197,6 +200,7 @@ cdef class Gate:
         uint16_t venue_id=0,
         unsigned char ord_type=2,
         unsigned char time_in_force=1,
+        unsigned char position_effect=0,
     ):
         self.capsule = port.capsule()
         self.port = PyCapsule_GetPointer(self.capsule, "pyoms_native.Port")
@@ -211,6 +215,8 @@ cdef class Gate:
         self.order.venue_id = venue_id
         self.order.ord_type = ord_type
         self.order.time_in_force = time_in_force
+        self.tags = (position_effect & 3) << TAG_EFFECT_SHIFT
+        self.order.tags = self.tags
         self.cancel_record.header.kind = KIND_CANCEL_ORDER
         self.cancel_record.session_id = session_id
         self.replace_record.header.kind = KIND_REPLACE_ORDER
@@ -273,14 +279,14 @@ cdef class Gate:
         self.order.order_qty = order_qty
         self.order.side = side
         self.order.parent_order_seq = parent_order_seq
-        self.order.tags = TAG_PARENT if is_parent else 0
+        self.order.tags = self.tags | TAG_PARENT if is_parent else self.tags
         if plain:
             verdict = self.take(<record_t*> &self.order)
         else:
             self.order.tags |= TAG_TERMS
             verdict = self.take_with(<record_t*> &self.order)
         self.order.parent_order_seq = 0
-        self.order.tags = 0
+        self.order.tags = self.tags
         if verdict < 0:
             raise refused(verdict)
         return verdict
@@ -481,6 +487,7 @@ cdef class Verbs:
         venue=0,
         ord_type=None,
         time_in_force="day",
+        position_effect="none",
         **terms,  # not each by name: a call that gives none pays for one empty dict
     ):
         """Submit one new order.
@@ -495,7 +502,7 @@ cdef class Verbs:
             ClOrdID(11), 1 to 36 printable ASCII characters; made up when not given.
         parent : int
             Number of the parent this is a child of.
-        account, session, strategy, venue, ord_type, time_in_force : str
+        account, session, strategy, venue, ord_type, time_in_force, position_effect : str
             As for ``gate``; without an `ord_type` the price and the terms say it.
         **terms
             ``stop_px``, ``trail``, ``expire_time`` and what else ``pyoms.terms.OrderTerms`` has.
@@ -510,7 +517,9 @@ cdef class Verbs:
             ord_type, offer = self.offered(ord_type, price, terms)
         if ord_type is None:
             ord_type = "market" if price is None else "limit"
-        gate = self.bind(instrument, account, session, strategy, venue, ord_type, time_in_force)
+        gate = self.bind(
+            instrument, account, session, strategy, venue, ord_type, time_in_force, position_effect
+        )
         code = SIDES.get(side) if type(side) is str else None
         if code is None:
             code = code_of("side", side)
@@ -529,7 +538,7 @@ cdef class Verbs:
 
     cdef Gate bind(
         self, object instrument, object account, object session, object strategy, object venue,
-        object ord_type, object time_in_force,
+        object ord_type, object time_in_force, object position_effect,
     ):
         """Find the gate of these terms, as given or by what they name."""
         cdef tuple given = self.given
@@ -537,15 +546,19 @@ cdef class Verbs:
         if (
             given is not None and given[0] is instrument and given[1] is account
             and given[2] is session and given[3] is strategy and given[4] is venue
-            and given[5] is ord_type and given[6] is time_in_force
+            and given[5] is ord_type and given[6] is time_in_force and given[7] is position_effect
         ):
             return self.given_gate  # the very objects of the last call, which it keeps
         plain = (
             is_plain(instrument) and is_plain(account) and is_plain(session) and is_plain(strategy)
             and is_plain(venue) and is_plain(ord_type) and is_plain(time_in_force)
+            and is_plain(position_effect)
         )
         if plain:
-            given = (instrument, account, session, strategy, venue, ord_type, time_in_force)
+            given = (
+                instrument, account, session, strategy, venue, ord_type, time_in_force,
+                position_effect,
+            )
             found = self.bound.get(given)
             if found is not None:
                 self.given, self.given_gate = given, <Gate> found
@@ -558,6 +571,7 @@ cdef class Verbs:
             venue=venue,
             ord_type=ord_type,
             time_in_force=time_in_force,
+            position_effect=position_effect,
         )
         if plain:
             self.bound[given] = gate

@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
-    #define PYOMS_LAYOUT_HASH 0xde9ed81b279baea1ULL
+    #define PYOMS_LAYOUT_HASH 0x23af769b3ef51be3ULL
     """
     const uint64_t LAYOUT_HASH "PYOMS_LAYOUT_HASH"
 
@@ -34,6 +34,8 @@ cdef enum:
     KIND_RATE = 215
     KIND_TICK_ROW = 216
     KIND_POSITION_ADJUSTED = 217
+    KIND_POSITION_SPLIT = 270
+    KIND_LEG_ADJUSTED = 271
     KIND_ORDER_ACCEPTED = 220
     KIND_ORDER_REFUSED = 221
     KIND_CANCEL_ACCEPTED = 222
@@ -121,6 +123,20 @@ cdef enum:  # What keeps a place in a venue's queues; the fields of each stand i
     QUEUE_RULE_QUANTITY_DOWN = 1
     QUEUE_RULE_AWAY = 2
     QUEUE_RULE_NONE = 3
+
+cdef enum:  # PositionEffect(77): whether an order of a hedging account opens or closes; bits 4-5 of `tags`.
+    POSITION_EFFECT_NONE = 0
+    POSITION_EFFECT_OPEN = 1
+    POSITION_EFFECT_CLOSE = 2
+
+cdef enum:  # Part of a position: a hedging account keeps its long and its short leg apart.
+    POSITION_LEG_NET = 0
+    POSITION_LEG_LONG = 1
+    POSITION_LEG_SHORT = 2
+
+cdef enum:  # How an account keeps its positions.
+    POSITION_MODE_NET = 0
+    POSITION_MODE_HEDGING = 1
 
 cdef enum:  # TimeInForce(59).
     TIME_IN_FORCE_DAY = 1
@@ -403,6 +419,9 @@ cdef enum:  # The gate's answer. The number is the precedence: of several failin
     VERDICT_TERMS_TABLE_FULL = 75
     VERDICT_EXEC_INST_INVALID = 76
     VERDICT_PEG_INVALID = 77
+    VERDICT_POSITION_EFFECT_INVALID = 78
+    VERDICT_CLOSE_EXCEEDS_LEG = 79
+    VERDICT_POSITION_MODE_IN_USE = 80
 
 cdef struct header_t:  # The first 32 bytes of every record.
     uint64_t event_seq
@@ -705,6 +724,34 @@ cdef struct position_adjusted_t:  # Opening balance or adjustment of a position:
     uint8_t person[24]
     uint8_t reason[48]
 
+cdef struct position_split_t:  # Follows an execution report whose fill took a position through zero, or closed more of a leg than there was: its close and its open. Quantities and fees of both add up to the fill's.
+    header_t header
+    uint8_t exec_id[16]
+    int64_t close_qty
+    int64_t open_qty
+    int64_t last_px
+    int64_t close_fee
+    int64_t open_fee
+    uint64_t realised_low
+    int64_t realised_high
+    uint32_t account_id
+    uint32_t instrument_id
+    uint8_t side
+    uint8_t position_leg
+    uint8_t over_close
+    uint8_t reserved[13]
+
+cdef struct leg_adjusted_t:  # Opening balance or adjustment of one leg of a hedging account: command and event.
+    header_t header
+    uint32_t account_id
+    uint32_t instrument_id
+    int64_t net_qty
+    int64_t price
+    uint8_t person[24]
+    uint8_t reason[40]
+    uint8_t position_leg
+    uint8_t reserved[7]
+
 cdef struct order_accepted_t:  # A new order passed the gate.
     header_t header
     uint8_t cl_ord_id[36]
@@ -859,7 +906,7 @@ cdef struct routed_t:  # One message for a venue, logged in the group that justi
     uint8_t ord_type
     uint8_t time_in_force
     uint8_t exec_inst
-    uint8_t reserved0
+    uint8_t position_effect
     uint16_t expire_day
     int64_t expire_time_ns
     int64_t max_floor

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-LAYOUT_HASH: Final = 0xde9ed81b279baea1
+LAYOUT_HASH: Final = 0x23af769b3ef51be3
 RECORD_SIZE: Final = 128  # bytes of a record
 ONE: Final = 1000000000  # fixed-point one, 1e-9
 NO_PRICE: Final = -9223372036854775808  # no price in a quote or a refusal
 NO_TICKS: Final = -2147483648  # no reference in bid_ticks and ask_ticks
 TAG_PARENT: Final = 128  # tags: a parent intent, never routed
 TAG_TERMS: Final = 64  # tags: order_terms was offered before
+TAG_EFFECT_SHIFT: Final = 4  # tags: first bit of the position effect
 EXEC_POST_ONLY: Final = 1  # exec_inst: must not take liquidity
 EXEC_REDUCE_ONLY: Final = 2  # exec_inst: must only close what is open
 EXEC_TRAIL_PPM: Final = 4  # exec_inst: trail is in parts per million
@@ -34,6 +35,7 @@ REPORT_DROP_COPY: Final = 8  # report: from a drop copy
 VENUE_ICEBERG: Final = 8  # venue: it replenishes icebergs itself
 VENUE_CALENDAR: Final = 2  # venue: its trading day is told by offset and roll
 VENUE_OVERFILL_STOPS: Final = 4  # venue: an overfill there stops it
+ACCOUNT_HEDGING: Final = 1  # account: long and short legs apart
 BOOK_LAST: Final = 1  # book update: last of its event
 BOOK_SNAPSHOT: Final = 2  # book update: from a snapshot
 HELLO_CANCEL_ON_DISCONNECT: Final = 1  # hello: cancel on disconnect
@@ -121,6 +123,20 @@ CODES: Final[dict[str, dict[str, Code]]] = {
         "quantity_down": Code(1, "", "a smaller quantity alone keeps it (CME Globex)"),
         "away": Code(2, "", "a smaller quantity or a price farther from the market keeps it"),
         "none": Code(3, "", "every change loses it"),
+    },
+    "position_effect": {
+        "none": Code(0, "D", "not told: a net account's order closes before it opens"),
+        "open": Code(1, "O", "adds to the leg of its side: a buy to the long one, a sell to the short one"),
+        "close": Code(2, "C", "takes from the leg of the other side"),
+    },
+    "position_leg": {
+        "net": Code(0, "", "the one position of a net account"),
+        "long": Code(1, "", "the long leg of a hedging account"),
+        "short": Code(2, "", "the short leg of a hedging account"),
+    },
+    "position_mode": {
+        "net": Code(0, "", "one position an instrument: buys and sells offset each other"),
+        "hedging": Code(1, "", "a long and a short leg an instrument, each opened and closed by PositionEffect(77)"),
     },
     "time_in_force": {
         "day": Code(1, "0", "until the end of the trading day"),
@@ -403,6 +419,9 @@ CODES: Final[dict[str, dict[str, Code]]] = {
         "terms_table_full": Code(75, "0", "the table of order terms is full: {bound} rows hold live orders"),
         "exec_inst_invalid": Code(76, "99", "exec_inst bits {value} are not taken here, allowed are {bound}"),
         "peg_invalid": Code(77, "99", "peg_type {value} with an offset that is no multiple of the tick {bound_e9}, or on an order that is not pegged"),
+        "position_effect_invalid": Code(78, "99", "position effect {value} is not taken: a hedging account's order says 1 open or 2 close"),
+        "close_exceeds_leg": Code(79, "99", "a close of {value_e9} is above the {bound_e9} of the leg that no order closes yet"),
+        "position_mode_in_use": Code(80, "99", "the account has a live order or an open position: its position mode cannot change"),
     },
 }
 
@@ -439,6 +458,8 @@ KINDS: Final[dict[str, int]] = {
     "rate": 215,
     "tick_row": 216,
     "position_adjusted": 217,
+    "position_split": 270,
+    "leg_adjusted": 271,
     "order_accepted": 220,
     "order_refused": 221,
     "cancel_accepted": 222,
@@ -1016,6 +1037,52 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("reason", "S48", 80),
         ],
     ),
+    "position_split": (
+        128,
+        [
+            ("event_seq", "<u8", 0),
+            ("ingest_time_ns", "<i8", 8),
+            ("order_seq", "<u8", 16),
+            ("kind", "<u2", 24),
+            ("more", "u1", 26),
+            ("epoch", "u1", 27),
+            ("crc32c", "<u4", 28),
+            ("exec_id", "S16", 32),
+            ("close_qty", "<i8", 48),
+            ("open_qty", "<i8", 56),
+            ("last_px", "<i8", 64),
+            ("close_fee", "<i8", 72),
+            ("open_fee", "<i8", 80),
+            ("realised_low", "<u8", 88),
+            ("realised_high", "<i8", 96),
+            ("account_id", "<u4", 104),
+            ("instrument_id", "<u4", 108),
+            ("side", "u1", 112),
+            ("position_leg", "u1", 113),
+            ("over_close", "u1", 114),
+            ("reserved", ("u1", (13,)), 115),
+        ],
+    ),
+    "leg_adjusted": (
+        128,
+        [
+            ("event_seq", "<u8", 0),
+            ("ingest_time_ns", "<i8", 8),
+            ("order_seq", "<u8", 16),
+            ("kind", "<u2", 24),
+            ("more", "u1", 26),
+            ("epoch", "u1", 27),
+            ("crc32c", "<u4", 28),
+            ("account_id", "<u4", 32),
+            ("instrument_id", "<u4", 36),
+            ("net_qty", "<i8", 40),
+            ("price", "<i8", 48),
+            ("person", "S24", 56),
+            ("reason", "S40", 80),
+            ("position_leg", "u1", 120),
+            ("reserved", ("u1", (7,)), 121),
+        ],
+    ),
     "order_accepted": (
         128,
         [
@@ -1259,7 +1326,7 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("ord_type", "u1", 106),
             ("time_in_force", "u1", 107),
             ("exec_inst", "u1", 108),
-            ("reserved0", "u1", 109),
+            ("position_effect", "u1", 109),
             ("expire_day", "<u2", 110),
             ("expire_time_ns", "<i8", 112),
             ("max_floor", "<i8", 120),

@@ -9,13 +9,14 @@ makes them of records). What must stay true: a command is judged without changin
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.model import waiting
 from tests.model.life import WAIT_FOR_PRICE, Change, Fill, Order, Terms
-from tests.model.money import Booking, Position, fold
+from tests.model.money import LEGS, Booking, Position, Split, fold, total
 
 ONE = 1_000_000_000
 NO_PRICE = -(2**63)
@@ -164,6 +165,8 @@ class Desk:
     ids: dict[tuple[int, str], Id] = field(default_factory=dict)
     bookings: dict[tuple[int, int], list[Booking]] = field(default_factory=dict)
     accounts: set[int] = field(default_factory=set)
+    hedging: set[int] = field(default_factory=set)
+    hedged: set[int] = field(default_factory=set)
     strategies: set[int] = field(default_factory=lambda: {0})
     sessions: dict[int, int] = field(default_factory=dict)
     venues: dict[int, Venue] = field(default_factory=dict)
@@ -183,8 +186,99 @@ class Desk:
     # Money and exposure ------------------------------------------------------------------------
 
     def position(self, account_id: int, instrument_id: int) -> Position:
-        """Fold what was booked."""
-        return fold(self.bookings.get((account_id, instrument_id), []))
+        """Fold what was booked, all legs together."""
+        return total(self.bookings.get((account_id, instrument_id), []))
+
+    def leg(self, account_id: int, instrument_id: int, leg: str) -> Position:
+        """Fold one book of a position."""
+        return fold(self.bookings.get((account_id, instrument_id), []), leg)
+
+    def leg_of(self, account_id: int, buys: bool, effect: str) -> str:
+        """Book that an order's fills are in: a close takes from the leg of the other side."""
+        if account_id not in self.hedging:
+            return "net"
+        return "long" if buys != (effect == "close") else "short"
+
+    def leg_left(self, account_id: int, instrument_id: int, leg: str) -> int:
+        """Give what of a leg no live order closes yet."""
+        held = self.leg(account_id, instrument_id, leg).net_qty
+        closing = 0
+        for order in self.orders.values():
+            whose = (order.account_id, order.instrument_id, order.effect)
+            mine = whose == (account_id, instrument_id, "close")
+            if mine and self.leg_of(account_id, order.buys, "close") == leg:
+                closing += order.worst(self.venues[order.venue_id].replace_rule)[0]
+        return max(held if leg == "long" else -held, 0) - closing
+
+    def book_closed_by(self, account_id: int, instrument_id: int, buys: bool) -> Position:
+        """Fold what a buy or a sell closes: the position, or, hedging, the other side's leg."""
+        return self.leg(account_id, instrument_id, self.leg_of(account_id, buys, "close"))
+
+    def reducible(
+        self, account_id: int, instrument_id: int, buys: bool, effect: str, own_qty: int
+    ) -> int:
+        """Give what an order that has so much reserved may close, beside the other live orders."""
+        if account_id in self.hedging:
+            leg = self.leg_of(account_id, buys, "close")
+            left = self.leg_left(account_id, instrument_id, leg) + own_qty
+            return max(left, 0) if effect == "close" else 0
+        net = self.position(account_id, instrument_id).net_qty
+        others = self.open_side(account_id, instrument_id, buys)[0] - own_qty
+        return max((-net if buys else net) - others, 0)
+
+    def gross_sides(self, account_id: int, instrument_id: int) -> tuple[int, int]:
+        """Long and short value that gross takes the larger of: hedging, legs do not offset."""
+        if account_id not in self.hedging:
+            return self.sides(account_id, instrument_id)
+        costs = [self.leg(account_id, instrument_id, leg).open_points for leg in LEGS]
+        sides = [sum(max(c, 0) for c in costs), sum(max(-c, 0) for c in costs)]
+        for order in self.orders.values():
+            whose = (order.account_id, order.instrument_id) == (account_id, instrument_id)
+            if whose and order.effect != "close":
+                worst = order.worst(self.venues[order.venue_id].replace_rule)
+                sides[0 if order.buys else 1] += worst[1]
+        return sides[0], sides[1]
+
+    def leg_faults(self, c: Order | Event, adds_qty: int | None = None) -> Iterator[str]:
+        """Tell what a hedging account's order misses, or that it closes too much of its leg."""
+        if isinstance(c, Order):
+            whose, effect, adds = (c.account_id, c.instrument_id), c.effect, adds_qty or 0
+            buys = c.buys
+        else:
+            whose, effect, adds = (c["account_id"], c["instrument_id"]), c["effect"], c["order_qty"]
+            buys = c["side"] == "buy"
+        if whose[0] not in self.hedging:
+            return
+        if effect not in ("open", "close"):
+            yield "position_effect_invalid"
+        leg = self.leg_of(whose[0], buys, effect)
+        if effect == "close" and adds > max(self.leg_left(*whose, leg), 0):
+            yield "close_exceeds_leg"
+
+    def mode_fault(self, account_id: int, hedging: bool) -> str:
+        """Say why an account's mode may not become this one, empty if it may."""
+        if hedging == (account_id in self.hedging):
+            return ""
+        live = any(o.live and o.account_id == account_id for o in self.orders.values())
+        held = any(
+            fold(bookings, leg).net_qty
+            for (account, _), bookings in self.bookings.items()
+            for leg in LEGS
+            if account == account_id
+        )
+        return "position_mode_in_use" if live or held else ""
+
+    def may_adjust(self, e: Event) -> bool:
+        """Whether an adjustment names a book that the mode keeps or that is still open."""
+        account_id, leg = e["account_id"], e.get("position_leg", "net")
+        held = self.leg(account_id, e["instrument_id"], leg).net_qty
+        if leg == "net":
+            return account_id not in self.hedging or held != 0
+        if account_id not in self.hedged or (account_id not in self.hedging and not held):
+            return False
+        sign = 1 if leg == "long" else -1
+        after = int(held + e["net_qty"])
+        return max(-sign * after, 0) <= max(-sign * held, 0)
 
     def open_side(self, account_id: int, instrument_id: int, buys: bool) -> tuple[int, int]:
         """Quantity and value that live orders of one side may still fill."""
@@ -217,7 +311,8 @@ class Desk:
         gross = longs = shorts = 0
         for instrument_id in self.instruments:
             long, short = self.sides(account_id, instrument_id)
-            gross += self.money(instrument_id, max(long, short, 0))
+            gross_sides = self.gross_sides(account_id, instrument_id)
+            gross += self.money(instrument_id, max(*gross_sides, 0))
             longs += self.money(instrument_id, long)
             shorts += self.money(instrument_id, short)
         return gross, longs, shorts
@@ -309,6 +404,7 @@ class Desk:
             if command["ord_type"] == "market":
                 price = instrument.collar(buys)
             faults = self._new_order_faults(command, instrument, price, venue_id, False)
+            faults = itertools.chain(faults, self.leg_faults(command))
         else:
             price, faults = self._faults_with_terms(command, offer, instrument, venue_id)
         for verdict in faults:
@@ -360,6 +456,7 @@ class Desk:
         def faults() -> Iterator[str]:
             yield from self._new_order_faults(probe, instrument, price, venue_id, held)
             yield from waiting.own_faults(self, command, offer, instrument, venue_id)
+            yield from self.leg_faults(command)
 
         return price, faults()
 
@@ -380,8 +477,9 @@ class Desk:
             strategy=c["strategy_id"],
         )
         pair = (c["account_id"], c["instrument_id"])
+        effect = c.get("effect", "")
         if mode in ("cancel_only", "halt") or (
-            mode == "reduce_only" and not self.reduces(*pair, buys, qty)
+            mode == "reduce_only" and not self.reduces(*pair, buys, effect, qty)
         ):
             yield "killed"
         if self.recovering:
@@ -477,14 +575,27 @@ class Desk:
             and parent.side == c["side"]
             and parent.strategy_id == c["strategy_id"]
             and parent.session_id == c["session_id"]
+            and (parent.effect == c.get("effect", "") or parent.account_id not in self.hedging)
         )
         if not same or c["is_parent"]:
             yield "parent_mismatch"
         if self.children_qty(parent) + max(c["order_qty"], 0) > parent.qty:
             yield "parent_exceeded"
 
-    def reduces(self, account_id: int, instrument_id: int, buys: bool, qty: int) -> bool:
-        """Position, live orders of its side and itself stay between the position and zero."""
+    def reduces(
+        self, account_id: int, instrument_id: int, buys: bool, effect: str, qty: int
+    ) -> bool:
+        """Position, live orders of its side and itself stay between the position and zero.
+
+        Hedging, the position is the leg, and the orders are those that close it.
+        """
+        if account_id in self.hedging:
+            leg = self.leg_of(account_id, buys, effect)
+            return effect == "close" and qty <= self.leg_left(account_id, instrument_id, leg)
+        return self._nets(account_id, instrument_id, buys, qty)
+
+    def _nets(self, account_id: int, instrument_id: int, buys: bool, qty: int) -> bool:
+        """Whether net, live orders of a side and `qty` more stay between net and zero."""
         net = self.position(account_id, instrument_id).net_qty * (1 if buys else -1)
         return net + self.open_side(account_id, instrument_id, buys)[0] + qty <= 0
 
@@ -520,25 +631,31 @@ class Desk:
         yield from self.size_faults(c, price, order_qty)
         if c.get("is_parent_change"):
             return
-        if self.reduces(account_id, instrument_id, buys, adds_qty):
-            return
+        nets = not self._nets(account_id, instrument_id, buys, adds_qty)
+        hedges, closes = account_id in self.hedging, c.get("effect", "") == "close"
+        grows = not closes if hedges else nets  # a close of a leg adds to no side
         if adds_qty <= 0 and adds_points <= 0:
             return
         net = self.position(account_id, instrument_id).net_qty * (1 if buys else -1)
-        if net + self.open_side(account_id, instrument_id, buys)[0] + adds_qty > cell.net_qty_max:
+        net += self.open_side(account_id, instrument_id, buys)[0] + adds_qty
+        if nets and net > cell.net_qty_max:
             yield "net_qty_limit"
-        long, short = self.sides(account_id, instrument_id)
-        side, other = (long, short) if buys else (short, long)
-        gross_old, gross_new = max(side, other, 0), max(side + adds_points, other, 0)
-        if self._above(instrument_id, gross_new, cell.gross_notional_max):
+        side = self.sides(account_id, instrument_id)[0 if buys else 1]
+        sides = list(self.gross_sides(account_id, instrument_id))
+        gross_old = max(*sides, 0)
+        sides[0 if buys else 1] += 0 if hedges and closes else adds_points
+        gross_new = max(*sides, 0)
+        if grows and self._above(instrument_id, gross_new, cell.gross_notional_max):
             yield "instrument_gross_limit"
         gross, longs, shorts = self.account_sums(account_id)
         worst = longs if buys else shorts
         worst += self.money(instrument_id, side + adds_points) - self.money(instrument_id, side)
         gross += self.money(instrument_id, gross_new) - self.money(instrument_id, gross_old)
-        if own.net_notional_max != UNLIMITED and worst > own.net_notional_max * 1_000_000:
+        bounds = (own.net_notional_max, own.gross_notional_max)
+        net_bound, gross_bound = (b * 10**6 if b != UNLIMITED else None for b in bounds)
+        if nets and net_bound is not None and worst > net_bound:
             yield "account_net_limit"
-        if own.gross_notional_max != UNLIMITED and gross > own.gross_notional_max * 1_000_000:
+        if grows and gross_bound is not None and gross > gross_bound:
             yield "account_gross_limit"
 
     def _throttle_faults(self, session_id: int, account_id: int) -> Iterator[str]:
@@ -736,7 +853,7 @@ class Desk:
         if more and parent is not None and self.children_qty(parent) + adds[0] > parent.qty:
             yield "parent_exceeded"
         risk: Event = {"account_id": order.account_id, "instrument_id": order.instrument_id}
-        risk |= {"side": order.side, "is_parent_change": not order.live}
+        risk |= {"side": order.side, "effect": order.effect, "is_parent_change": not order.live}
         yield from self.risk_faults(risk, price, *adds, qty)
         yield from self._throttle_faults(order.session_id, order.account_id)
         if not order.live:
@@ -749,6 +866,7 @@ class Desk:
             yield "terms_not_allowed"
         elif terms.waits_for_price and waiting.stop_px_wrong(instrument, stop_px):
             yield "stop_px_invalid"
+        yield from self.leg_faults(order, adds[0])
 
     def _replace_faults(self, c: Event, order: Order) -> Iterator[str]:
         instrument, venue = self.instruments[order.instrument_id], self.venues[order.venue_id]
@@ -782,6 +900,7 @@ class Desk:
             "account_id": order.account_id,
             "instrument_id": order.instrument_id,
             "side": order.side,
+            "effect": order.effect,
             "is_parent_change": order.is_parent or not order.live,
         }
         yield from self.risk_faults(risk, price, *adds, qty)
@@ -799,9 +918,11 @@ class Desk:
         if order.unsure:
             yield "outcome_unknown"
         if order.terms:
-            whose, inst = (order.account_id, order.instrument_id, order.buys), order.terms.exec_inst
-            left = order.leaves_qty
+            inst, left = order.terms.exec_inst, order.leaves_qty
+            whose = (order.account_id, order.instrument_id, order.buys, order.effect)
             yield from waiting.exec_inst_faults(self, whose, inst, price, qty - order.cum_qty, left)
+        if not order.is_parent:
+            yield from self.leg_faults(order, adds[0])
 
     def mass_cancel(self, command: Event) -> tuple[str, list[str]]:
         """Judge and take a mass cancel: every live order that matches all scopes named."""
@@ -1002,9 +1123,12 @@ class Desk:
         return "stale" if order.ended in ("rejected", "calculated") else "applied"
 
     def restated(self, order: Order, r: Event) -> tuple[object, ...]:
-        """Price, quantity, whether renewed and whether open again by the venue's terms."""
-        price = r["last_px"] or order.price
-        qty = max(r["last_qty"], order.cum_qty) if r["last_qty"] > 0 else order.qty
+        """Price, quantity, whether renewed and whether open again by the venue's terms.
+
+        A quantity below what is filled is amended to it (FIX 4.4 vol. 4, C.3.c).
+        """
+        price, told = r["last_px"] or order.price, r["last_qty"] > 0
+        qty = max(r["last_qty"], order.cum_qty) if told else order.qty
         fresh = r["ord_status"] in ("new", "partially_filled")
         opens = not order.live and r["leaves_qty"] > 0 and qty > order.cum_qty
         return price, qty, order.live and fresh, opens
@@ -1108,8 +1232,34 @@ class Desk:
         before = self.finish() if "exec_ref_id" in r else []  # the ids are an input of their own
         order, disposition = self.judge(r)
         seq = order.seq if order else 0
-        self.apply(r | {"kind": "execution_report", "order_seq": seq, "disposition": disposition})
-        return disposition, [*before, *(["exec_ref"] * offered), "execution_report"]
+        event = r | {"kind": "execution_report", "order_seq": seq, "disposition": disposition}
+        kinds = ["exec_ref"] * offered + ["execution_report"]
+        split = self.split(event)
+        self.apply(event)
+        if split is not None:
+            self.apply(split | {"kind": "position_split"})
+            kinds.append("position_split")
+        return disposition, [*before, *kinds]
+
+    def split(self, e: Event) -> Event | None:
+        """Tell of a fill through zero, or of one that closes more of a leg than there is."""
+        order = self.orders.get(e["order_seq"])
+        booked = e["disposition"] in ("applied", "late", "overfill")
+        if order is None or not booked or e["exec_type"] != "trade":
+            return None
+        leg = self.leg_of(order.account_id, order.buys, order.effect)
+        position = self.leg(order.account_id, order.instrument_id, leg)
+        signed = e["last_qty"] if order.buys else -e["last_qty"]
+        parts = position.split(Booking(signed, e["last_px"], e["fee"]))
+        sign = {"net": 0, "long": 1, "short": -1}[leg]
+        after = position.net_qty + signed
+        over = max(-sign * after, 0) > max(-sign * position.net_qty, 0)
+        if parts is None and not over:
+            return None
+        parts = parts or Split(0, e["last_qty"], 0, e["fee"], 0)
+        told = {name: getattr(parts, name) for name in Split.__dataclass_fields__}
+        more = {"position_leg": leg, "over_close": int(over), "last_px": e["last_px"]}
+        return told | more | {"exec_id": e["exec_id"], "order_seq": order.seq}
 
     # The fold ------------------------------------------------------------------------------------
 
@@ -1136,6 +1286,7 @@ class Desk:
             price=e["price"],
             qty=e["order_qty"],
             epoch=self.epoch,
+            effect=e.get("effect", ""),
             is_parent=e["is_parent"],
             terms=Terms(e["ord_type"]) if e["has_terms"] else None,
         )
@@ -1334,6 +1485,10 @@ class Desk:
         number = e["id"]
         if e["entity"] == "account":
             self.accounts.add(number)
+            self.hedging.discard(number)
+            if e.get("hedging"):
+                self.hedging.add(number)
+                self.hedged.add(number)
         elif e["entity"] == "strategy":
             self.strategies.add(number)
         elif e["entity"] == "session":
@@ -1382,8 +1537,13 @@ class Desk:
         self.staged.clear()
 
     def _apply_position_adjusted(self, e: Event) -> None:
-        booking = Booking(e["net_qty"], e["price"], is_fill=False)
-        self.bookings.setdefault((e["account_id"], e["instrument_id"]), []).append(booking)
+        leg = e.get("position_leg", "net")
+        booking = Booking(e["net_qty"], e["price"], is_fill=False, leg=leg)
+        pair = (e["account_id"], e["instrument_id"])
+        self.bookings.setdefault(pair, []).append(booking)
+        waiting.follow_reducing(self, *pair)
+
+    _apply_leg_adjusted = _apply_position_adjusted
 
     def _apply_execution_report(self, e: Event) -> None:
         order = self.orders.get(e["order_seq"])
@@ -1396,6 +1556,8 @@ class Desk:
             if order.live and not was_live:
                 self._came_back(order)
             waiting.follow(self, order, was_live, filled=e["exec_type"] == "trade")
+            if e["exec_type"] in ("trade_cancel", "trade_correct"):
+                waiting.follow_reducing(self, order.account_id, order.instrument_id)
         elif e["disposition"] == "reconciled":
             key = self.same_fill(order, e)
             assert key is not None
@@ -1435,7 +1597,8 @@ class Desk:
     def _take_trade(self, order: Order, e: Event) -> None:
         """Book a fill whatever the order's state; before the ack it is the ack."""
         signed = e["last_qty"] if order.buys else -e["last_qty"]
-        booking = Booking(signed, e["last_px"], e["fee"])
+        leg = self.leg_of(order.account_id, order.buys, order.effect)
+        booking = Booking(signed, e["last_px"], e["fee"], leg=leg)
         fill = Fill(e["last_qty"], e["last_px"], e["fee"], booking, (e["last_px"], e["last_qty"]))
         fill.moment, fill.has_id = (e["transact_time_ns"], e["cum_qty"]), bool(e["exec_id"])
         fill.match_ids, fill.copied = e.get("match_ids", ()), e.get("drop_copy", False)

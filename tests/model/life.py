@@ -118,6 +118,7 @@ class Order:
     price: int
     qty: int
     epoch: int
+    effect: str = ""  # PositionEffect(77): "open", "close", or not told
     is_parent: bool = False
     parent_seq: int = 0
     fills: dict[tuple[object, ...], Fill] = field(default_factory=dict)

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LEGS = ("net", "long", "short")
+"""The books a position may have: one, or two legs that do not offset each other."""
+
 
 @dataclass(slots=True)
 class Booking:
@@ -19,6 +22,18 @@ class Booking:
     px: int
     fee: int = 0
     is_fill: bool = True
+    leg: str = "net"  # the book it is in: a hedging account keeps "long" and "short" apart
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A fill through zero as its close and its open, which add up to it."""
+
+    close_qty: int
+    open_qty: int
+    close_fee: int
+    open_fee: int
+    realised_points: int
 
 
 @dataclass(slots=True)
@@ -41,6 +56,16 @@ class Position:
         """Unrealised at a mark."""
         return mark_px * self.net_qty - self.open_points
 
+    def split(self, booking: Booking) -> Split | None:
+        """Tell a fill that closes all that is open and opens the other way; None for any other."""
+        after = self.net_qty + booking.qty
+        if self.net_qty * after >= 0:
+            return None
+        closed, opened = abs(self.net_qty), abs(after)
+        close_fee = booking.fee * closed // (closed + opened)  # rounds down, rebates too
+        realised = self.net_qty * booking.px - self.open_points
+        return Split(closed, opened, close_fee, booking.fee - close_fee, realised)
+
     def book(self, booking: Booking) -> None:
         """Book one fill; through zero it closes what was open and opens the rest at its price."""
         qty, px = booking.qty, booking.px
@@ -59,9 +84,19 @@ class Position:
         self.net_qty = after
 
 
-def fold(bookings: list[Booking]) -> Position:
-    """Fold bookings in their order."""
+def fold(bookings: list[Booking], leg: str = "net") -> Position:
+    """Fold the bookings of one book in their order."""
     position = Position()
     for booking in bookings:
-        position.book(booking)
+        if booking.leg == leg:
+            position.book(booking)
     return position
+
+
+def total(bookings: list[Booking]) -> Position:
+    """Add up all books: what an account holds, whatever its legs."""
+    whole = Position()
+    for part in (fold(bookings, leg) for leg in LEGS):
+        for name in Position.__dataclass_fields__:
+            setattr(whole, name, getattr(whole, name) + getattr(part, name))
+    return whole

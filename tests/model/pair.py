@@ -58,6 +58,15 @@ class Pair:
         else:
             self.agreed(taken, ("definition_invalid", self.model.finish()))
 
+    def position_mode(self, account_id: int, hedging: bool) -> str:
+        """Define an account anew as netting or hedging; the verdict. The same again is no event."""
+        fault = self.model.mode_fault(account_id, hedging)
+        event: Event = {"kind": "definition", "entity": "account", "id": account_id}
+        new = hedging != (account_id in self.model.hedging) and not fault
+        taken = self.engine.position_mode(account_id, hedging)
+        kinds = self.model.take(event | {"hedging": hedging}) if new else self.model.finish()
+        return self.agreed(taken, (fault or "accepted", kinds))
+
     def trade(self, instrument_id: int, price: int) -> None:
         """Take a trade of the market."""
         event = {"kind": "trade", "instrument_id": instrument_id, "price": price}

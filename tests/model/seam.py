@@ -17,6 +17,7 @@ from pyoms.records import record
 from pyoms.tape import Tape
 from pyoms_core import layout
 from tests.model.desk import Desk, Event
+from tests.model.money import Position
 
 NAMED = {
     "side": "side",
@@ -35,11 +36,15 @@ NAMED = {
     "outcome": "trigger_outcome",
     "why": "own_cause",
     "state": "link_state",
+    "position_leg": "position_leg",
 }
 """Fields that are codes, and of which enumeration."""
 
 
-ZERO_MEANS = ("verdict", "mode", "contingency", "scope", "phase", "state", "exec_type")
+ZERO_MEANS = (
+    *("verdict", "mode", "contingency", "scope", "phase", "state", "exec_type"),
+    "position_leg",
+)
 """Fields whose code 0 has a name."""
 EXEC_INST = {
     "post_only": layout.EXEC_POST_ONLY,
@@ -110,6 +115,10 @@ def event_of(kind: str, row: Any) -> Event:
     elif kind in ("order_accepted", "new_order"):
         event["is_parent"] = bool(int(row["tags"]) & layout.TAG_PARENT)
         event["has_terms"] = bool(int(row["tags"]) & layout.TAG_TERMS)
+        effect = int(row["tags"]) >> layout.TAG_EFFECT_SHIFT & 3
+        event["effect"] = name_of("position_effect", effect) if effect else ""
+    elif kind == "definition" and event["entity"] == "account":
+        event["hedging"] = bool(int(row["flags"]) & layout.ACCOUNT_HEDGING)
     elif kind == "execution_report":
         split = street(event["street_id"])
         event["street_epoch"], event["street_seq"], event["street_revision"] = split
@@ -129,6 +138,7 @@ def event_of_bytes(raw: bytes) -> Event:
 def fold_log(batches: Iterator[Any], desk: Desk) -> list[str]:
     """Fold a log; every report is judged again, and what the engine said otherwise is told."""
     differ: list[str] = []
+    splits: list[Event] = []
     ids: Event = {}
     for batch in batches:
         for kind, rows in batch.runs():
@@ -138,15 +148,30 @@ def fold_log(batches: Iterator[Any], desk: Desk) -> list[str]:
                     ids = event
                 if kind == "execution_report":
                     event["exec_ref_id"] = ids.get("exec_ref_id", "")
-                    told = (ids.get("trd_match_id"), ids.get("secondary_exec_id"))
-                    event["match_ids"], ids = tuple(match for match in told if match), {}
+                    matches = (ids.get("trd_match_id"), ids.get("secondary_exec_id"))
+                    event["match_ids"], ids = tuple(match for match in matches if match), {}
                     desk.now_ns = max(desk.now_ns, event["time_ns"])
                     order, disposition = desk.judge(event)
                     said = (event["order_seq"], event["disposition"])
                     if said != (order.seq if order else 0, disposition):
                         differ.append(f"event {event['event_seq']}: {said}, model {disposition}")
+                    if splits:
+                        differ.append(f"event {event['event_seq']}: {splits} was not told")
+                    splits = [split] if (split := desk.split(event)) else []
+                if kind == "position_split":
+                    told = split_of(event)
+                    if splits != [told]:
+                        differ.append(f"event {event['event_seq']}: {told}, model {splits}")
+                    splits = []
                 desk.apply(event)
-    return differ
+    return differ + [f"{split} was not told" for split in splits]
+
+
+def split_of(event: Event) -> Event:
+    """Give what the model says of a fill's parts as a record has it."""
+    same = ("close_qty", "open_qty", "close_fee", "open_fee", "position_leg", "over_close")
+    told = {name: event[name] for name in (*same, "last_px", "exec_id", "order_seq")}
+    return told | {"realised_points": event["realised_high"] << 64 | event["realised_low"]}
 
 
 def limit_order(cl_ord_id: str, side: str, qty: int, price: int) -> Event:
@@ -166,6 +191,7 @@ def limit_order(cl_ord_id: str, side: str, qty: int, price: int) -> Event:
         "time_in_force": "day",
         "is_parent": False,
         "has_terms": False,
+        "effect": "",
     }
 
 
@@ -200,6 +226,12 @@ class Driven:
         named = {k: code(NAMED[k], v) for k, v in event.items() if isinstance(v, str)}
         return self.step(kind, **event | named)
 
+    def position_mode(self, account_id: int, hedging: bool) -> tuple[str, list[Event]]:
+        """Define an account anew, by the name that the lives give it."""
+        fields = {"entity": code("entity", "account"), "level": code("account_level", "account")}
+        flags = layout.ACCOUNT_HEDGING * hedging
+        return self.step("definition", name=f"A{account_id}".encode(), flags=flags, **fields)
+
     def offer(self, terms: Event) -> tuple[str, list[Event]]:
         """Take the terms that a session offers for its next command."""
         bits = sum(EXEC_INST[word] for word in terms["exec_inst"])
@@ -213,13 +245,16 @@ class Driven:
 
     def command(self, kind: str, command: Event) -> tuple[str, list[Event]]:
         """Take a command of the model."""
-        fields = {k: v for k, v in command.items() if k not in ("is_parent", "has_terms")}
+        bits = ("is_parent", "has_terms", "effect")
+        fields = {k: v for k, v in command.items() if k not in bits}
         for name in ("side", "ord_type", "time_in_force"):
             if name in fields:
                 fields[name] = code(name, fields[name]) if fields[name] else 0
         if kind in ("new_order", "replace_order"):
             fields["tags"] = layout.TAG_PARENT if command.get("is_parent") else 0
             fields["tags"] |= layout.TAG_TERMS if command.get("has_terms") else 0
+            effect = code("position_effect", command.get("effect") or "none")
+            fields["tags"] |= effect << layout.TAG_EFFECT_SHIFT
         raw = bytearray(record(kind, **{k: v for k, v in fields.items() if k != "cl_ord_id"}))
         raw[32:68] = command["cl_ord_id"].encode("latin-1")[:36].ljust(36, b"\0")
         before = self.core.event_seq
@@ -274,7 +309,11 @@ def position_of(row: dict[str, Any]) -> dict[str, Any]:
 
 def model_position(desk: Desk, pair: tuple[int, int]) -> dict[str, Any]:
     """Give the same of the model's position."""
-    position = desk.position(*pair)
+    return sums_of(desk.position(*pair))
+
+
+def sums_of(position: Position) -> dict[str, Any]:
+    """Give what is compared of a book of the model's."""
     return {
         "net_qty": position.net_qty,
         "open_points": position.open_points,
@@ -302,6 +341,9 @@ def assert_agree(core: pyoms_native.Port, desk: Desk, micro: int = 0) -> None:
     for pair in {*positions, *desk.bookings}:
         row = positions.get(pair) or position_of(core.position(*pair))
         assert row == model_position(desk, pair), pair
+        legs = [(leg["position_leg"], position_of(leg)) for leg in core.legs(*pair)]
+        books = ("long", "short") if pair[0] in desk.hedged else ()
+        assert legs == [(leg, sums_of(desk.leg(*pair, leg))) for leg in books], pair
     for account_id in desk.accounts:
         for instrument_id in desk.instruments:
             buys = desk.open_side(account_id, instrument_id, True)

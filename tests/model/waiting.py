@@ -97,7 +97,7 @@ def own_faults(
         allowed |= {"post_only"} if limited else set()
         allowed |= {"trail_ppm"} if trailing else set()
     if not held:
-        whose = (c["account_id"], c["instrument_id"], c["side"] == "buy")
+        whose = (c["account_id"], c["instrument_id"], c["side"] == "buy", c["effect"])
         taken = tuple(word for word in t["exec_inst"] if word in allowed)
         yield from exec_inst_faults(desk, whose, taken, c["price"], c["order_qty"], 0)
     floor = t["max_floor"]
@@ -125,23 +125,20 @@ def expiry_fine(desk: Desk, c: Event, t: Event, venue_id: int) -> bool:
 
 def exec_inst_faults(
     desk: Desk,
-    whose: tuple[int, int, bool],
+    whose: tuple[int, int, bool, str],
     exec_inst: tuple[str, ...],
     price: int,
     qty: int,
     own_qty: int,
 ) -> Iterator[str]:
     """Post-only may not meet the other side; reduce-only closes what no other order closes yet."""
-    account_id, instrument_id, buys = whose
+    _, instrument_id, buys, _ = whose
     if "post_only" in exec_inst:
         against = desk.instruments[instrument_id].facing(buys)
         if against is not None and (price >= against if buys else price <= against):
             yield "post_only_crosses"
-    if "reduce_only" in exec_inst:
-        net = desk.position(account_id, instrument_id).net_qty
-        others = desk.open_side(account_id, instrument_id, buys)[0] - own_qty
-        if qty > max((-net if buys else net) - others, 0):
-            yield "reduce_only_exceeds"
+    if "reduce_only" in exec_inst and qty > desk.reducible(*whose, own_qty):
+        yield "reduce_only_exceeds"
 
 
 def group_faults(desk: Desk, c: Event, t: Event, venue_id: int) -> Iterator[str]:
@@ -291,7 +288,7 @@ def release_faults(desk: Desk, order: Order, price: int, qty: int) -> Iterator[s
     """Every check at the moment an order leaves; it has reserved and counted all along."""
     terms, instrument = order.terms, desk.instruments[order.instrument_id]
     assert terms is not None
-    whose = (order.account_id, order.instrument_id, order.buys)
+    whose = (order.account_id, order.instrument_id, order.buys, order.effect)
     mode = desk.order_mode(order)
     if mode in ("cancel_only", "halt") or (mode == "reduce_only" and not desk.reduces(*whose, 0)):
         yield "killed"
@@ -306,10 +303,14 @@ def release_faults(desk: Desk, order: Order, price: int, qty: int) -> Iterator[s
     if parent is not None and (not parent.live or desk.children_qty(parent) > parent.qty):
         yield "parent_exceeded"
     before = order.worst(desk.venues[order.venue_id].replace_rule)
-    risk = {"account_id": order.account_id, "instrument_id": order.instrument_id}
+    risk: Event = {"account_id": order.account_id, "instrument_id": order.instrument_id}
+    risk["effect"] = order.effect
     adds = (qty - before[0], abs(price * qty) - before[1])
     yield from desk.risk_faults(risk | {"side": order.side}, price, *adds, qty)
     yield from exec_inst_faults(desk, whose, terms.exec_inst, price, qty, order.leaves_qty)
+    closes = order.account_id in desk.hedging and order.effect == "close"
+    if closes and qty > desk.reducible(*whose, before[0]):
+        yield "close_exceeds_leg"  # it has reserved all along, and its leg may have shrunk since
 
 
 # Groups -------------------------------------------------------------------------------------------
@@ -408,8 +409,8 @@ def work_due(desk: Desk) -> list[str]:
 
 def follow_reducing(desk: Desk, account_id: int, instrument_id: int) -> None:
     """Cancel reduce-only orders that would now open a position, the newest first."""
-    net = desk.position(account_id, instrument_id).net_qty
-    left = {True: max(-net, 0), False: max(net, 0)}
+    short, long = (desk.book_closed_by(account_id, instrument_id, buys) for buys in (True, False))
+    left = {True: max(-short.net_qty, 0), False: max(long.net_qty, 0)}
     for order in sorted(desk.orders.values(), key=lambda o: o.seq):
         if not order.live or order.held or order.terms is None:
             continue  # what is held is judged when it leaves

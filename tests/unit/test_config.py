@@ -54,6 +54,16 @@ def test_commented_keys_of_the_example_are_good_too():
     assert whole.strategies[0].entry == "pyoms.demo.strategies:Maker"
 
 
+def test_an_account_hedges_by_name_and_only_as_many_as_the_engine_keeps_legs_for():
+    hedged = TEXT.replace('position_mode = "net"', 'position_mode = "hedging"')
+    accounts = {account.name: account.flags for account in config.parse(hedged).accounts}
+    assert accounts == {"FIRM": 0, "MAKER": 1, "SLICER": 0}
+    error, line = mistake("hedging_max = 8", "hedging_max = 0", hedged)
+    assert "account[2].position_mode" in str(error)
+    assert "1 accounts hedge, engine.hedging_max allows 0" in str(error)
+    assert "hedging" in line
+
+
 def test_smallest_configuration_is_on_the_safe_side():
     whole = config.parse('[desk]\nname = "d"\n[[venue]]\nname = "V"\nreplace_rule = "cancel_new"\n')
     assert whole.venues[0].cancel_on_disconnect
@@ -115,6 +125,8 @@ MISTAKES = [
         "no account of this file (near: FI",
     ),
     ('parent = "FIRM"', 'parent = "MAKER"', "account[2].parent", "is a account, not above"),
+    ('mode = "net"', 'mode = "hedge"', "account[2].position_mode", "is not one of net, hedging"),
+    ("hedging_max = 8", "hedging_max = -1", "engine.hedging_max", "allowed are 0 to 4096"),
     ("order_qty_max = 100", "# ", "limit[1]", "order_qty_max is missing"),
     ("order_qty_max = 100", "order_qty_max = 1e2", "limit[1].order_qty_max", "100.0 is a float"),
     ("net_qty_max = 200", 'net_qty_max = "all"', "limit[3].net_qty_max", 'or "unlimited"'),

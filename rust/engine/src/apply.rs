@@ -17,19 +17,19 @@ use arch::mutant;
 use layout::{
     Annotation, CancelAccepted, ChangeRefused, CommandRepeated, Control, DayChange, Definition,
     DeskState, Disposition, DroppedUnsent, Entity, EpochStarted, ExecRef, ExecType,
-    ExecutionReport, ForeignOrder, GroupFlagged, Header, InstrumentTerms, LimitRow,
+    ExecutionReport, ForeignOrder, GroupFlagged, Header, InstrumentTerms, LegAdjusted, LimitRow,
     LimitsActivated, LinkChange, MassCancel, Moved, MsgType, OrdStatus, OrderAccepted,
-    OrderRefused, OrderTerms, OutcomeUnknown, OwnCause, PhaseChange, PositionAdjusted, Rate,
-    Record, Refusal, ReplaceAccepted, ReportText, RestatementReason, Routed, Scope, Side,
-    TrailMoved, Triggered, Typed, Verdict,
+    OrderRefused, OrderTerms, OutcomeUnknown, OwnCause, PhaseChange, PositionAdjusted,
+    PositionSplit, Rate, Record, Refusal, ReplaceAccepted, ReportText, RestatementReason, Routed,
+    Scope, Side, TrailMoved, Triggered, Typed, Verdict,
 };
 
 /// A fill as it moves the position.
 #[derive(Clone, Copy)]
 pub(crate) struct Filled {
-    qty: i64,
-    px: i64,
-    fee: i64,
+    pub(crate) qty: i64,
+    pub(crate) px: i64,
+    pub(crate) fee: i64,
 }
 
 impl Engine {
@@ -62,6 +62,7 @@ impl Engine {
             TrailMoved::KIND => return self.apply_trail_moved(view!(TrailMoved)),
             Moved::KIND => return self.apply_moved(view!(Moved)),
             GroupFlagged::KIND => return self.apply_group_flagged(view!(GroupFlagged)),
+            PositionSplit::KIND => return self.check_split(view!(PositionSplit)),
             // Facts for readers that come often; the rarer ones are told apart below.
             Refusal::KIND | ReportText::KIND | Annotation::KIND => return,
             _ => {}
@@ -89,7 +90,16 @@ impl Engine {
             }
             LimitsActivated::KIND => self.apply_limits(view!(LimitsActivated)),
             Rate::KIND => self.apply_rate(view!(Rate)),
-            PositionAdjusted::KIND => self.apply_adjusted(view!(PositionAdjusted)),
+            PositionAdjusted::KIND => {
+                let e: &PositionAdjusted = view!(PositionAdjusted);
+                let chain = self.pair(e.account_id, e.instrument_id);
+                self.apply_adjusted(chain, e.net_qty, e.price);
+            }
+            LegAdjusted::KIND => {
+                let e: &LegAdjusted = view!(LegAdjusted);
+                let chain = self.chain_of_leg(e).expect("judged before it was logged");
+                self.apply_adjusted(chain, e.net_qty, e.price);
+            }
             // Facts for readers: tail_cut, clock_anomaly, approvals.
             _ => {}
         }
@@ -177,10 +187,20 @@ impl Engine {
         let id_hash = id_hash(&e.cl_ord_id, e.session_id);
         let row = &self.rows[self.pair(e.account_id, e.instrument_id)];
         let factor = &self.instruments[e.instrument_id as usize].factor;
+        let buy = e.side == Side::Buy as u8;
         let points = crate::number::points(e.price, e.order_qty).abs();
-        let weight = row.weigh(factor, side_index(e.side == Side::Buy as u8), points);
+        let mut weight = row.weigh(factor, side_index(buy), points);
         let entry = self.dedup.free_entry(id_hash);
+        if !self.hedges(e.account_id) {
+            return self.fold_accepted(e, &Plan { id_hash, entry, points, weight });
+        }
+        let (pair, of) = ((e.account_id, e.instrument_id), (buy, e.tags));
+        let (was, is) = self.gross_apart(pair.0, pair.1, of, points);
+        weight.gross = factor.micro(is) - factor.micro(was);
         self.fold_accepted(e, &Plan { id_hash, entry, points, weight });
+        if e.tags & layout::TAG_PARENT == 0 {
+            self.reserve_leg(pair, of, Exposure { qty: e.order_qty, points });
+        }
     }
 
     /// Folds an accepted order; `plan` holds nothing but what the event and the state say.
@@ -554,9 +574,9 @@ impl Engine {
                 _ => self.act(slot, e.header.ingest_time_ns, action, revision, None),
             };
         }
-        let pair = self.pair(order.account_id, order.instrument_id);
+        let chain = self.chain_of(order);
         let signed = if order.is_buy() { e.last_qty } else { -e.last_qty };
-        let remembered = self.remember_fill(e, ids, pair, signed);
+        let remembered = self.remember_fill(e, ids, chain, signed);
         self.counters.fills += 1;
         let fill = Filled { qty: e.last_qty, px: e.last_px, fee: e.fee };
         mutant!(overfill_clipped: fill = Filled {
@@ -565,8 +585,8 @@ impl Engine {
         });
         self.act(slot, e.header.ingest_time_ns, action, revision, Some(fill));
         if !remembered {
-            let row = &self.rows[pair];
-            self.fills.close_chain(pair, row.net_qty, row.open_cost);
+            let (net, cost) = self.book_of(chain);
+            self.fills.close_chain(chain, net, cost);
         }
     }
 
@@ -576,13 +596,13 @@ impl Engine {
         &mut self,
         e: &ExecutionReport,
         ids: Option<&ExecRef>,
-        pair: usize,
+        chain: usize,
         signed: i64,
     ) -> bool {
         self.purge_fills(2);
         let (key, payload) = self.fill_key(e, e.header.order_seq);
         let today = self.today();
-        let mut row = fills::FillRow::new(key, payload, pair, self.event_seq, today);
+        let mut row = fills::FillRow::new(key, payload, chain, self.event_seq, today);
         (row.last_px, row.last_qty, row.fee, row.print) =
             (e.last_px, signed, e.fee, fills::print_of(e));
         row.flags = if e.exec_id == [0; 16] { fills::SYNTHETIC } else { 0 };
@@ -595,7 +615,7 @@ impl Engine {
         let Some(at) = self.fills.book(row) else { return false };
         for exec_id in ids.iter().flat_map(|ids| fills::match_ids(ids)) {
             let key = fills::Key { exec_id, ..key };
-            let alias = fills::FillRow::new(key, payload, pair, self.event_seq, today);
+            let alias = fills::FillRow::new(key, payload, chain, self.event_seq, today);
             self.fills.alias(at, alias, false);
         }
         true
@@ -624,8 +644,8 @@ impl Engine {
         let fill = self.reconciles(&self.orders[slot], e, ids);
         let fill = fill.expect("judged before it was logged");
         let (key, payload) = self.fill_key(e, e.header.order_seq);
-        let pair = self.fills.row(fill).pair as usize;
-        let alias = fills::FillRow::new(key, payload, pair, self.event_seq, self.today());
+        let chain = self.fills.row(fill).chain as usize;
+        let alias = fills::FillRow::new(key, payload, chain, self.event_seq, self.today());
         self.fills.alias(fill, alias, true);
     }
 
@@ -665,27 +685,31 @@ impl Engine {
                 };
             });
         }
-        let pair = old.pair as usize;
-        let (account_id, instrument_id) =
-            (pair / self.config.instruments_max, pair % self.config.instruments_max);
-        let ledger = &mut self.ledgers[pair];
-        position::unbook(ledger, old.last_qty, old.last_px, old.fee);
-        if let Some((px, qty, fee)) = new {
-            position::enter(ledger, qty, px, fee);
-        }
-        let row = &mut self.rows[pair];
-        let sums = (row.gross(), row.worst_long(), row.worst_short());
-        (row.net_qty, row.open_cost) = self.fills.refold(pair);
-        let now = (row.gross(), row.worst_long(), row.worst_short());
-        let factor = self.instruments[instrument_id].factor;
-        self.move_sums(account_id as u32, factor, sums, now);
+        let chain = old.chain as usize;
+        self.rebook(chain, (old.last_qty, old.last_px, old.fee), new);
+        let now = self.fills.refold(chain);
+        self.move_book(chain, now);
         // Its own id, so that a second copy is known as one.
         let (key, payload) = self.fill_key(e, order_seq);
         if e.exec_id != [0; 16] && self.fills.find(key).is_none() {
             let today = self.today();
             let payload = payload ^ fills::AMENDS;
-            let alias = fills::FillRow::new(key, payload, pair, self.event_seq, today);
+            let alias = fills::FillRow::new(key, payload, chain, self.event_seq, today);
             self.fills.alias(fill, alias, false);
+        }
+    }
+
+    /// Writes the book of a chain that no live order moved, and carries it into its account's sums.
+    fn move_book(&mut self, chain: usize, now: (i64, i128)) {
+        let pair = self.pair_of(chain);
+        let account_id = (pair / self.config.instruments_max) as u32;
+        let instrument_id = (pair % self.config.instruments_max) as u32;
+        let old = self.row_sums(account_id, instrument_id);
+        self.set_book(chain, now);
+        let new = self.row_sums(account_id, instrument_id);
+        self.move_sums(account_id, self.instruments[instrument_id as usize].factor, old, new);
+        if self.reducing_count != 0 {
+            self.follow_reducing(account_id, instrument_id);
         }
     }
 
@@ -973,11 +997,14 @@ impl Engine {
         let order = &self.orders[slot];
         let (buy, account_id, instrument_id) =
             (order.is_buy(), order.account_id, order.instrument_id);
+        let (qty, points) = (after.qty.saturating_sub(before.qty), after.points - before.points);
+        if self.accounts[account_id as usize].legs != 0 {
+            return self.settle_apart(slot, Exposure { qty, points }, fill);
+        }
         let pair = self.pair(account_id, instrument_id);
         let factor = self.instruments[instrument_id as usize].factor;
         let row = &mut self.rows[pair];
         let side = side_index(buy);
-        let (qty, points) = (after.qty.saturating_sub(before.qty), after.points - before.points);
         let Some(fill) = fill else {
             // Without a fill the other side stays as it is.
             let weight = row.weigh(&factor, side, points);
@@ -994,6 +1021,35 @@ impl Engine {
         self.move_sums(account_id, factor, old, new);
     }
 
+    /// As `settle`, of an account that keeps its legs apart, or once did.
+    #[cold]
+    fn settle_apart(&mut self, slot: usize, more: Exposure, fill: Option<Filled>) {
+        let order = self.orders[slot];
+        let (account_id, instrument_id) = (order.account_id, order.instrument_id);
+        let (pair, side) = (self.pair(account_id, instrument_id), side_index(order.is_buy()));
+        let old = self.row_sums(account_id, instrument_id);
+        let row = &mut self.rows[pair];
+        row.open_qty[side] = row.open_qty[side].saturating_add(more.qty);
+        row.open[side] += more.points;
+        assert!(row.open_qty[side] >= 0);
+        assert!(row.open[side] >= 0);
+        if self.hedges(account_id) {
+            self.reserve_leg((account_id, instrument_id), (order.is_buy(), order.tags), more);
+        }
+        if let Some(fill) = fill {
+            let chain = self.chain_of(&order);
+            let signed = if order.is_buy() { fill.qty } else { -fill.qty };
+            position::enter(&mut self.ledgers[pair], signed, fill.px, fill.fee);
+            if let Some(ledger) = self.leg_ledger(chain) {
+                position::enter(ledger, signed, fill.px, fill.fee);
+            }
+            let now = position::carry(self.book_of(chain), signed, fill.px);
+            self.set_book(chain, now);
+        }
+        let new = self.row_sums(account_id, instrument_id);
+        self.move_sums(account_id, self.instruments[instrument_id as usize].factor, old, new);
+    }
+
     #[inline]
     fn move_sums(
         &mut self,
@@ -1008,25 +1064,20 @@ impl Engine {
         account.worst[1] += factor.micro(new.2) - factor.micro(old.2);
     }
 
-    fn apply_adjusted(&mut self, e: &PositionAdjusted) {
-        let pair = self.pair(e.account_id, e.instrument_id);
-        let factor = self.instruments[e.instrument_id as usize].factor;
-        let value = crate::number::points(e.price, e.net_qty);
-        mutant!(opening_balance_costs_nothing: value = 0);
-        self.ledgers[pair].cash = self.ledgers[pair].cash.saturating_sub(value);
+    /// An opening balance or adjustment: into ledger and chain, without an id.
+    fn apply_adjusted(&mut self, chain: usize, qty: i64, px: i64) {
         self.purge_fills(2);
         let key = fills::Key { exec_id: [0; 16], order_seq: 0, venue_id: 0, trade_day: 0 };
-        let mut chained = fills::FillRow::new(key, 0, pair, self.event_seq, self.today());
-        (chained.last_px, chained.last_qty, chained.flags) = (e.price, e.net_qty, fills::ADJUSTED);
-        let row = &mut self.rows[pair];
-        let old = (row.gross(), row.worst_long(), row.worst_short());
-        (row.net_qty, row.open_cost) =
-            position::carry((row.net_qty, row.open_cost), e.net_qty, e.price);
-        let new = (row.gross(), row.worst_long(), row.worst_short());
+        let mut chained = fills::FillRow::new(key, 0, chain, self.event_seq, self.today());
+        (chained.last_px, chained.last_qty, chained.flags) = (px, qty, fills::ADJUSTED);
+        let (net, cost) = position::carry(self.book_of(chain), qty, px);
         if self.fills.book(chained).is_none() {
-            self.fills.close_chain(pair, row.net_qty, row.open_cost);
+            self.fills.close_chain(chain, net, cost);
         }
-        self.move_sums(e.account_id, factor, old, new);
+        let value = crate::number::points(px, qty);
+        mutant!(opening_balance_costs_nothing: value = 0);
+        self.pay_adjustment(chain, value);
+        self.move_book(chain, (net, cost));
     }
 
     // Venues --------------------------------------------------------------------------------------
@@ -1091,6 +1142,7 @@ impl Engine {
             Some(Entity::Account) => {
                 let account = &mut self.accounts[id];
                 account.defined = 1;
+                self.fold_mode(e);
             }
             Some(Entity::Instrument) => {
                 let instrument = &mut self.instruments[id];
@@ -1163,8 +1215,7 @@ impl Engine {
         instrument.ready_until();
         mutant!(new_rate_moves_no_sums => return self.stale_limits());
         for account_id in 0..self.config.accounts_max as u32 {
-            let row = &self.rows[self.pair(account_id, instrument_id)];
-            let sums = (row.gross(), row.worst_long(), row.worst_short());
+            let sums = self.row_sums(account_id, instrument_id);
             let account = &mut self.accounts[account_id as usize];
             account.gross += factor.micro(sums.0) - old_factor.micro(sums.0);
             account.worst[0] += factor.micro(sums.1) - old_factor.micro(sums.1);

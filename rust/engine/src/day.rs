@@ -193,11 +193,13 @@ impl Engine {
         self.timers.first_key(0).min(self.peg_wake_ns)
     }
 
-    /// After a fill: reduce-only orders that would now open a position are canceled, newest first.
+    /// After a fill, a bust or an adjustment: reduce-only orders that would now open a position are canceled, newest first.
     #[cold]
     pub(crate) fn follow_reducing(&mut self, account_id: u32, instrument_id: u32) {
         let net = self.rows[self.pair(account_id, instrument_id)].net_qty;
-        let mut left = [(-net).max(0), net.max(0)]; // what buys, what sells may close
+        let legs = self.both_legs(account_id, instrument_id).map(|leg| leg.qty);
+        let [long, short] = if self.hedges(account_id) { legs } else { [net; 2] };
+        let mut left = [(-short).max(0), long.max(0)]; // what buys, what sells may close
         let mut at = self.reducing.first(instrument_id as usize);
         while let Some(row) = at {
             at = self.reducing.next(row);

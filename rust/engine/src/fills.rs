@@ -11,6 +11,7 @@
 //!  index (u32, twice the rows) -> rows: fill | adjustment | alias -> fill     chains: base + newest -> older
 //! ```
 
+use crate::number::qty_fits;
 use crate::position::carry;
 use arch::Table;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -57,8 +58,8 @@ pub struct FillRow {
     pub event_seq: u64,
     /// Low bits of the hash of price and quantity as first told.
     pub payload: u32,
-    /// Account x instrument.
-    pub pair: u32,
+    /// The chain it is booked in: an account's in an instrument, or one of its legs'.
+    pub chain: u32,
     /// The fill before it in its chain.
     older: u32,
     /// The row booked after it, or the next free one.
@@ -79,10 +80,10 @@ pub struct FillRow {
 
 impl FillRow {
     /// A row of a key, told by an event.
-    pub fn new(key: Key, payload: u32, pair: usize, event_seq: u64, booked_day: u16) -> Self {
+    pub fn new(key: Key, payload: u32, chain: usize, event_seq: u64, booked_day: u16) -> Self {
         let Key { exec_id, order_seq, venue_id, trade_day } = key;
-        let pair = pair as u32;
-        let told = Self { payload, pair, event_seq, booked_day, ..Self::default() };
+        let chain = chain as u32;
+        let told = Self { payload, chain, event_seq, booked_day, ..Self::default() };
         Self { exec_id, order_seq, venue_id, trade_day, ..told }
     }
 
@@ -105,7 +106,7 @@ pub struct Key {
     pub trade_day: u16,
 }
 
-/// The fills of one account in one instrument.
+/// The fills of one account in one instrument, or of one leg of it.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes)]
 #[repr(C)]
 pub struct Chain {
@@ -136,13 +137,13 @@ pub struct Fills {
 impl Fills {
     /// Room for `fills_max` executions, a power of two; at most 15 of 16 rows are used. A fill stays in
     /// its chain, and at least is known by its id, for `fill_days`.
-    pub fn new(fills_max: usize, pairs: usize, fill_days: u16) -> std::io::Result<Self> {
+    pub fn new(fills_max: usize, chains: usize, fill_days: u16) -> std::io::Result<Self> {
         assert!(fills_max.is_power_of_two());
         assert!(fills_max < NONE as usize);
         Ok(Self {
             rows: Table::zeroed(fills_max)?,
             index: Table::zeroed(fills_max * 2)?,
-            chains: Table::zeroed(pairs)?,
+            chains: Table::zeroed(chains)?,
             walk: Vec::with_capacity(fills_max),
             len: 0,
             free: NONE,
@@ -216,25 +217,25 @@ impl Fills {
 
     /// An unmatched fill of an order that only the stream has told, without the id of its match, and
     /// that says the same: a walk.
-    pub fn find_unnamed(&self, pair: usize, order_seq: u64, payload: u32) -> Option<u32> {
+    pub fn find_unnamed(&self, chain: usize, order_seq: u64, payload: u32) -> Option<u32> {
         const NOT: u8 = COPY | NAMED | MATCHED;
-        self.find_in_chain(pair, order_seq, payload, |flags| flags & NOT == 0)
+        self.find_in_chain(chain, order_seq, payload, |flags| flags & NOT == 0)
     }
 
     /// An unmatched fill of an order that only a drop copy has told, and that says the same: a walk.
-    pub fn find_copy(&self, pair: usize, order_seq: u64, payload: u32) -> Option<u32> {
-        self.find_in_chain(pair, order_seq, payload, |flags| flags & (COPY | MATCHED) == COPY)
+    pub fn find_copy(&self, chain: usize, order_seq: u64, payload: u32) -> Option<u32> {
+        self.find_in_chain(chain, order_seq, payload, |flags| flags & (COPY | MATCHED) == COPY)
     }
 
     /// The oldest such row: fills are told in their order, mostly.
     fn find_in_chain(
         &self,
-        pair: usize,
+        chain: usize,
         order_seq: u64,
         payload: u32,
         wanted: impl Fn(u8) -> bool,
     ) -> Option<u32> {
-        let found = self.chain(pair).filter(|&at| {
+        let found = self.chain(chain).filter(|&at| {
             let row = &self.rows[at as usize];
             row.order_seq == order_seq && wanted(row.flags) && row.says(payload)
         });
@@ -242,16 +243,16 @@ impl Fills {
     }
 
     /// A fill of the order that looks the same in everything but its id: a walk, for reports without.
-    pub fn find_print(&self, pair: usize, order_seq: u64, print: u64) -> Option<u32> {
-        self.chain(pair).find(|&at| {
+    pub fn find_print(&self, chain: usize, order_seq: u64, print: u64) -> Option<u32> {
+        self.chain(chain).find(|&at| {
             let row = &self.rows[at as usize];
             (row.order_seq, row.print) == (order_seq, print)
         })
     }
 
     /// Rows of a chain, newest first.
-    fn chain(&self, pair: usize) -> impl Iterator<Item = u32> {
-        let chain = &self.chains[pair];
+    fn chain(&self, chain: usize) -> impl Iterator<Item = u32> {
+        let chain = &self.chains[chain];
         std::iter::successors(Some(chain.newest), |&at| Some(self.rows[at as usize].older))
             .take(chain.count as usize)
     }
@@ -313,7 +314,7 @@ impl Fills {
     #[inline]
     pub fn book(&mut self, row: FillRow) -> Option<u32> {
         let at = self.insert(FillRow { flags: row.flags | CHAINED, ..row })?;
-        let chain = &mut self.chains[row.pair as usize];
+        let chain = &mut self.chains[row.chain as usize];
         self.rows[at as usize].older = chain.newest;
         (chain.newest, chain.count) = (at, chain.count + 1);
         Some(at)
@@ -333,13 +334,13 @@ impl Fills {
     }
 
     /// The base of a chain becomes what the position is now: its fills can no longer be refolded.
-    pub fn close_chain(&mut self, pair: usize, net: i64, cost: i128) {
+    pub fn close_chain(&mut self, chain: usize, net: i64, cost: i128) {
         self.walk.clear();
         let mut walk = std::mem::take(&mut self.walk);
-        walk.extend(self.chain(pair));
+        walk.extend(self.chain(chain));
         walk.iter().for_each(|&at| self.rows[at as usize].flags &= !CHAINED);
         self.walk = walk;
-        let chain = &mut self.chains[pair];
+        let chain = &mut self.chains[chain];
         (chain.base_net, chain.base_cost, chain.count) = (net, cost, 0);
     }
 
@@ -353,7 +354,7 @@ impl Fills {
             Some((px, qty, fee)) => (row.last_px, row.last_qty, row.fee) = (px, qty, fee),
         }
         if old.flags & CHAINED == 0 {
-            let chain = &mut self.chains[old.pair as usize];
+            let chain = &mut self.chains[old.chain as usize];
             let mut base = (chain.base_net, chain.base_cost);
             base = carry(base, -old.last_qty, old.last_px);
             if let Some((px, qty, _)) = new {
@@ -364,12 +365,31 @@ impl Fills {
         old
     }
 
+    /// Whether every position on the way stays in range when a fill becomes another quantity, signed, 0
+    /// for none; `net`: what its chain comes to now.
+    pub fn amend_fits(&self, at: u32, qty: i64, net: i64) -> bool {
+        let row = &self.rows[at as usize];
+        let shift = i128::from(qty) - i128::from(row.last_qty);
+        let mut net = i128::from(net);
+        for newer in self.chain(row.chain as usize) {
+            if !qty_fits(net + shift) {
+                return false;
+            }
+            if newer == at {
+                return true;
+            }
+            let newer = &self.rows[newer as usize];
+            net -= if newer.flags & BUSTED == 0 { i128::from(newer.last_qty) } else { 0 };
+        }
+        qty_fits(net + shift) && qty_fits(net - i128::from(row.last_qty))
+    }
+
     /// Net position and open cost of a chain, folded in event order.
-    pub fn refold(&mut self, pair: usize) -> (i64, i128) {
+    pub fn refold(&mut self, chain: usize) -> (i64, i128) {
         self.walk.clear();
         let mut walk = std::mem::take(&mut self.walk);
-        walk.extend(self.chain(pair));
-        let chain = &self.chains[pair];
+        walk.extend(self.chain(chain));
+        let chain = &self.chains[chain];
         let fold = walk.iter().rev().map(|&at| &self.rows[at as usize]).fold(
             (chain.base_net, chain.base_cost),
             |position, row| match row.flags & BUSTED {
@@ -391,7 +411,7 @@ impl Fills {
             }
             if row.flags & CHAINED != 0 {
                 // The oldest row of all is the oldest of its chain.
-                let chain = &mut self.chains[row.pair as usize];
+                let chain = &mut self.chains[row.chain as usize];
                 if row.flags & BUSTED == 0 {
                     (chain.base_net, chain.base_cost) =
                         carry((chain.base_net, chain.base_cost), row.last_qty, row.last_px);

@@ -3,11 +3,12 @@
 //! branch each; the lowest bit, in the order of `layout::Verdict`, is the reason told. Called by the
 //! pipeline; what `apply` needs of the judgement travels in the event.
 
-use crate::order::{CANCEL_ASKED, CANCELING, REPLACING, UNSURE};
+use crate::legs::effect;
+use crate::order::{CANCEL_ASKED, CANCELING, Exposure, REPLACING, UNSURE};
 use crate::risk::{
-    All, Any, Fails, Findings, check, check_exposure, fail, first, phase_takes_orders, side_index,
-    stops_orders,
+    All, Any, Fails, Findings, check, fail, first, phase_takes_orders, side_index, stops_orders,
 };
+use crate::terms::Fault;
 use crate::{Engine, Order, dedup, number, risk, street};
 use arch::mutant;
 use layout::{
@@ -294,6 +295,12 @@ impl Engine {
             judged.verdict = self.tell_new(c, &judged, now_ns, room);
             return judged;
         }
+        let buy = c.side == Side::Buy as u8;
+        let pair = (c.account_id, c.instrument_id);
+        if let Err(fault) = self.check_leg(pair, (buy, c.tags), c.order_qty) {
+            judged.verdict = fault.verdict;
+            return judged;
+        }
         (judged.bid_ticks, judged.ask_ticks, judged.reference_age_ms) =
             self.reference_ticks(instrument, judged.price, now_ns);
         judged
@@ -342,13 +349,14 @@ impl Engine {
         let buy = c.side == Side::Buy as u8;
         let market = c.ord_type == OrdType::Market as u8;
         let price = judged.price;
-        let row = if (c.account_id as usize) < self.accounts.len()
+        let pair = if (c.account_id as usize) < self.accounts.len()
             && (c.instrument_id as usize) < self.instruments.len()
         {
-            &self.rows[self.pair(c.account_id, c.instrument_id)]
+            (c.account_id, c.instrument_id)
         } else {
-            &self.rows[0]
+            (0, 0)
         };
+        let row = &self.rows[self.pair(pair.0, pair.1)];
         let points = number::points(price, c.order_qty).saturating_abs();
         let mode = self
             .desk_mode
@@ -359,10 +367,7 @@ impl Engine {
             .max(strategy.mode);
         mutant!(strategy_kill_ignored: mode = if strategy.mode == mode { 0 } else { mode });
         let killed = mode != KillMode::Open as u8 && {
-            let side = side_index(buy);
-            let net = row.signed_net(side);
-            let reduces = net.saturating_add(row.open_qty[side]).saturating_add(c.order_qty) <= 0;
-            stops_orders(mode) || !reduces
+            stops_orders(mode) || !self.reduces(row, pair, (buy, c.tags), c.order_qty)
         };
         let halted = instrument.phase != 0 && !phase_takes_orders(instrument.phase);
         mutant!(instrument_halt_ignored: halted = false);
@@ -399,8 +404,9 @@ impl Engine {
             return true;
         }
         check!(f, points > row.order_points_max, OrderNotionalLimit);
+        let more = Exposure { qty: c.order_qty, points };
         if points < number::POINTS_MAX
-            && check_exposure(f, row, account, &instrument.factor, buy, c.order_qty, points)
+            && self.check_exposure(f, row, account, pair, (buy, c.tags), more)
         {
             return true;
         }
@@ -414,6 +420,24 @@ impl Engine {
         false
     }
 
+    /// The exposure checks, by the account's position mode.
+    #[inline(always)]
+    pub(crate) fn check_exposure<F: Findings>(
+        &self,
+        f: &mut F,
+        row: &risk::RiskRow,
+        account: &risk::Account,
+        pair: (u32, u32),
+        (buy, tags): (bool, u8),
+        more: Exposure,
+    ) -> bool {
+        if account.hedging != 0 {
+            return self.check_exposure_apart(f, account, pair, (buy, tags), more);
+        }
+        let factor = &self.instruments[pair.1 as usize].factor;
+        risk::check_exposure(f, row, account, factor, buy, more.qty, more.points)
+    }
+
     /// I10: a child never takes more than its parent has left.
     fn check_parent<F: Findings>(&self, f: &mut F, c: &NewOrder) -> bool {
         let parent = self.order(c.parent_order_seq).filter(|p| p.is_parent() && p.live());
@@ -424,7 +448,8 @@ impl Engine {
             && parent.instrument_id == c.instrument_id
             && parent.side == c.side
             && parent.strategy_id == c.strategy_id
-            && parent.session_id == c.session_id;
+            && parent.session_id == c.session_id
+            && (effect(parent.tags) == effect(c.tags) || !self.hedges(parent.account_id));
         let held = parent.children_qty.saturating_add(c.order_qty.max(0));
         mutant!(child_over_parent: held = c.order_qty);
         check!(f, !same || c.tags & TAG_PARENT != 0, ParentMismatch);
@@ -515,22 +540,23 @@ impl Engine {
         };
         (judged.order_seq, judged.venue_id) = (order.order_seq, order.venue_id);
         let pegged = fail(order.ord_type != OrdType::Limit as u8, Verdict::OrdTypeUnsupported);
-        let all = self.check_replace(order, (c.price, c.order_qty), now_ns, room);
-        judged.verdict = first(pegged | all);
+        let (all, leg) = self.check_replace(order, (c.price, c.order_qty), now_ns, room);
+        judged.verdict = told(pegged | all, leg);
         let instrument = &self.instruments[order.instrument_id as usize];
         (judged.bid_ticks, judged.ask_ticks, judged.reference_age_ms) =
             self.reference_ticks(instrument, c.price, now_ns);
         judged
     }
 
-    /// Every check of a replace of an order to these terms, whoever asks for it.
+    /// Every check of a replace of an order to these terms, whoever asks for it: what fails, and what a
+    /// hedging account's legs say to it.
     pub(crate) fn check_replace(
         &self,
         order: &Order,
         (price, order_qty): (i64, i64),
         now_ns: i64,
         room: u64,
-    ) -> Fails {
+    ) -> (Fails, Result<(), Fault>) {
         let instrument = &self.instruments[order.instrument_id as usize];
         let account = &self.accounts[order.account_id as usize];
         let venue = &self.venues[order.venue_id as usize];
@@ -562,6 +588,7 @@ impl Engine {
             | fail(order_qty > row.order_qty_max, Verdict::OrderQtyLimit)
             | fail(points > row.order_points_max, Verdict::OrderNotionalLimit);
         let mut all = All(fails);
+        let mut leg = Ok(());
         let session = at(&self.sessions, order.session_id as usize);
         instrument.check_rate(&mut all, now_ns);
         instrument.check_terms(&mut all, price, order_qty, false);
@@ -573,7 +600,11 @@ impl Engine {
             let after = changed.exposure(rule);
             let (qty, points) =
                 (after.qty.saturating_sub(before.qty), after.points - before.points);
-            check_exposure(&mut all, row, account, &instrument.factor, order.is_buy(), qty, points);
+            let of = (order.is_buy(), order.tags);
+            let more = Exposure { qty, points };
+            let pair = (order.account_id, order.instrument_id);
+            self.check_exposure(&mut all, row, account, pair, of, more);
+            leg = self.check_leg(pair, of, qty);
             let parent = self.order(order.parent_order_seq).filter(|parent| parent.live());
             let orphan = order.parent_order_seq != 0 && parent.is_none();
             mutant!(child_outgrows_its_dead_parent: orphan = false);
@@ -587,7 +618,7 @@ impl Engine {
         if order.is_parent() {
             all.0 |= fail(order_qty < order.children_qty, Verdict::ParentExceeded);
         }
-        all.0
+        (all.0, leg)
     }
 
     pub(crate) fn judged_replace(&self, c: &ReplaceOrder) -> Judged {
@@ -668,6 +699,7 @@ impl Engine {
             venue_id: judged.venue_id,
             strategy_id: c.strategy_id,
             side: c.side,
+            tags: c.tags,
             price: judged.price,
             order_qty: c.order_qty,
             parent_order_seq: c.parent_order_seq,
@@ -678,6 +710,11 @@ impl Engine {
             Verdict::OrdTypeUnsupported => refusal.value = c.ord_type as i64,
             Verdict::TimeInForceUnsupported => refusal.value = c.time_in_force as i64,
             Verdict::PriceNotAllowed => refusal.value = c.price,
+            Verdict::PositionEffectInvalid | Verdict::CloseExceedsLeg => {
+                let pair = (c.account_id, c.instrument_id);
+                let of = (c.side == Side::Buy as u8, c.tags);
+                self.explain_leg(&mut refusal, pair, of, c.order_qty);
+            }
             _ => {}
         }
         refusal
@@ -704,11 +741,24 @@ impl Engine {
             venue_id: known.venue_id,
             strategy_id: known.strategy_id,
             side: known.side,
+            tags: known.tags,
             price: judged.price,
             order_qty,
             parent_order_seq: known.parent_order_seq,
         };
-        self.explain(judged, &terms, order.as_ref(), now_ns, room)
+        let mut refusal = self.explain(judged, &terms, order.as_ref(), now_ns, room);
+        if matches!(judged.verdict, Verdict::PositionEffectInvalid | Verdict::CloseExceedsLeg) {
+            let of = (known.is_buy(), known.tags);
+            let more = order_qty.saturating_sub(known.order_qty);
+            self.explain_leg(&mut refusal, (known.account_id, known.instrument_id), of, more);
+        }
+        refusal
+    }
+
+    fn explain_leg(&self, refusal: &mut Refusal, pair: (u32, u32), of: (bool, u8), more: i64) {
+        if let Err(fault) = self.check_leg(pair, of, more) {
+            (refusal.value, refusal.bound) = (fault.value, fault.bound);
+        }
     }
 
     fn explain(
@@ -749,7 +799,13 @@ impl Engine {
             (row.worst_short(), row.worst_long())
         };
         let (net, open) = (row.signed_net(side_index(buy)), row.open_qty[side_index(buy)]);
-        let gross_new = (side + add_points.min(number::POINTS_MAX)).max(other).max(0);
+        let add = add_points.min(number::POINTS_MAX);
+        let (gross_was, gross_new) = if account.hedging != 0 {
+            let of = (buy, t.tags);
+            self.gross_apart(t.account_id, t.instrument_id, of, add)
+        } else {
+            (row.gross(), (side + add).max(other).max(0))
+        };
         let (value, bound) = match judged.verdict {
             Verdict::SessionUnknown => (t.session_id as i64, 0),
             Verdict::AccountNotEntitled => (t.account_id as i64, t.session_id as i64),
@@ -817,8 +873,7 @@ impl Engine {
                 (number::whole_units(sum + delta), number::whole_units(account.net_max))
             }
             Verdict::AccountGrossLimit => {
-                let delta =
-                    instrument.factor.micro(gross_new) - instrument.factor.micro(row.gross());
+                let delta = instrument.factor.micro(gross_new) - instrument.factor.micro(gross_was);
                 (number::whole_units(account.gross + delta), number::whole_units(account.gross_max))
             }
             Verdict::ThrottleSession => both(session.throttle.orders_max),
@@ -867,6 +922,7 @@ struct Terms<'a> {
     venue_id: u16,
     strategy_id: u16,
     side: u8,
+    tags: u8,
     price: i64,
     order_qty: i64,
     parent_order_seq: u64,
@@ -876,4 +932,12 @@ struct Terms<'a> {
 fn malformed_byte(id: &[u8; 36]) -> (i64, i64) {
     let end = id.iter().position(|b| !(0x20..=0x7e).contains(b)).unwrap_or(0);
     (id[end] as i64, end as i64)
+}
+
+/// The first fault in precedence; those of a hedging account's legs come last.
+pub(crate) fn told(fails: Fails, leg: Result<(), Fault>) -> Verdict {
+    match (first(fails), leg) {
+        (Verdict::Accepted, Err(fault)) => fault.verdict,
+        (verdict, _) => verdict,
+    }
 }

@@ -17,9 +17,9 @@
 //! never nearer to the market than it was, and farther by the moves of that interval at most.
 
 use crate::gate::{Judged, Seen};
-use crate::order::{Action, CANCEL_ASKED, Order, Trigger};
+use crate::order::{Action, CANCEL_ASKED, Exposure, Order, Trigger};
 use crate::pipeline::{Change, header};
-use crate::risk::{All, check_exposure, fail, first, phase_takes_orders, side_index, stops_orders};
+use crate::risk::{All, fail, first, phase_takes_orders, stops_orders};
 use crate::terms::{ARMED, DUE, Fault, Terms, fault, no_collar, street_type, waits_for_price};
 use crate::{Engine, Log, Outbox, number};
 use arch::mutant;
@@ -466,6 +466,7 @@ impl Engine {
             ..self.change_message(&order, new, 0, price, qty, now_ns)
         };
         terms.build_routed(log.slot(1), message);
+        self.tell_effect(log.slot(1), order.account_id, order.tags);
         self.commit(log, 2);
         let routed = Routed::from_record(log.last(1)).expect("just built");
         outbox.push(routed);
@@ -503,10 +504,8 @@ impl Engine {
         let points = number::points(price, qty).saturating_abs();
         let mode = self.mode_of(order);
         mutant!(release_under_kill: mode = KillMode::Open as u8);
-        let reduces = {
-            let side = side_index(order.is_buy());
-            row.signed_net(side).saturating_add(row.open_qty[side]) <= 0
-        };
+        let (pair, of) = ((order.account_id, order.instrument_id), (order.is_buy(), order.tags));
+        let reduces = self.reduces(row, pair, of, 0);
         let halted = i.phase != 0 && !phase_takes_orders(i.phase);
         let parent = self.order(order.parent_order_seq);
         mutant!(release_over_parent: parent = None);
@@ -530,8 +529,8 @@ impl Engine {
         if points < number::POINTS_MAX {
             let before = order.exposure(venue.replace_rule);
             let (more_qty, more) = (qty.saturating_sub(before.qty), points - before.points);
-            let buy = order.is_buy();
-            check_exposure(&mut all, row, account, &i.factor, buy, more_qty, more);
+            let more = Exposure { qty: more_qty, points: more };
+            self.check_exposure(&mut all, row, account, pair, of, more);
         }
         let verdict = first(all.0);
         if verdict != Verdict::Accepted {
@@ -540,6 +539,12 @@ impl Engine {
             let id = self.cl_ord_id(order);
             let told = self.explain_change(&id, order.session_id, &judged, qty, now_ns, room);
             return fault(verdict, told.value, told.bound);
+        }
+        // It has reserved all along, and its leg may have shrunk since.
+        let own = order.exposure(venue.replace_rule).qty;
+        let left = self.leg_left(pair.0, pair.1, of.0, of.1, own);
+        if self.hedges(pair.0) && crate::legs::closes(of.1) && qty > left {
+            return fault(Verdict::CloseExceedsLeg, qty, left.max(0));
         }
         Ok(())
     }
@@ -659,6 +664,7 @@ impl Engine {
             | fail(same, Verdict::Unchanged)
             | fail(c.order_qty > row.order_qty_max, Verdict::OrderQtyLimit)
             | fail(points > row.order_points_max, Verdict::OrderNotionalLimit));
+        let mut leg = Ok(());
         i.check_rate(&mut all, now_ns);
         i.check_terms(&mut all, judged.price, c.order_qty, market);
         let session = &self.sessions[order.session_id as usize];
@@ -666,7 +672,11 @@ impl Engine {
         if points < number::POINTS_MAX && c.order_qty > 0 && order.live() {
             let before = order.exposure(0);
             let (qty, more) = (c.order_qty.saturating_sub(before.qty), points - before.points);
-            check_exposure(&mut all, row, account, &i.factor, order.is_buy(), qty, more);
+            let (pair, of) =
+                ((order.account_id, order.instrument_id), (order.is_buy(), order.tags));
+            let more = Exposure { qty, points: more };
+            self.check_exposure(&mut all, row, account, pair, of, more);
+            leg = self.check_leg(pair, of, qty);
             let parent = self.order(order.parent_order_seq).filter(|parent| parent.live());
             let orphan = order.parent_order_seq != 0 && parent.is_none();
             all.0 |= fail(orphan, Verdict::ParentUnknown);
@@ -687,6 +697,11 @@ impl Engine {
                     return told(judged, fault);
                 }
             }
+        }
+        if judged.verdict == Verdict::Accepted
+            && let Err(fault) = leg
+        {
+            return told(judged, fault);
         }
         (judged.bid_ticks, judged.ask_ticks, judged.reference_age_ms) =
             self.reference_ticks(i, judged.price, now_ns);

@@ -15,6 +15,7 @@ mod foreign;
 mod forest;
 mod gate;
 pub mod held;
+mod legs;
 mod moved;
 pub mod number;
 pub mod order;
@@ -91,6 +92,8 @@ pub struct EngineConfig {
     pub traders_max: usize,
     /// Currency numbers, 0 included.
     pub currencies_max: usize,
+    /// Accounts that may keep their long and short legs apart.
+    pub hedging_max: usize,
     /// Largest number of orders a throttle window can hold; a power of two.
     pub throttle_orders_max: usize,
     /// How long an id outlives its order.
@@ -124,6 +127,7 @@ impl Default for EngineConfig {
             strategies_max: 64,
             traders_max: 64,
             currencies_max: 32,
+            hedging_max: 8,
             throttle_orders_max: 1024,
             id_ttl_ns: 24 * 3600 * 1_000_000_000,
             peg_interval_ns: 100_000_000,
@@ -196,6 +200,8 @@ pub struct Engine {
     currencies: Table<risk::Currency>,
     rows: Table<risk::RiskRow>,
     ledgers: Table<position::Ledger>,
+    legs: Table<legs::Leg>,
+    hedgers: Vec<u32>,
     cells: Table<risk::Cell>,
     session_sends: Table<i64>,
     account_sends: Table<i64>,
@@ -249,6 +255,7 @@ impl Engine {
         assert!(config.sessions_max + config.venues_max <= 1 << 16); // see foreign.rs
         assert!(config.peg_interval_ns > 0 && config.peg_ticks > 0);
         let pairs = config.accounts_max * config.instruments_max;
+        let legs = 2 * config.hedging_max * config.instruments_max;
         let names = config.accounts_max
             + config.instruments_max
             + config.venues_max
@@ -271,7 +278,7 @@ impl Engine {
             orders: Table::zeroed(config.orders_max)?,
             live: Table::zeroed(config.orders_max / 64)?,
             dedup: dedup::Dedup::new(config.ids_max)?,
-            fills: fills::Fills::new(config.fills_max, pairs, config.fill_days)?,
+            fills: fills::Fills::new(config.fills_max, pairs + legs, config.fill_days)?,
             queries: Vec::with_capacity(QUERIES_MAX),
             asked_qty: Table::zeroed(config.orders_max)?,
             vacated: Vec::with_capacity(config.orders_max),
@@ -291,6 +298,8 @@ impl Engine {
             currencies: Table::zeroed(config.currencies_max)?,
             rows: Table::zeroed(pairs)?,
             ledgers: Table::zeroed(pairs)?,
+            legs: Table::zeroed(legs)?,
+            hedgers: Vec::with_capacity(config.hedging_max),
             cells: Table::zeroed(pairs)?,
             session_sends: Table::zeroed(config.sessions_max * config.throttle_orders_max)?,
             account_sends: Table::zeroed(config.accounts_max * config.throttle_orders_max)?,

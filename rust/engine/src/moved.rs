@@ -91,6 +91,7 @@ impl Engine {
             Some(terms) => terms.build_routed(log.slot(1), message),
             None => Routed::build(log.slot(1), message),
         }
+        self.tell_effect(log.slot(1), order.account_id, order.tags);
         self.commit(log, 2);
         outbox.push(Routed::from_record(log.last(1)).expect("just built"));
     }

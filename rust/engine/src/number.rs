@@ -80,6 +80,25 @@ pub(crate) const fn fold(a: u64, b: u64) -> u64 {
 /// Points x units at 1e-18: |price x quantity| the gate and the reports accept, 2e13 points x units.
 pub const POINTS_MAX: i128 = 1 << 104;
 
+/// Points x units at 1e-18: sums of money that orders and positions may reach, either way; realised and
+/// open cost together still fit.
+pub const SUM_MAX: i128 = 1 << 125;
+
+/// Most that one row counts for in desk currency at 1e-6: every row of a desk together still fits.
+const MICRO_MAX: u128 = 1 << 100;
+
+/// Whether a sum of money is within [`SUM_MAX`].
+#[inline(always)]
+pub(crate) const fn sum_fits(points: i128) -> bool {
+    points.unsigned_abs() <= SUM_MAX as u128
+}
+
+/// Whether a quantity is one that positions take: its negation is one too.
+#[inline(always)]
+pub(crate) const fn qty_fits(qty: i128) -> bool {
+    qty.unsigned_abs() <= i64::MAX as u128
+}
+
 /// price x quantity, exact at 1e-18.
 #[inline(always)]
 pub const fn points(price: i64, qty: i64) -> i128 {
@@ -132,17 +151,22 @@ impl Factor {
     /// 2^61 of them, so that an order of exactly its limit passes. Saturating.
     #[inline(always)]
     pub fn micro(&self, points: i128) -> i128 {
-        let size = points.unsigned_abs();
+        let micro = self.micro_of(points.unsigned_abs()).min(MICRO_MAX) as i128;
+        if points < 0 { -micro } else { micro }
+    }
+
+    /// The same of a size, not yet kept in its range: what a search for a bound asks often.
+    #[inline(always)]
+    fn micro_of(&self, size: u128) -> u128 {
         let low = (size as u64) as u128 * self.scaled as u128;
         let high = (size >> 64) * self.scaled as u128 + (low >> 64);
-        let micro = if self.shift >= 64 {
+        if self.shift >= 64 {
             high >> (self.shift - 64)
         } else if high.leading_zeros() as u64 > 65 - self.shift {
             high << (64 - self.shift) | (low as u64 >> self.shift) as u128
         } else {
-            i128::MAX as u128 >> 8
-        };
-        if points < 0 { -(micro as i128) } else { micro as i128 }
+            MICRO_MAX
+        }
     }
 
     /// Whether [`Self::micro_near`] may be asked.
@@ -176,14 +200,14 @@ impl Factor {
         if units == i64::MAX {
             return i128::MAX;
         }
-        let bound = units as i128 * 1_000_000;
+        let bound = (units as i128 * 1_000_000) as u128;
         let (mut low, mut high) = (-1i128, POINTS_MAX * 2); // micro() is monotone: bisect
         if units < 0 || !self.known() {
             return -1;
         }
         while high - low > 1 {
             let middle = low + (high - low) / 2;
-            if self.micro(middle) <= bound { low = middle } else { high = middle }
+            if self.micro_of(middle as u128) <= bound { low = middle } else { high = middle }
         }
         low
     }

@@ -12,10 +12,10 @@ use layout::{
     Acceptance, BookUpdate, CancelAccepted, CancelOrder, ChangeRefused, ClockAnomaly,
     CommandRepeated, Control, DayChange, Definition, DeskState, DroppedUnsent, Entity,
     EpochStarted, ExecRef, ExecutionReport, ForeignOrder, Header, InstrumentTerms, KillMode,
-    LimitRow, LimitsActivated, LinkChange, LinkState, MassCancel, Message, MsgType, NO_PRICE,
-    NewOrder, OrdType, OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown, PhaseChange,
-    PositionAdjusted, Quote, Rate, Record, ReplaceAccepted, ReplaceOrder, ReportText, Routed,
-    TailCut, TimeInput, Typed, Verdict,
+    LegAdjusted, LimitRow, LimitsActivated, LinkChange, LinkState, MassCancel, Message, MsgType,
+    NO_PRICE, NewOrder, OrdType, OrderAccepted, OrderRefused, OrderTerms, OutcomeUnknown,
+    PhaseChange, PositionAdjusted, Quote, Rate, Record, ReplaceAccepted, ReplaceOrder, ReportText,
+    Routed, TailCut, TimeInput, Typed, Verdict,
 };
 
 /// Cancels that one step sends for mass cancels and the kill switch.
@@ -184,6 +184,7 @@ impl Engine {
         if !parent {
             let message = self.new_message(c, &judged, now_ns);
             Routed::build(log.slot(count), message);
+            self.tell_effect(log.slot(count), c.account_id, c.tags);
             count += 1;
         }
         self.commit(log, count);
@@ -564,8 +565,8 @@ impl Engine {
     ) -> Verdict {
         self.refresh_row(order.account_id, order.instrument_id);
         let unchanged = crate::risk::fail(true, Verdict::Unchanged);
-        let verdict =
-            crate::risk::first(self.check_replace(order, to, now_ns, log.room()) & !unchanged);
+        let (fails, leg) = self.check_replace(order, to, now_ns, log.room());
+        let verdict = crate::gate::told(fails & !unchanged, leg);
         if verdict != Verdict::Accepted {
             return verdict;
         }
@@ -693,6 +694,12 @@ impl Engine {
         }
         put(log, count, event);
         count += 1;
+        if let Some(mut split) = self.split_of(report, taken.order_seq, taken.disposition) {
+            split.header.ingest_time_ns = now_ns;
+            self.counters.flagged += u64::from(split.over_close);
+            put(log, count, split);
+            count += 1;
+        }
         if let Some(text) = text {
             let mut text = *text;
             text.header = header(ReportText::KIND, taken.order_seq, now_ns);
@@ -951,12 +958,8 @@ impl Engine {
                     && within(e.currency_id as usize, c.currencies_max)
                     && e.rate > 0)
             }
-            PositionAdjusted::KIND => {
-                let e: &PositionAdjusted = typed(input);
-                ok(within(e.account_id as usize, c.accounts_max)
-                    && within(e.instrument_id as usize, c.instruments_max)
-                    && crate::number::points(e.price, e.net_qty).abs() < crate::number::POINTS_MAX)
-            }
+            PositionAdjusted::KIND => ok(self.adjustment_fits(typed(input))),
+            LegAdjusted::KIND => ok(self.leg_adjustment_fits(typed(input))),
             OutcomeUnknown::KIND => {
                 let order = self.order(input.header.order_seq);
                 ok(order.is_some_and(|o| {
@@ -1007,6 +1010,12 @@ impl Engine {
                 && layout::QueueRule::from_code(c.queue_rule).is_some());
         if !parents_known || !rule {
             return Verdict::DefinitionInvalid;
+        }
+        if entity == Entity::Account {
+            let verdict = self.judge_mode(known.map(|d| d.id), c.flags);
+            if verdict != Verdict::Accepted {
+                return verdict;
+            }
         }
         let id = known.map_or(self.counts[entity as usize] + 1, |d| d.id);
         if id as usize >= max {

@@ -132,6 +132,7 @@ impl Engine {
             && self.offers_count == 0
             && self.recovering == 0
             && (account.defined, account.limited, account.mode) == (1, 1, KillMode::Open as u8)
+            && account.hedging == 0
             && (instrument.defined, instrument.mode) == (2, KillMode::Open as u8)
             && instrument.flags & layout::FLAG_RESTRICTED == 0
             && (instrument.phase == 0 || phase_takes_orders(instrument.phase))

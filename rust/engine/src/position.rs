@@ -1,10 +1,12 @@
 //! Positions of an account in an instrument: exact cash and cost in points x units at 1e-18, average
 //! cost, a partial close moves `floor(cost x closed / open)`, so that realised + open cost = cash
-//! exactly (DESIGN §2). Written by `apply`; multiplied by the contract multiplier when shown.
+//! exactly (DESIGN §2). Written by `apply`; multiplied by the contract multiplier when shown. What must
+//! stay true: no sum saturates, since what would leave its range is refused before it is logged.
 
 use crate::number::{points, share_floor};
 use crate::risk::RiskRow;
 use arch::mutant;
+use layout::PositionLeg;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// The cold half of a position; net and open cost lie in the risk row, which the gate reads.
@@ -24,6 +26,8 @@ pub struct Ledger {
 /// A position as people see it; points at 1e-18 still without the contract multiplier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
+    /// The whole of it, or one leg of a hedging account.
+    pub leg: PositionLeg,
     /// Account.
     pub account_id: u32,
     /// Instrument.
@@ -59,34 +63,63 @@ pub(crate) fn book(row: &mut RiskRow, ledger: &mut Ledger, buy: bool, qty: i64, 
 #[inline]
 pub(crate) fn enter(ledger: &mut Ledger, signed: i64, px: i64, fee: i64) {
     mutant!(fee_with_the_wrong_sign: fee = -fee);
-    ledger.cash = ledger.cash.saturating_sub(points(px, signed));
-    ledger.fees = ledger.fees.saturating_add(fee as i128);
+    ledger.cash -= points(px, signed);
+    ledger.fees += fee as i128;
     let qty = (signed as i128).abs();
     *(if signed > 0 { &mut ledger.buy_qty } else { &mut ledger.sell_qty }) += qty;
 }
 
-/// Net and open cost after a signed quantity at a price.
+/// Takes the money of a fill back out of the ledger; net and open cost are the refold's.
+pub(crate) fn unbook(ledger: &mut Ledger, signed: i64, px: i64, fee: i64) {
+    mutant!(bust_keeps_its_cash: px = 0);
+    ledger.cash += points(px, signed);
+    ledger.fees -= fee as i128;
+    let qty = (signed as i128).abs();
+    *(if signed > 0 { &mut ledger.buy_qty } else { &mut ledger.sell_qty }) -= qty;
+}
+
+/// Net and open cost after a signed quantity at a price. The sum was found to fit before it was logged.
 #[inline]
 pub(crate) fn carry((net, cost): (i64, i128), signed: i64, px: i64) -> (i64, i128) {
-    let now = net.saturating_add(signed);
+    let now = net.checked_add(signed).expect("judged before it was logged");
     mutant!(through_zero_keeps_its_cost => if now.signum() != net.signum() { return (now, cost) });
     let cost = if net == 0 || (net > 0) == (signed > 0) {
-        cost.saturating_add(points(px, signed))
+        cost + points(px, signed)
     } else if signed.unsigned_abs() < net.unsigned_abs() {
-        cost - share_floor(cost, signed.saturating_abs(), net.saturating_abs())
+        cost - share_floor(cost, signed.abs(), net.abs())
     } else {
         points(px, now)
     };
     (now, cost)
 }
 
-/// Takes the money of a fill back out of the ledger; net and open cost are the refold's.
-pub(crate) fn unbook(ledger: &mut Ledger, signed: i64, px: i64, fee: i64) {
-    mutant!(bust_keeps_its_cash: px = 0);
-    ledger.cash = ledger.cash.saturating_add(points(px, signed));
-    ledger.fees = ledger.fees.saturating_sub(fee as i128);
-    let qty = (signed as i128).abs();
-    *(if signed > 0 { &mut ledger.buy_qty } else { &mut ledger.sell_qty }) -= qty;
+/// A fill that takes a position through zero, as its close and its open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parts {
+    pub close_qty: i64,
+    pub open_qty: i64,
+    pub close_fee: i64,
+    pub open_fee: i64,
+    /// What the close realises before fees; the open realises nothing.
+    pub realised: i128,
+}
+
+/// The parts of a fill on a position; `None` unless it closes all that is open and opens the other way.
+#[inline]
+pub(crate) fn parts((net, cost): (i64, i128), signed: i64, px: i64, fee: i64) -> Option<Parts> {
+    let (open, qty) = (net.unsigned_abs(), signed.unsigned_abs());
+    if net == 0 || (net > 0) == (signed > 0) || qty <= open {
+        return None;
+    }
+    let close_qty = open as i64; // below a quantity that is an i64 itself
+    let close_fee = (fee as i128 * open as i128).div_euclid(qty as i128) as i64;
+    Some(Parts {
+        close_qty,
+        open_qty: (qty - open) as i64,
+        close_fee,
+        open_fee: fee - close_fee,
+        realised: points(px, net) - cost,
+    })
 }
 
 #[cfg(test)]

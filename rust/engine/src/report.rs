@@ -127,18 +127,28 @@ impl Engine {
             && self.fits(order, more, 0)
     }
 
-    /// Whether what a venue tells leaves the sums that an order counts in within what they hold, with
-    /// room for its doubts: its own, its row's, its position and its parent's. `open` may open more,
-    /// `filled` is bought or sold more.
+    /// Whether what a venue tells leaves the order, what is open and its parent within what they hold:
+    /// `open` may open more, `filled` is bought or sold more. A quantity filled goes as far as its
+    /// number; what is open keeps room, since a doubt about a replace counts it twice. The position is
+    /// its book's own matter.
     pub(crate) fn fits(&self, order: &Order, open: i64, filled: i64) -> bool {
+        const OPEN_MAX: i64 = 1 << 61;
+        let below = |now: i64, more: i64| {
+            more <= 0 || now.checked_add(more).is_some_and(|sum| sum <= OPEN_MAX)
+        };
         let row = &self.rows[self.pair(order.account_id, order.instrument_id)];
-        let side = side_index(order.is_buy());
         let parent = self.order(order.parent_order_seq).map_or(0, |parent| parent.children_qty);
-        let (open, signed) = (open.max(0), if order.is_buy() { filled } else { -filled });
-        holds(row.open_qty[side], open)
-            && holds(row.net_qty, signed)
-            && holds(order.cum_qty, filled)
-            && holds(parent, open.saturating_add(filled.max(0)))
+        let beyond = filled.saturating_sub(order.leaves_qty()).max(0);
+        below(row.open_qty[side_index(order.is_buy())], open)
+            && order.cum_qty.checked_add(filled).is_some()
+            && (order.parent_order_seq == 0 || below(parent, open.max(0).saturating_add(beyond)))
+    }
+
+    /// Whether a fill leaves the money of its order and its position within their range.
+    fn sums_take(&self, order: &Order, px: i64, qty: i64) -> bool {
+        let signed = if order.is_buy() { qty } else { -qty };
+        number::sum_fits(order.cum_points + number::points(px, qty))
+            && self.book_takes(self.chain_of(order), signed, px)
     }
 
     fn judge_trade(
@@ -148,7 +158,10 @@ impl Engine {
         ids: Option<&ExecRef>,
     ) -> Disposition {
         let qty = report.last_qty;
-        if !self.sound(order.instrument_id, report.last_px, qty) || !self.fits(order, 0, qty) {
+        if !self.sound(order.instrument_id, report.last_px, qty)
+            || !self.fits(order, 0, qty)
+            || !self.sums_take(order, report.last_px, qty)
+        {
             return Disposition::Malformed;
         }
         if transition(order.ord_status(), Trigger::Trade).is_none() {
@@ -215,7 +228,9 @@ impl Engine {
         if let Some(fill) = ids.and_then(|ids| fills::match_ids(ids).find_map(other)) {
             return Some(fill);
         }
-        let pair = self.pair(order.account_id, order.instrument_id);
+        let chains = self.chains_of(order.account_id, order.instrument_id);
+        let in_chains =
+            |find: &dyn Fn(usize) -> Option<u32>| chains.into_iter().flatten().find_map(find);
         if copy {
             // Some venues tell the stream's own ExecID(17) as the copy's SecondaryExecID(527).
             let told = ids.iter().flat_map(|ids| [ids.trd_match_id, ids.secondary_exec_id]);
@@ -223,7 +238,8 @@ impl Engine {
             if streamed.is_some() {
                 return streamed;
             }
-            if named && let Some(fill) = self.fills.find_unnamed(pair, order.order_seq, payload) {
+            let unnamed = |at| self.fills.find_unnamed(at, order.order_seq, payload);
+            if named && let Some(fill) = in_chains(&unnamed) {
                 return Some(fill);
             }
         } else if self.fills.has_copies() {
@@ -231,12 +247,14 @@ impl Engine {
             if copied.is_some() {
                 return copied;
             }
-            if !named && let Some(fill) = self.fills.find_copy(pair, order.order_seq, payload) {
+            let copied = |at| self.fills.find_copy(at, order.order_seq, payload);
+            if !named && let Some(fill) = in_chains(&copied) {
                 return Some(fill);
             }
         }
         if report.exec_id == [0; 16] {
-            return self.fills.find_print(pair, order.order_seq, fills::print_of(report));
+            let print = fills::print_of(report);
+            return in_chains(&|at| self.fills.find_print(at, order.order_seq, print));
         }
         if self.fills.has_synthetic() {
             let exec_id = fills::synthetic_id(report);
@@ -290,7 +308,7 @@ impl Engine {
         let correct = report.exec_type == ExecType::TradeCorrect as u8;
         let new_qty = if correct { report.last_qty } else { 0 };
         if correct {
-            let instrument_id = (row.pair as usize % self.config.instruments_max) as u32;
+            let instrument_id = (row.chain as usize % self.config.instruments_max) as u32;
             if !self.sound(instrument_id, report.last_px, new_qty) {
                 return Disposition::Malformed;
             }
@@ -304,21 +322,23 @@ impl Engine {
         } else if busted {
             return Disposition::Duplicate;
         }
-        let Some(order) = order else {
-            let more = (new_qty - row.last_qty.abs()).saturating_mul(row.last_qty.signum());
-            let row = &self.rows[row.pair as usize];
-            return if holds(row.net_qty, more) {
-                Disposition::Late
-            } else {
-                Disposition::Malformed
-            };
-        };
+        let new_px = if correct { report.last_px } else { 0 };
+        if !self.amend_fits(at, new_qty * row.last_qty.signum(), new_px) {
+            return Disposition::Malformed;
+        }
+        let Some(order) = order else { return Disposition::Late };
         let trigger = if correct { Trigger::Correct } else { Trigger::Bust };
         let old_qty = row.last_qty.abs();
-        if !self.fits(order, old_qty, new_qty - old_qty) {
+        let reopens = old_qty.min(order.order_qty.max(order.pending_qty)); // no more than it asked for
+        if !self.fits(order, reopens, new_qty - old_qty) {
             return Disposition::Malformed;
         }
         let cum_qty = order.cum_qty - old_qty + new_qty;
+        let cum_points = order.cum_points + number::points(new_px, new_qty)
+            - number::points(row.last_px, row.last_qty.abs());
+        if !number::sum_fits(cum_points) {
+            return Disposition::Malformed;
+        }
         match self.action(order, trigger, 0) {
             None => Disposition::OutsideTable,
             Some(_) if correct && cum_qty > order.order_qty => Disposition::Overfill,
@@ -465,12 +485,6 @@ impl Engine {
     }
 }
 
-/// Whether a sum of quantities, and every doubt about it, stays within what it holds.
-fn holds(now: i64, more: i64) -> bool {
-    const MOST: u64 = 1 << 61;
-    now.checked_add(more).is_some_and(|sum| sum.unsigned_abs() <= MOST)
-}
-
 /// Whether the venue's word on an order counts fills that we lack: by its sum, or because it is filled
 /// and neither its quantity nor a sum that agrees with ours says so.
 fn lacks_fills(order: &Order, trigger: Trigger, cum_qty: i64) -> bool {
@@ -590,7 +604,8 @@ fn ends(reason: RestatementReason) -> bool {
 }
 
 /// The order with the venue's terms: price and quantity where told, of a declined part what the venue
-/// still counts. One that is closed opens again only when the venue counts something left of it.
+/// still counts; a quantity below what is filled is amended to it, as a replace's is (FIX 4.4 vol. 4
+/// C.3.c). One that is closed opens again only when the venue counts something left of it.
 pub(crate) fn restated(
     order: &Order,
     report: &ExecutionReport,
@@ -601,7 +616,7 @@ pub(crate) fn restated(
         next.price = report.last_px;
     }
     if report.last_qty > 0 {
-        next.order_qty = report.last_qty.max(order.cum_qty); // below what is filled: amended to it
+        next.order_qty = report.last_qty.max(order.cum_qty);
     } else if reason == RestatementReason::QtyDecline {
         let counted = report.cum_qty.saturating_add(report.leaves_qty);
         next.order_qty = if counted > 0 { counted.max(order.cum_qty) } else { order.order_qty };

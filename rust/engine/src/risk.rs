@@ -300,7 +300,10 @@ pub struct Account {
     pub(crate) defined: u8,
     pub(crate) mode: u8,
     pub(crate) limited: u8,
-    pub(crate) pad: [u8; 5],
+    /// Whether it keeps its legs apart now.
+    pub(crate) hedging: u8,
+    /// Its number among the accounts that ever did, from 1; 0: it never did.
+    pub(crate) legs: u32,
     pub(crate) order_qty_max: i64,
 
     // Read when a row's limits are brought up to date, never by a decision.
@@ -368,6 +371,11 @@ impl Account {
     /// Gross notional over its instruments, larger side of each, desk currency at 1e-6.
     pub fn gross_micro(&self) -> i128 {
         self.gross
+    }
+
+    /// Whether it keeps its long and short legs apart.
+    pub fn hedging(&self) -> bool {
+        self.hedging != 0
     }
 }
 

@@ -316,6 +316,7 @@ impl Engine {
                 ..self.new_message(c, &judged, now_ns)
             };
             Terms::of(&terms, c.ord_type, judged.price).build_routed(log.slot(2), message);
+            self.tell_effect(log.slot(2), c.account_id, c.tags);
             count = 3;
         }
         self.commit(log, count);
@@ -522,6 +523,7 @@ impl Engine {
         if !held {
             let order = Order {
                 side: c.side,
+                tags: c.tags,
                 instrument_id: c.instrument_id,
                 account_id: c.account_id,
                 ..Order::default()
@@ -542,7 +544,8 @@ impl Engine {
         if pegged && (peg.is_none() || !i.tick.divides(t.peg_offset)) {
             return fault(Verdict::PegInvalid, t.peg_type as i64, tick);
         }
-        Ok(())
+        let pair = (c.account_id, c.instrument_id);
+        self.check_leg(pair, (c.side == Side::Buy as u8, c.tags), c.order_qty)
     }
 
     pub(crate) fn check_stop_px(&self, instrument_id: u32, stop_px: i64) -> Result<(), Fault> {
@@ -605,12 +608,8 @@ impl Engine {
             }
         }
         if exec_inst & EXEC_REDUCE_ONLY != 0 {
-            let row = &self.rows[self.pair(order.account_id, order.instrument_id)];
-            let side = side_index(order.is_buy());
             let own = if order.live() { order.exposure(self.replace_rule(order)).qty } else { 0 };
-            let others = row.open_qty[side].saturating_sub(own);
-            mutant!(reduce_only_ignores_open_orders: others = 0);
-            let left = 0i64.saturating_sub(row.signed_net(side)).saturating_sub(others).max(0);
+            let left = self.reducible(order, own);
             if order_qty > left {
                 return fault(Verdict::ReduceOnlyExceeds, order_qty, left);
             }
@@ -631,6 +630,21 @@ impl Engine {
             }
             None => Ok(()),
         }
+    }
+
+    /// What an order may still close: of the position, or of its leg, what no other order closes.
+    fn reducible(&self, order: &Order, own: i64) -> i64 {
+        let (account_id, instrument_id) = (order.account_id, order.instrument_id);
+        if self.hedges(account_id) {
+            let (buy, tags) = (order.is_buy(), order.tags);
+            let left = self.leg_left(account_id, instrument_id, buy, tags, own);
+            return if crate::legs::closes(tags) { left.max(0) } else { 0 };
+        }
+        let row = &self.rows[self.pair(account_id, instrument_id)];
+        let side = side_index(order.is_buy());
+        let others = row.open_qty[side].saturating_sub(own);
+        mutant!(reduce_only_ignores_open_orders: others = 0);
+        0i64.saturating_sub(row.signed_net(side)).saturating_sub(others).max(0)
     }
 
     // Fold ----------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 use crate::order::UNSURE;
 use crate::risk::{Account, Instrument, RiskRow, Venue};
 use crate::{Counters, Engine, EngineConfig, Order, Position, book};
-use layout::{Definition, Entity};
+use layout::{Definition, Entity, PositionLeg};
 use xxhash_rust::xxh3::Xxh3;
 use zerocopy::IntoBytes;
 
@@ -73,6 +73,7 @@ impl Engine {
         let pair = self.pair(account_id, instrument_id);
         let (row, ledger) = (&self.rows[pair], &self.ledgers[pair]);
         Position {
+            leg: PositionLeg::Net,
             account_id,
             instrument_id,
             net_qty: row.net_qty,
@@ -92,6 +93,35 @@ impl Engine {
                 touched.then(|| self.position(account_id, instrument_id))
             })
         })
+    }
+
+    /// One leg of a position; `None` for an account that never hedged. Beyond both legs, a position
+    /// holds what belongs to fills from before the account hedged, or since.
+    pub fn leg(&self, account_id: u32, instrument_id: u32, leg: PositionLeg) -> Option<Position> {
+        let account = self.accounts.get(account_id as usize)?;
+        let [long, short] = self.both_legs(account_id, instrument_id);
+        let found = match leg {
+            PositionLeg::Net => return None,
+            PositionLeg::Long => long,
+            PositionLeg::Short => short,
+        };
+        (account.legs != 0).then_some(Position {
+            leg,
+            account_id,
+            instrument_id,
+            net_qty: found.qty,
+            open_cost: found.cost,
+            realised: found.ledger.cash + found.cost,
+            fees: found.ledger.fees,
+            traded_qty: (found.ledger.buy_qty, found.ledger.sell_qty),
+        })
+    }
+
+    /// Quantity of live orders that close a leg and points of those that open more of it, worst case.
+    pub fn leg_orders(&self, account_id: u32, instrument_id: u32, leg: PositionLeg) -> (i64, i128) {
+        let [long, short] = self.both_legs(account_id, instrument_id);
+        let found = if leg == PositionLeg::Short { short } else { long };
+        (found.closing_qty, found.opening)
     }
 
     /// The risk row of an account in an instrument.
@@ -264,6 +294,11 @@ impl Engine {
                 put(ledger.as_bytes());
             }
         }
+        self.legs
+            .iter()
+            .filter(|leg| **leg != Default::default())
+            .for_each(|leg| put(leg.as_bytes()));
+        put(self.hedgers.as_bytes());
         put(self.session_sends.as_bytes());
         put(self.account_sends.as_bytes());
         hash.digest()

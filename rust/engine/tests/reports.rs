@@ -938,15 +938,17 @@ fn quantities_of_a_venue_that_no_sum_could_hold_are_malformed_and_leave_every_su
         let mut r = desk.report(seq, 0, ExecType::Restated);
         (r.last_qty, r.last_px) = (i64::MAX, 1);
         assert_eq!(desk.take(&r), Disposition::Malformed);
-        let mut fill = trade(&desk, seq, "X", 1, 100);
-        (fill.last_qty, fill.last_px) = (i64::MAX, 1);
+        let one = ExecutionReport { last_qty: 1, ..trade(&desk, seq, "X", 1, 100) };
+        assert_eq!(desk.take(&one), Disposition::Applied);
+        let mut fill = trade(&desk, seq, "Y", 1, 100);
+        (fill.last_qty, fill.last_px) = (i64::MAX, 1); // beyond what is filled already
         assert_eq!(desk.take(&fill), Disposition::Malformed);
         closing(&desk);
     }
     // What is large and still fits is the venue's word, twice over and back.
     for seq in [a, b] {
         let mut r = desk.report(seq, 0, ExecType::Restated);
-        (r.last_qty, r.last_px) = ((1 << 60) + 1, 1);
+        (r.last_qty, r.last_px) = ((1 << 60) + 2, 1);
         let fits = seq == a;
         let taken = if fits { Disposition::Applied } else { Disposition::Malformed };
         assert_eq!(desk.take(&r), taken);
@@ -955,6 +957,22 @@ fn quantities_of_a_venue_that_no_sum_could_hold_are_malformed_and_leave_every_su
     desk.tell(b, 0, ExecType::Canceled);
     assert_eq!(desk.engine.row(1, ES).open_qty(), (0, 0));
     closing(&desk);
+}
+
+#[test]
+fn a_restatement_below_what_is_filled_is_amended_to_it_live_or_filled() {
+    for filled in [3, 4] {
+        let mut desk = TestDesk::open();
+        let seq = desk.place("a", Side::Buy, 4, e9(100));
+        desk.fill(seq, filled, e9(100));
+        let mut r = desk.report(seq, 0, ExecType::Restated);
+        r.last_qty = e9(1);
+        desk.take(&r);
+        let order = desk.engine.order(seq).unwrap();
+        assert_eq!((order.order_qty, order.cum_qty), (e9(filled), e9(filled)), "I9");
+        assert_eq!(order.ord_status(), OrdStatus::Filled);
+        closing(&desk);
+    }
 }
 
 #[test]

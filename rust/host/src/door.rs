@@ -6,7 +6,7 @@
 
 use crate::Desk;
 use crate::options::{Doing, Result, refused};
-use crate::rows::{json, order_row, position_row};
+use crate::rows::{json, leg_rows, order_row, position_row};
 use crate::status::{LostClient, quoted};
 use journal::{Consumer, Waker};
 use layout::{
@@ -404,7 +404,9 @@ impl Desk {
         }
         let position = self.engine.position(account as u32, instrument as u32);
         let row = json(&position_row(&self.engine, &position));
-        Ok(format!("{{\"ok\":true,\"position\":{row}}}"))
+        let legs = leg_rows(&self.engine, account as u32, instrument as u32);
+        let legs = legs.iter().map(json).collect::<Vec<_>>().join(",");
+        Ok(format!("{{\"ok\":true,\"position\":{row},\"legs\":[{legs}]}}"))
     }
 
     fn release(&mut self, words: &[&str], line: &str) -> Result<String> {

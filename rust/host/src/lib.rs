@@ -24,7 +24,7 @@ pub use client::{Attach, Client, ask};
 pub use desk::{Desk, TurnInfo, replay};
 pub use options::{DeskOptions, HostError, JournalMode, Person, Result, SessionPolicy, VenueLink};
 pub use outbox::{Bounds, RingLog};
-pub use rows::{Row, Value, order_row, position_row};
+pub use rows::{Row, Value, leg_rows, order_row, position_row};
 pub use running::Running;
 pub use status::{Decide, LinkStatus, LostClient, Status};
 pub use world::{Wire, World};

@@ -4,7 +4,7 @@
 
 use crate::status::quoted;
 use engine::{Engine, Order, Position};
-use layout::{OrdStatus, OrdType, Side, TimeInForce, text_of};
+use layout::{OrdStatus, OrdType, PositionLeg, Side, TimeInForce, text_of};
 
 /// A value of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +62,13 @@ pub fn order_row(engine: &Engine, o: &Order) -> Row {
     ]
 }
 
+/// Both legs of a hedging account's position, as rows; none of an account that never hedged.
+pub fn leg_rows(engine: &Engine, account_id: u32, instrument_id: u32) -> Vec<Row> {
+    let legs = [PositionLeg::Long, PositionLeg::Short].into_iter();
+    let legs = legs.filter_map(|leg| engine.leg(account_id, instrument_id, leg));
+    legs.map(|p| position_row(engine, &p)).collect()
+}
+
 /// A position with what values it: sums in points at 1e-18 as the engine keeps them, fees at 1e-9.
 pub fn position_row(engine: &Engine, p: &Position) -> Row {
     let instrument = engine.instrument(p.instrument_id);
@@ -69,6 +76,7 @@ pub fn position_row(engine: &Engine, p: &Position) -> Row {
     vec![
         ("account_id", whole(p.account_id)),
         ("instrument_id", whole(p.instrument_id)),
+        ("position_leg", name(Some(PositionLeg::name(p.leg)))),
         ("currency_id", whole(instrument.currency_id())),
         ("net_qty", whole(p.net_qty)),
         ("bought_qty", whole(p.traded_qty.0)),

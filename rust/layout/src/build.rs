@@ -224,7 +224,7 @@ mod tests {
             ord_type: 3,
             time_in_force: 4,
             exec_inst: 0,
-            reserved0: 0,
+            position_effect: 0,
             expire_day: 0,
             expire_time_ns: 0,
             max_floor: 0,

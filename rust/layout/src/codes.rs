@@ -73,6 +73,23 @@ codes! {
         away Away = 2, "", "a smaller quantity or a price farther from the market keeps it";
         none None = 3, "", "every change loses it";
     }
+    /// PositionEffect(77): whether an order of a hedging account opens or closes; bits 4-5 of `tags`.
+    PositionEffect position_effect: u8 {
+        none None = 0, "D", "not told: a net account's order closes before it opens";
+        open Open = 1, "O", "adds to the leg of its side: a buy to the long one, a sell to the short one";
+        close Close = 2, "C", "takes from the leg of the other side";
+    }
+    /// Part of a position: a hedging account keeps its long and its short leg apart.
+    PositionLeg position_leg: u8 {
+        net Net = 0, "", "the one position of a net account";
+        long Long = 1, "", "the long leg of a hedging account";
+        short Short = 2, "", "the short leg of a hedging account";
+    }
+    /// How an account keeps its positions.
+    PositionMode position_mode: u8 {
+        net Net = 0, "", "one position an instrument: buys and sells offset each other";
+        hedging Hedging = 1, "", "a long and a short leg an instrument, each opened and closed by PositionEffect(77)";
+    }
     /// TimeInForce(59).
     TimeInForce time_in_force: u8 {
         day Day = 1, "0", "until the end of the trading day";
@@ -379,5 +396,8 @@ codes! {
         terms_table_full TermsTableFull = 75, "0", "the table of order terms is full: {bound} rows hold live orders";
         exec_inst_invalid ExecInstInvalid = 76, "99", "exec_inst bits {value} are not taken here, allowed are {bound}";
         peg_invalid PegInvalid = 77, "99", "peg_type {value} with an offset that is no multiple of the tick {bound_e9}, or on an order that is not pegged";
+        position_effect_invalid PositionEffectInvalid = 78, "99", "position effect {value} is not taken: a hedging account's order says 1 open or 2 close";
+        close_exceeds_leg CloseExceedsLeg = 79, "99", "a close of {value_e9} is above the {bound_e9} of the leg that no order closes yet";
+        position_mode_in_use PositionModeInUse = 80, "99", "the account has a live order or an open position: its position mode cannot change";
     }
 }

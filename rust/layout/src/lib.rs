@@ -34,6 +34,8 @@ pub const NO_TICKS: i32 = i32::MIN;
 pub const TAG_PARENT: u8 = 1 << 7;
 /// `tags` bit: `order_terms` was offered before the command, in the same session.
 pub const TAG_TERMS: u8 = 1 << 6;
+/// `tags`: bits of the PositionEffect(77), from this one on.
+pub const TAG_EFFECT_SHIFT: u32 = 4;
 /// `OrderTerms::exec_inst`: must not take liquidity.
 pub const EXEC_POST_ONLY: u8 = 1;
 /// `OrderTerms::exec_inst`: must only close what is open.
@@ -68,6 +70,8 @@ pub const VENUE_CALENDAR: u8 = 2;
 pub const VENUE_OVERFILL_STOPS: u8 = 4;
 /// `Definition::flags` of a venue: it replenishes icebergs itself, MaxFloor(111).
 pub const VENUE_ICEBERG: u8 = 8;
+/// `Definition::flags` of an account: it keeps its long and short legs apart.
+pub const ACCOUNT_HEDGING: u8 = 1;
 /// `BookUpdate::flags`: last record of its event.
 pub const BOOK_LAST: u8 = 1;
 /// `BookUpdate::flags`: from a snapshot.
@@ -108,6 +112,7 @@ pub const CONSTANTS: &[(&str, i128, &str)] = &[
     ("NO_TICKS", NO_TICKS as i128, "no reference in bid_ticks and ask_ticks"),
     ("TAG_PARENT", TAG_PARENT as i128, "tags: a parent intent, never routed"),
     ("TAG_TERMS", TAG_TERMS as i128, "tags: order_terms was offered before"),
+    ("TAG_EFFECT_SHIFT", TAG_EFFECT_SHIFT as i128, "tags: first bit of the position effect"),
     ("EXEC_POST_ONLY", EXEC_POST_ONLY as i128, "exec_inst: must not take liquidity"),
     ("EXEC_REDUCE_ONLY", EXEC_REDUCE_ONLY as i128, "exec_inst: must only close what is open"),
     ("EXEC_TRAIL_PPM", EXEC_TRAIL_PPM as i128, "exec_inst: trail is in parts per million"),
@@ -125,6 +130,7 @@ pub const CONSTANTS: &[(&str, i128, &str)] = &[
     ("VENUE_ICEBERG", VENUE_ICEBERG as i128, "venue: it replenishes icebergs itself"),
     ("VENUE_CALENDAR", VENUE_CALENDAR as i128, "venue: its trading day is told by offset and roll"),
     ("VENUE_OVERFILL_STOPS", VENUE_OVERFILL_STOPS as i128, "venue: an overfill there stops it"),
+    ("ACCOUNT_HEDGING", ACCOUNT_HEDGING as i128, "account: long and short legs apart"),
     ("BOOK_LAST", BOOK_LAST as i128, "book update: last of its event"),
     ("BOOK_SNAPSHOT", BOOK_SNAPSHOT as i128, "book update: from a snapshot"),
     (
@@ -183,7 +189,8 @@ macro_rules! typed {
 typed! {
     NewOrder CancelOrder ReplaceOrder MassCancel ExecutionReport ReportText BookUpdate Quote TimeInput
     Control LinkChange PhaseChange DayChange DeskState EpochStarted TailCut ClockAnomaly Definition
-    InstrumentTerms ExecRef ForeignOrder LimitRow LimitsActivated Rate TickRow PositionAdjusted OrderAccepted OrderRefused
+    InstrumentTerms ExecRef ForeignOrder LimitRow LimitsActivated Rate TickRow PositionAdjusted PositionSplit
+    LegAdjusted OrderAccepted OrderRefused
     CancelAccepted ChangeRefused ReplaceAccepted CommandRepeated Refusal OrderTerms Annotation Routed
     DroppedUnsent OutcomeUnknown Triggered TrailMoved GroupFlagged Moved HaltNotice Approval StoredMessage LinkHello LinkHeartbeat
     LinkQuery LinkQueryEnd LinkTurn LinkTurnDone

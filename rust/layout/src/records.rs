@@ -253,7 +253,7 @@ record! {
         36 parent_id: u32, "account: node above; session: account it may trade, 0 for all; venue: account that adopts orders found there and unknown here, 0 to flag them; else 0";
         40 entity: u8, "what it names";
         41 level: u8, "account: level in the tree; venue: replace rule";
-        42 flags: u8, "venue: bit 0 cancels on disconnect, 1 its trading day is told by utc_offset_min and day_roll_min, 2 an overfill stops it, 3 it replenishes icebergs itself; instrument: see instrument_terms";
+        42 flags: u8, "venue: bit 0 cancels on disconnect, 1 its trading day is told by utc_offset_min and day_roll_min, 2 an overfill stops it, 3 it replenishes icebergs itself; account: bit 0 hedging; instrument: see instrument_terms";
         43 reserved0: u8, "zero";
         44 currency_id: u32, "account: its currency; else 0";
         48 name: [u8; 36], "name, printable ASCII without spaces, zero padded";
@@ -336,6 +336,37 @@ record! {
         48 price: i64, "price they are carried at";
         56 person: [u8; 24], "who";
         80 reason: [u8; 48], "why";
+    }
+    /// Follows an execution report whose fill took a position through zero, or closed more of a leg than
+    /// there was: its close and its open. Quantities and fees of both add up to the fill's.
+    PositionSplit position_split = 270, 128 {
+        0 header: Header, "header";
+        32 exec_id: [u8; 16], "ExecID(17) of the fill: both parts keep it";
+        48 close_qty: i64, "closes what was open; 0: a leg with nothing open was closed";
+        56 open_qty: i64, "opens the other way";
+        64 last_px: i64, "LastPx(31) of both";
+        72 close_fee: i64, "floor(fee x close_qty / LastQty)";
+        80 open_fee: i64, "the rest of the fee";
+        88 realised_low: u64, "low bits of what the close realised before fees, in points at 1e-18";
+        96 realised_high: i64, "its high bits, signed";
+        104 account_id: u32, "account";
+        108 instrument_id: u32, "instrument";
+        112 side: u8, "Side(54) of the fill";
+        113 position_leg: u8, "PositionLeg that it belongs to";
+        114 over_close: u8, "1: more of a leg was closed than was open, an alarm rises";
+        115 reserved: [u8; 13], "zero";
+    }
+    /// Opening balance or adjustment of one leg of a hedging account: command and event.
+    LegAdjusted leg_adjusted = 271, 128 {
+        0 header: Header, "header";
+        32 account_id: u32, "account";
+        36 instrument_id: u32, "instrument";
+        40 net_qty: i64, "units added, signed: what adds to a short leg is below 0";
+        48 price: i64, "price they are carried at";
+        56 person: [u8; 24], "who";
+        80 reason: [u8; 40], "why";
+        120 position_leg: u8, "PositionLeg, long or short";
+        121 reserved: [u8; 7], "zero";
     }
     /// A new order passed the gate.
     OrderAccepted order_accepted = 220, 128 {
@@ -501,7 +532,7 @@ record! {
         106 ord_type: u8, "OrdType(40)";
         107 time_in_force: u8, "TimeInForce(59)";
         108 exec_inst: u8, "ExecInst(18): bits EXEC_* that the venue must keep";
-        109 reserved0: u8, "zero";
+        109 position_effect: u8, "PositionEffect(77) of a hedging account's new order, else 0";
         110 expire_day: u16, "ExpireDate(432), days since 1970-01-01, 0 for none";
         112 expire_time_ns: i64, "ExpireTime(126), 0 for none";
         120 max_floor: i64, "MaxFloor(111) of an iceberg that the venue itself replenishes, 0 for none";

@@ -208,6 +208,24 @@ impl Port {
         }
     }
 
+    /// The long and the short leg of a hedging account's position; none of an account that never hedged.
+    fn legs<'py>(
+        &self,
+        py: Python<'py>,
+        account_id: u32,
+        instrument_id: u32,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let rows = self.with(py, |core| {
+            let engine = core.engine();
+            let config = engine.config();
+            let known = (account_id as usize) < config.accounts_max
+                && (instrument_id as usize) < config.instruments_max;
+            let rows = known.then(|| host::leg_rows(engine, account_id, instrument_id));
+            rows.unwrap_or_default()
+        })?;
+        list(py, rows, |row| views::dict(py, row))
+    }
+
     /// What the live orders of an account in an instrument may still cost, worst case: quantity of the
     /// buys, of the sells, value of the buys, of the sells, in points at 1e-18.
     fn exposure(
