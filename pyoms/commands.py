@@ -331,6 +331,8 @@ def config_days(
         date = dt.date.fromisoformat(start) if start else dt.datetime.now(dt.UTC).date()
     except ValueError:
         raise look.RequestError(f"--from {start!r} is no date: write YYYY-MM-DD") from None
+    if not 1970 <= date.year <= 2200:
+        raise look.RequestError(f"--from {start!r}: allowed are years 1970 to 2200")
     midnight = dt.datetime(date.year, date.month, date.day, tzinfo=dt.UTC)
     first_ns = int(midnight.timestamp()) * 1_000_000_000
     last_ns = first_ns + days * 86_400_000_000_000

@@ -616,6 +616,7 @@ class Engine(Oms):
         The street id is that of the last message sent for the order, cum and leaves follow from
         the order and `last_qty`.
         """
+        said = code_of("exec_type", exec_type)
         order = self.core.order(order_number(order_seq))
         if order is None:
             raise EngineError(f"order {order_seq} is not remembered")
@@ -637,7 +638,7 @@ class Engine(Oms):
                 street_id=sent,
                 exec_id=f"E{next(self._exec_ids)}" if exec_id is None else exec_id,
                 venue_id=order["venue_id"],
-                exec_type=code_of("exec_type", exec_type),
+                exec_type=said,
                 ord_status=code_of("ord_status", status),
                 last_px=fixed(last_px, "last_px") if exec_type == "trade" else order["price"],
                 last_qty=qty if exec_type == "trade" else order["order_qty"],

@@ -16,6 +16,8 @@ from pyoms_core.layout import CODES
 from tests.test_commands import EXAMPLE, Running
 from tests.test_commands import pyoms as command
 
+EPOCH = dt.date(1970, 1, 1)
+
 SCHEDULE = EXAMPLE.with_name("schedule.toml")
 NS = 10**9
 DAY_NS = 86_400 * NS
@@ -141,13 +143,17 @@ def test_a_running_desk_is_fed_and_a_person_proves_its_close(tmp_path):
         run = Running("run", file, "--desk", desk, "--json")
         stack.callback(run.stop)
         run.until("event", "running")
-        day = dt.datetime.now(dt.UTC).date().isoformat()
+        opened = [row for batch in open_log(desk).batches() for row in batch.of("day_change")]
+        days = [int(row["trade_day"]) for row in opened if row["opened"]]
+        present = dt.timedelta(days=days[-1]) if days else dt.datetime.now(dt.UTC).date() - EPOCH
+        day, yesterday = (str(EPOCH + present - dt.timedelta(days=n)) for n in (0, 1))
         done = command("close-day", "CME", day, "--as", "alice", "--desk", desk, "--json")
         assert done.returncode == 0, done.stdout + done.stderr
         wrong = [
             (("CME", day, "--as", "carol"), 2, "has not the role risk"),
             (("LSE", day, "--as", "alice"), 2, "is not defined on this desk"),
             (("CME", "today", "--as", "alice"), 2, "write YYYY-MM-DD"),
+            *[(("CME", yesterday, "--as", "alice"), 2, "is not its present one")] * bool(days),
         ]
         for args, code, told in wrong:
             refused = command("close-day", *args, "--desk", desk)

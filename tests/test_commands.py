@@ -79,6 +79,8 @@ TABLE = (
     (("venue", "sim", "--socket", "{tmp}/s", "--options", "{tmp}/bad.toml"), 2, "venue_options"),
     (("venue", "sim"), 2, "usage"),
     (("nonsense",), 2, "usage"),
+    (("config", "days", EXAMPLE, "--from", "9999-12-31"), 2, "request"),
+    (("config", "days", EXAMPLE, "--from", "0001-01-01"), 2, "request"),
     (("release", "--as", "a", "--approve", "1", "--account", "A"), 2, "request"),
     (("release", "--as", "a", "--approve", "1", "--reason", "why"), 2, "request"),
     (("demo", "--data", "{tmp}", "--desk", "{tmp}/d"), 2, "data"),

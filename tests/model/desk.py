@@ -151,6 +151,8 @@ class Venue:
     replace_rule: str = "in_flight_counted"
     unjudged: bool = False  # its day opened while no cancel could leave
     calendar: tuple[int, int] | None = None  # minutes east of UTC, minute at which a day begins
+    clock_ns: int = 0  # since when; before, it was the one below
+    was_calendar: tuple[int, int] | None = None
 
 
 @dataclass
@@ -1010,12 +1012,27 @@ class Desk:
     def day_of(self, venue_id: int, time_ns: int) -> int:
         """Trading day of a moment: by the calendar, by what had opened by then, else today's."""
         venue = self.venues[venue_id]
-        if venue.calendar and time_ns > 0:
-            east, rolls = venue.calendar
+        calendar = venue.was_calendar if time_ns < venue.clock_ns else venue.calendar
+        if calendar and time_ns > 0:
+            east, rolls = calendar
             minute = time_ns // 60_000_000_000 + east
             return (minute + (1440 - rolls if rolls else 0)) // 1440
         days = [day for opened_ns, day in venue.opened[-8:] if opened_ns <= time_ns]
         return days[-1] if days and time_ns > 0 else venue.day
+
+    def dated(self, order: Order, r: Event) -> bool:
+        """Whether a report has a trading day of its own, told or by its time."""
+        venue, time_ns = self.venues[order.venue_id], r["transact_time_ns"]
+        calendar = venue.was_calendar if time_ns < venue.clock_ns else venue.calendar
+        opened = any(opened_ns <= time_ns for opened_ns, _ in venue.opened[-8:])
+        return bool(r["trade_day"] or (time_ns > 0 and (calendar or opened)))
+
+    def told_any_day(self, order: Order, r: Event) -> bool:
+        """Whether its id was told with the same price and quantity on whatever day."""
+        wanted, told = r["exec_id"] or self.moment(r), (r["last_px"], r["last_qty"])
+        keys = [(key, fill.told) for key, fill in order.fills.items()]
+        keys += [(key, other[1]) for key, other in order.others.items()]
+        return any(key[2] == wanted and said == told for key, said in keys)
 
     def told_under(self, order: Order, key: tuple[object, ...]) -> tuple[object, ...] | None:
         """Find what was told under an id before, None for an id that is new."""
@@ -1056,6 +1073,8 @@ class Desk:
         known = self.told_under(order, self.fill_key(order, r))
         if known is not None:
             return "duplicate" if known == (px, qty) else "conflict"
+        if r.get("again") and not self.dated(order, r) and self.told_any_day(order, r):
+            return "duplicate"
         if self.same_fill(order, r) is not None:
             return "reconciled"
         if r.get("drop_copy") and not r.get("match_ids"):
@@ -1224,7 +1243,7 @@ class Desk:
 
     def settles(self, r: Event) -> bool:
         """Whether a live status decides what is in flight: not one told anew, or still deciding."""
-        return not (r.get("poss_dup") or r["ord_status"] in ("pending_cancel", "pending_replace"))
+        return not (r.get("again") or r["ord_status"] in ("pending_cancel", "pending_replace"))
 
     def report(self, r: Event) -> tuple[str, list[str]]:
         """Take a venue's word: its disposition and the kinds of events."""
@@ -1329,6 +1348,7 @@ class Desk:
             self._arm(terms)
         elif e["outcome"] == "released":
             order.held, order.ord_type = False, e["ord_type"]
+            waiting.disarm_rivals(self, order)
         else:
             order.end("rejected", self.now_ns)
             waiting.follow(self, order, was_live=True, filled=False)
@@ -1367,7 +1387,8 @@ class Desk:
             return
         order.canceling = Change(e["revision"])
         if e.get("why") == "expiry" and order.terms:
-            order.terms.timer_ns = self.now_ns + ONE  # should it fail, it is asked for once more
+            # Should it fail, it is asked for once more, after twice as long each time.
+            order.terms.timer_ns = self.now_ns + (ONE << min(e["revision"] - 1, 12))
 
     def _apply_replace_accepted(self, e: Event) -> None:
         order = self.orders[e["order_seq"]]
@@ -1467,7 +1488,7 @@ class Desk:
             venue.day, venue.closed = e["trade_day"], False
             if not venue.opened or venue.opened[-1][1] != e["trade_day"]:
                 venue.opened.append((self.now_ns, e["trade_day"]))
-        elif e["trade_day"] in (0, venue.day):
+        elif e["trade_day"] in (0, venue.day) or venue.day == 0:
             venue.closed, venue.unjudged = True, False
             waiting.end_day(self, e)
 
@@ -1494,10 +1515,13 @@ class Desk:
         elif e["entity"] == "session":
             self.sessions[number] = e["parent_id"]
         elif e["entity"] == "venue":
+            known = number in self.venues
             venue = self.venues.setdefault(number, Venue())
             venue.replace_rule = e["replace_rule"]
-            if e.get("flags", 0) & 2:
-                venue.calendar = (e["utc_offset_min"], e["day_roll_min"])
+            told = (e["utc_offset_min"], e["day_roll_min"]) if e.get("flags", 0) & 2 else None
+            if known and told != venue.calendar:
+                venue.clock_ns, venue.was_calendar = self.now_ns, venue.calendar
+            venue.calendar = told
 
     def _apply_instrument_terms(self, e: Event) -> None:
         row = self.instruments.setdefault(e["instrument_id"], Instrument())
@@ -1551,12 +1575,15 @@ class Desk:
             return
         if e["disposition"] in BOOKED:
             was_live, order.lapsed = order.live, self.forgotten(order)
+            left = order.leaves_qty
             getattr(self, f"_take_{e['exec_type']}")(order, e)
             order.settle(self.now_ns)
             if order.live and not was_live:
                 self._came_back(order)
             waiting.follow(self, order, was_live, filled=e["exec_type"] == "trade")
             if e["exec_type"] in ("trade_cancel", "trade_correct"):
+                waiting.undo_due(self, order)
+            if e["exec_type"].startswith("trade_c") or order.leaves_qty > left:
                 waiting.follow_reducing(self, order.account_id, order.instrument_id)
         elif e["disposition"] == "reconciled":
             key = self.same_fill(order, e)

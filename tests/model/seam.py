@@ -123,6 +123,7 @@ def event_of(kind: str, row: Any) -> Event:
         split = street(event["street_id"])
         event["street_epoch"], event["street_seq"], event["street_revision"] = split
         event["poss_dup"] = bool(event["flags"] & layout.REPORT_POSS_DUP)
+        event["again"] = event["poss_dup"] or bool(event["flags"] & layout.REPORT_POSS_RESEND)
         event["drop_copy"] = bool(event["flags"] & layout.REPORT_DROP_COPY)
     elif kind == "triggered":
         event["cause"] = name_of("trigger_cause", int(row["cause"]))

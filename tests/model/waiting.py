@@ -355,6 +355,34 @@ def follow_group(desk: Desk, order: Order, terms: Terms, ended: bool, filled: bo
             follow_first(desk, order, leg, ended, filled)
 
 
+def disarm_rivals(desk: Desk, order: Order) -> None:
+    """Let no rival that is held leave beside a leg that left for its price."""
+    terms = order.terms
+    if terms is None or not terms.group_seq or not terms.waits_for_price:
+        return
+    first = desk.orders[terms.group_seq]
+    assert first.terms is not None
+    for leg in desk.orders.values():
+        if leg is order or leg.terms is None or leg.terms.group_seq != first.seq:
+            continue
+        brackets = terms.contingency == leg.terms.contingency == "bracket"
+        if first.terms.contingency == "oco" or (brackets and first not in (order, leg)):
+            leg.terms.armed = False
+
+
+def undo_due(desk: Desk, first: Order) -> None:
+    """Let the legs wait again that only fills made due which never were."""
+    if first.cum_qty or first.terms is None or first.terms.group_seq != first.seq:
+        return
+    if first.terms.contingency == "oco":
+        return
+    for leg in desk.orders.values():
+        if leg.terms and leg.terms.group_seq == first.seq and leg.held and leg.terms.due:
+            leg.terms.due = False
+            if not first.live:
+                ask(leg, by_group=True)
+
+
 def race(desk: Desk, order: Order, rival: Order) -> None:
     """Two legs that may not both trade have traded: both fills stand, and a person is told once."""
     assert order.terms is not None

@@ -575,6 +575,14 @@ def test_any_calls_give_verdicts_or_named_errors_and_positions_are_the_fills(fir
     assert again.state_hash() == oms.state_hash()
 
 
+@pytest.mark.parametrize("exec_type", [[], {}, None, "no such", -1, 1e9])
+def test_a_report_of_no_known_kind_is_told_by_name(exec_type):
+    oms = made()
+    seq = oms.submit("ESH4", "buy", 2, "4819").order_seq
+    with pytest.raises(EngineError, match="exec_type"):
+        oms.report(seq, exec_type)
+
+
 def test_an_event_tells_what_came_before_a_report_by_name():
     ids = {"exec_id": "B1", "exec_ref_id": "X1", "trd_match_id": "M1", "venue_id": 1}
     told = tell_event(record("exec_ref", restatement_reason=6, **ids))

@@ -348,7 +348,7 @@ impl Engine {
             order.cancel_revision = e.revision;
         });
         if e.why == OwnCause::Expiry as u8 {
-            self.fold_expiry(e.header.order_seq, e.header.ingest_time_ns);
+            self.fold_expiry(e.header.order_seq, e.revision, e.header.ingest_time_ns);
         }
     }
 
@@ -684,6 +684,9 @@ impl Engine {
                     OrdStatus::Canceled as u8
                 };
             });
+            if self.orders[slot].cum_qty == 0 && self.orders[slot].tags & layout::TAG_TERMS != 0 {
+                self.undo_due(slot);
+            }
         }
         let chain = old.chain as usize;
         self.rebook(chain, (old.last_qty, old.last_px, old.fee), new);
@@ -959,7 +962,8 @@ impl Engine {
         if before.tags & layout::TAG_TERMS != 0 {
             self.follow_terms(slot, before.live(), fill.is_some());
         }
-        if fill.is_some() && self.reducing_count != 0 {
+        let grown = self.orders[slot].leaves_qty() > before.leaves_qty();
+        if (fill.is_some() || grown) && self.reducing_count != 0 {
             self.follow_reducing(before.account_id, before.instrument_id);
         }
     }
@@ -1151,9 +1155,7 @@ impl Engine {
             Some(Entity::Venue) => {
                 self.reserve_by(id, e.level);
                 let venue = &mut self.venues[id];
-                (venue.defined, venue.flags) = (1, e.flags);
-                (venue.utc_offset_min, venue.day_roll_min) = (e.utc_offset_min, e.day_roll_min);
-                venue.adopts = e.parent_id;
+                venue.define(e);
                 venue.queue_rule = e.queue_rule;
             }
             Some(Entity::Session) => {

@@ -10,7 +10,7 @@
 use crate::held::Cause;
 use crate::order::{CANCEL_ASKED, CANCELING, Order};
 use crate::pipeline::header;
-use crate::terms::{ARMED, DUE, FLAGGED, Fault, GROW, RACED, Terms, fault};
+use crate::terms::{ARMED, DUE, FLAGGED, Fault, GROW, RACED, Terms, fault, waits_for_price};
 use crate::{Engine, Log, Outbox};
 use arch::mutant;
 use layout::{
@@ -175,6 +175,56 @@ impl Engine {
             self.push_due(child_seq);
         } else if ended && first.cum_qty == 0 {
             self.ask_own(child_seq, OwnCause::Group);
+        }
+    }
+
+    /// The fills that made a leg due never were: it waits again, or is not wanted any more where its
+    /// first leg has ended.
+    pub(crate) fn undo_due(&mut self, slot: usize) {
+        let first = self.orders[slot];
+        let Some(&terms) = self.order_terms(first.order_seq) else { return };
+        if terms.group_seq != first.order_seq || is(&terms, Contingency::Oco) {
+            return;
+        }
+        let mut leg_seq = terms.leg_next;
+        while leg_seq != 0 {
+            let waits = self.order(leg_seq).is_some_and(|leg| leg.base == OrdStatus::Held as u8);
+            let Some(leg) = self.terms_mut(leg_seq) else { return };
+            let next = leg.leg_next;
+            if waits && leg.state & DUE != 0 {
+                leg.state &= !DUE;
+                self.due_count -= 1;
+                if !first.live() {
+                    self.ask_own(leg_seq, OwnCause::Group);
+                }
+            }
+            leg_seq = next;
+        }
+    }
+
+    /// A leg that was held for a price has left: of its rivals none that is held for one may leave
+    /// beside it. They wait for its fill or its end, which cancels them.
+    pub(crate) fn disarm_rivals(&mut self, order_seq: u64) {
+        mutant!(both_stops_of_a_pair_leave => return);
+        let Some(&terms) = self.order_terms(order_seq) else { return };
+        let Some(first) = self.order_terms(terms.group_seq) else { return };
+        if !waits_for_price(terms.ord_type) {
+            return;
+        }
+        let (all_oco, bracket) = (is(first, Contingency::Oco), is(&terms, Contingency::Bracket));
+        if !all_oco && (!bracket || terms.group_seq == order_seq) {
+            return;
+        }
+        let mut leg_seq = first.leg_next;
+        while leg_seq != 0 {
+            let Some(&leg) = self.order_terms(leg_seq) else { break };
+            if leg_seq != order_seq && (all_oco || is(&leg, Contingency::Bracket)) {
+                self.disarm(leg_seq);
+            }
+            leg_seq = leg.leg_next;
+        }
+        if all_oco && terms.group_seq != order_seq {
+            self.disarm(terms.group_seq);
         }
     }
 

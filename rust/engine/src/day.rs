@@ -11,8 +11,10 @@ use crate::{Engine, Log, Outbox, number};
 use arch::mutant;
 use layout::{CancelAccepted, DayChange, LinkState, OrdStatus, OwnCause, TimeInForce, Verdict};
 
-/// A cancel that expiry asked for and that did not end its order is asked for again after this.
+/// A cancel that expiry asked for and that did not end its order is asked for again after this, and
+/// each further time after twice as long, up to `RETRY_DOUBLINGS` times.
 const RETRY_NS: i64 = 1_000_000_000;
+const RETRY_DOUBLINGS: u16 = 12;
 /// Timers looked at in one step.
 const TIMERS_MAX: usize = 4096;
 /// Cancels that one step sends for timers.
@@ -60,7 +62,8 @@ impl Engine {
         let venue = &mut self.venues[e.venue_id as usize];
         venue.link_seq_in = venue.link_seq_in.max(e.link_seq);
         // The close of a day that is not the present one says nothing about today's orders.
-        let today = e.trade_day == 0 || e.trade_day == venue.trade_day;
+        let told = [0, venue.trade_day].contains(&e.trade_day);
+        let today = told || venue.trade_day == 0; // before the first opening there is no other day
         if e.opened != 0 {
             if venue.opened_day[0] != e.trade_day || venue.opened_ns[0] == 0 {
                 venue.opened_ns.rotate_right(1);
@@ -181,10 +184,11 @@ impl Engine {
 
     /// The timer of an order whose cancel has gone out is set again: should the cancel fail, it is
     /// asked for once more, not at once.
-    pub(crate) fn fold_expiry(&mut self, order_seq: u64, time_ns: i64) {
+    pub(crate) fn fold_expiry(&mut self, order_seq: u64, revision: u16, time_ns: i64) {
+        let after_ns = RETRY_NS << revision.saturating_sub(1).min(RETRY_DOUBLINGS);
         let row = self.terms_row(order_seq);
         if self.order_terms(order_seq).is_some() && self.timers.remove(row) {
-            self.timers.insert(0, row, time_ns.saturating_add(RETRY_NS), order_seq);
+            self.timers.insert(0, row, time_ns.saturating_add(after_ns), order_seq);
         }
     }
 

@@ -188,6 +188,11 @@ impl Fills {
         Some(&self.rows[at as usize])
     }
 
+    /// Whether an id is known of any day, with this payload.
+    pub fn is_known_of_any_day(&self, key: Key, payload: u32) -> bool {
+        self.all(key).any(|at| self.rows[at as usize].payload == payload)
+    }
+
     /// The fill that an alias means, or the row itself; `None` when that fill is forgotten.
     fn resolve(&self, at: u32) -> Option<u32> {
         let row = &self.rows[at as usize];

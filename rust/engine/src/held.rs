@@ -155,7 +155,10 @@ impl Engine {
         });
         match action {
             Action::Arm => self.arm(e.header.order_seq),
-            Action::Release => self.begin_slice(e.header.order_seq, e.shown_qty),
+            Action::Release => {
+                self.begin_slice(e.header.order_seq, e.shown_qty);
+                self.disarm_rivals(e.header.order_seq);
+            }
             _ => {}
         }
     }

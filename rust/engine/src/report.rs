@@ -176,6 +176,12 @@ impl Engine {
             Some(_) => return Disposition::Conflict,
             None => {}
         }
+        let again = report.flags & (REPORT_POSS_DUP | REPORT_POSS_RESEND) != 0;
+        let dated = report.trade_day != 0
+            || self.venues[order.venue_id as usize].dates(report.transact_time_ns);
+        if again && !dated && self.fills.is_known_of_any_day(key, payload) {
+            return Disposition::Duplicate; // its day is not told, or longer ago than we remember
+        }
         if self.reconciles(order, report, ids).is_some() {
             return Disposition::Reconciled;
         }

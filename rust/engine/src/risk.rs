@@ -413,7 +413,11 @@ pub struct Venue {
     /// When its last days opened, newest first.
     pub(crate) opened_ns: [i64; DAYS],
     pub(crate) opened_day: [u16; DAYS],
-    pub(crate) pad2: [u64; 2],
+    /// When its present clock began, 0 for ever; before it another one stood.
+    pub(crate) clock_ns: i64,
+    pub(crate) was_offset_min: i32,
+    pub(crate) was_roll_min: u16,
+    pub(crate) was_flags: u16,
 }
 
 /// Openings of trading days that a venue's row remembers.
@@ -427,16 +431,46 @@ impl Venue {
         if time_ns <= 0 {
             return self.trade_day;
         }
-        if self.flags & layout::VENUE_CALENDAR != 0 {
-            let rolled = match self.day_roll_min {
+        let (flags, offset_min, roll_min) = self.clock_at(time_ns);
+        if flags & layout::VENUE_CALENDAR != 0 {
+            let rolled = match roll_min {
                 0 => 0,
                 roll => 1440 - i64::from(roll),
             };
-            let minutes = time_ns.div_euclid(MINUTE) + i64::from(self.utc_offset_min) + rolled;
+            let minutes = time_ns.div_euclid(MINUTE) + i64::from(offset_min) + rolled;
             return minutes.div_euclid(1440).clamp(0, u16::MAX as i64) as u16;
         }
         let opened = self.opened_ns.iter().position(|&ns| ns != 0 && ns <= time_ns);
         opened.map_or(self.trade_day, |at| self.opened_day[at])
+    }
+
+    /// Whether a moment has a trading day of its own, and does not merely count to the present one.
+    pub(crate) fn dates(&self, time_ns: i64) -> bool {
+        let calendar = self.clock_at(time_ns).0 & layout::VENUE_CALENDAR != 0;
+        time_ns > 0 && (calendar || self.opened_ns.iter().any(|&ns| ns != 0 && ns <= time_ns))
+    }
+
+    /// The clock of a moment: flags, offset from UTC and roll of the day.
+    fn clock_at(&self, time_ns: i64) -> (u8, i32, u16) {
+        mutant!(clocks_never_changed => return (self.flags, self.utc_offset_min, self.day_roll_min));
+        if time_ns < self.clock_ns {
+            (self.was_flags as u8, self.was_offset_min, self.was_roll_min)
+        } else {
+            (self.flags, self.utc_offset_min, self.day_roll_min)
+        }
+    }
+
+    /// Takes its definition at a moment: what came before is dated by the clock that stood then.
+    pub(crate) fn define(&mut self, e: &layout::Definition) {
+        let calendar = |flags: u8| flags & layout::VENUE_CALENDAR;
+        let was = (calendar(self.flags), self.utc_offset_min, self.day_roll_min);
+        if self.defined != 0 && was != (calendar(e.flags), e.utc_offset_min, e.day_roll_min) {
+            self.clock_ns = e.header.ingest_time_ns;
+            (self.was_flags, self.was_offset_min) = (self.flags.into(), self.utc_offset_min);
+            self.was_roll_min = self.day_roll_min;
+        }
+        (self.defined, self.flags, self.adopts) = (1, e.flags, e.parent_id);
+        (self.utc_offset_min, self.day_roll_min) = (e.utc_offset_min, e.day_roll_min);
     }
 
     /// Whether an overfill there stops it: `VENUE_OVERFILL_STOPS`.
@@ -451,6 +485,10 @@ impl Venue {
     /// Last sequence of its that is in the log.
     pub fn link_seq_in(&self) -> u32 {
         self.link_seq_in
+    }
+    /// Its present trading day, in days since 1970; 0 before the first opened.
+    pub fn trade_day(&self) -> u16 {
+        self.trade_day
     }
     /// Phase as a code.
     pub fn phase(&self) -> u8 {

@@ -501,3 +501,175 @@ fn a_child_brought_back_by_a_bust_leaves_the_parent_whole() {
         desk.status(k)
     );
 }
+
+const DAY: i64 = 86_400_000_000_000;
+const HOUR: i64 = DAY / 24;
+
+fn day(desk: &mut TestDesk, opened: u8, trade_day: u16) {
+    let mut d = DayChange::ZERO;
+    (d.header.kind, d.venue_id, d.opened, d.trade_day) = (DayChange::KIND, 1, opened, trade_day);
+    desk.fact(d);
+}
+
+#[test]
+fn a_fill_replayed_days_later_is_booked_once() {
+    for days in 1..12u16 {
+        let mut desk = TestDesk::open();
+        day(&mut desk, 1, 100);
+        let mut o = TestDesk::new_order("a", Side::Buy, 10, e9(100));
+        o.time_in_force = TimeInForce::Gtc as u8;
+        assert_eq!(desk.submit(&o), Verdict::Accepted);
+        let a = desk.newest();
+        desk.now_ns += HOUR;
+        let mut r = trade_report(&desk, a, "X1", 4, 100);
+        (r.transact_time_ns, r.cum_qty) = (desk.now_ns, e9(4));
+        assert_eq!(desk.take(&r), Disposition::Applied);
+        for d in 1..=days {
+            desk.now_ns += DAY;
+            day(&mut desk, 1, 100 + d);
+        }
+        r.flags = REPORT_POSS_DUP;
+        let t = desk.take(&r);
+        assert_eq!(
+            (t, desk.order(a).cum_qty),
+            (Disposition::Duplicate, e9(4)),
+            "{days} days later"
+        );
+    }
+}
+
+#[test]
+fn a_fill_without_any_time_replayed_next_day_is_booked_once() {
+    let mut desk = TestDesk::open();
+    day(&mut desk, 1, 100);
+    let mut o = TestDesk::new_order("a", Side::Buy, 10, e9(100));
+    o.time_in_force = TimeInForce::Gtc as u8;
+    assert_eq!(desk.submit(&o), Verdict::Accepted);
+    let a = desk.newest();
+    let mut r = trade_report(&desk, a, "X1", 4, 100);
+    r.cum_qty = e9(4);
+    assert_eq!(desk.take(&r), Disposition::Applied);
+    desk.now_ns += DAY;
+    day(&mut desk, 1, 101);
+    r.flags = REPORT_POSS_DUP;
+    let t = desk.take(&r);
+    assert_eq!((t, desk.order(a).cum_qty), (Disposition::Duplicate, e9(4)));
+}
+
+#[test]
+fn a_leg_that_waits_for_recovery_is_not_sent_when_the_fill_that_made_it_due_was_busted() {
+    let mut desk = TestDesk::open();
+    let mut t = offer();
+    t.contingency = Contingency::OtoFirst as u8;
+    assert_eq!(
+        desk.submit_terms(&t, &TestDesk::new_order("a", Side::Buy, 5, e9(100))),
+        Verdict::Accepted
+    );
+    let a = desk.newest();
+    t.group_seq = a;
+    assert_eq!(
+        desk.submit_terms(&t, &TestDesk::new_order("b", Side::Sell, 5, e9(101))),
+        Verdict::Accepted
+    );
+    let b = desk.newest();
+    let mut state = DeskState::ZERO;
+    (state.header.kind, state.recovering) = (DeskState::KIND, 1);
+    desk.fact(state);
+    let r = trade_report(&desk, a, "X1", 5, 100);
+    desk.take(&r);
+    let mut c = desk.report(a, 0, ExecType::TradeCancel);
+    c.exec_id = text("B1");
+    offer_ids(&mut desk, &c, |i| i.exec_ref_id = text("X1"));
+    desk.take(&c);
+    assert_eq!(desk.engine.position(1, ES).net_qty, 0);
+    state.recovering = 0;
+    desk.fact(state);
+    desk.time();
+    assert_eq!(news(&desk, b), 0, "an exit for a position that never was");
+}
+
+#[test]
+fn a_reduce_only_order_follows_the_position_when_its_replace_is_accepted() {
+    let mut desk = TestDesk::open();
+    let b = desk.place("b", Side::Buy, 10, e9(100));
+    desk.fill(b, 10, e9(100));
+    let mut t = offer();
+    t.exec_inst = EXEC_REDUCE_ONLY;
+    assert_eq!(
+        desk.submit_terms(&t, &TestDesk::new_order("r", Side::Sell, 5, e9(101))),
+        Verdict::Accepted
+    );
+    let r = desk.newest();
+    desk.tell(r, 0, ExecType::New);
+    assert_eq!(desk.replace("r2", "r", 10, e9(101)), Verdict::Accepted);
+    let s = desk.place("s", Side::Sell, 4, e9(100));
+    desk.fill(s, 4, e9(100)); // 6 left: the order of 5 still fits, the one of 10 does not
+    desk.time();
+    desk.tell(r, 1, ExecType::Replaced);
+    desk.time();
+    let net = desk.engine.position(1, ES).net_qty;
+    assert!(
+        desk.order(r).leaves_qty() <= net || cancels(&desk, r) > 0,
+        "net {} leaves {} {:?}",
+        net / ONE,
+        desk.order(r).leaves_qty() / ONE,
+        desk.status(r)
+    );
+}
+
+#[test]
+fn a_reduce_only_order_restated_by_the_venue_to_more_than_the_position_is_canceled() {
+    let mut desk = TestDesk::open();
+    let b = desk.place("b", Side::Buy, 10, e9(100));
+    desk.fill(b, 10, e9(100));
+    let mut t = offer();
+    t.exec_inst = EXEC_REDUCE_ONLY;
+    assert_eq!(
+        desk.submit_terms(&t, &TestDesk::new_order("r", Side::Sell, 5, e9(101))),
+        Verdict::Accepted
+    );
+    let r = desk.newest();
+    desk.tell(r, 0, ExecType::New);
+    let mut x = desk.report(r, 0, ExecType::Restated);
+    (x.last_qty, x.leaves_qty, x.ord_status) = (e9(20), e9(20), OrdStatus::New as u8);
+    desk.take(&x);
+    desk.time();
+    assert!(cancels(&desk, r) > 0, "leaves {}", desk.order(r).leaves_qty() / ONE);
+}
+
+#[test]
+fn one_price_releases_one_leg_of_an_oco_of_two_stops() {
+    let mut desk = TestDesk::open();
+    let a = stop(&mut desk, "a", Side::Sell, 5, e9(98), |t| t.contingency = Contingency::Oco as u8);
+    let b = stop(&mut desk, "b", Side::Sell, 5, e9(97), |t| {
+        t.contingency = Contingency::Oco as u8;
+        t.group_seq = a;
+    });
+    desk.trade(ES, e9(96));
+    assert_eq!(news(&desk, a) + news(&desk, b), 1);
+}
+
+#[test]
+fn a_fill_replayed_after_the_clocks_changed_is_booked_once() {
+    let mut desk = TestDesk::open();
+    let venue = |offset: i32| {
+        let mut d = definition(Entity::Venue, "CME", 0, ReplaceRule::InFlightCounted as u8);
+        (d.flags, d.utc_offset_min, d.day_roll_min) = (VENUE_CALENDAR, offset, 16 * 60 + 45); // CME of examples/schedule.toml
+        d
+    };
+    desk.fact(venue(-360));
+    desk.now_ns = 20_000 * DAY + 21 * HOUR + HOUR * 5 / 6; // 15:50 in Chicago, winter
+    desk.quote(ES, e9(100), e9(100) + e9(1) / 4);
+    let mut o = TestDesk::new_order("a", Side::Buy, 10, e9(100));
+    o.time_in_force = TimeInForce::Gtc as u8;
+    assert_eq!(desk.submit(&o), Verdict::Accepted);
+    let a = desk.newest();
+    let mut r = trade_report(&desk, a, "X1", 4, 100);
+    (r.transact_time_ns, r.cum_qty) = (desk.now_ns, e9(4));
+    assert_eq!(desk.take(&r), Disposition::Applied);
+    desk.now_ns += 2 * DAY;
+    desk.fact(venue(-300)); // the schedule's "clock" event
+    r.flags = REPORT_POSS_DUP;
+    let t = desk.take(&r);
+    assert_eq!((t, desk.order(a).cum_qty), (Disposition::Duplicate, e9(4)));
+}

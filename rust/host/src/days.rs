@@ -36,6 +36,13 @@ impl Desk {
                 return refused("proved=1 says that a day is over: opened must be 0");
             }
             self.may_release(person)?;
+            let today = self.engine().venue(event.venue_id).trade_day();
+            if ![0, today].contains(&trade_day) && today != 0 {
+                return refused(format!(
+                    "day {trade_day} (since 1970) of {venue} is not its present one, {today}: what \
+                     rests since then is of the new day, and ends by the venue's word or its close"
+                ));
+            }
             event.proved = 1;
             event.person = text(person);
         }
