@@ -896,8 +896,8 @@ class Desk:
             yield "parent_unknown"
         elif more and parent is not None and self.children_qty(parent) + adds[0] > parent.qty:
             yield "parent_exceeded"
-        if order.is_parent and qty < self.children_qty(order):
-            yield "parent_exceeded"
+        if order.is_parent and order.cum_qty < qty < self.children_qty(order):
+            yield "parent_exceeded"  # at or below what has filled, that is the reason
         risk = {
             "account_id": order.account_id,
             "instrument_id": order.instrument_id,
@@ -1320,6 +1320,8 @@ class Desk:
     def _apply_order_terms(self, e: Event) -> None:
         order = self.orders[e["order_seq"]]
         order.parent_seq = e["parent_order_seq"]
+        if order.parent_seq:
+            self.orders[order.parent_seq].children.append(order)
         terms = order.terms
         if terms is None:
             return
@@ -1578,6 +1580,8 @@ class Desk:
             left = order.leaves_qty
             getattr(self, f"_take_{e['exec_type']}")(order, e)
             order.settle(self.now_ns)
+            if order.parent_seq in self.orders:
+                self._roll_up(self.orders[order.parent_seq])
             if order.live and not was_live:
                 self._came_back(order)
             waiting.follow(self, order, was_live, filled=e["exec_type"] == "trade")
@@ -1593,6 +1597,26 @@ class Desk:
         elif e["disposition"] not in ("gap", "stale", "conflict"):
             return
         self._compare_sums(order, e)
+
+    def _roll_up(self, parent: Order) -> None:
+        """Let the fills of its children decide whether a parent is filled (REQUIREMENTS §1).
+
+        Filled comes before canceled (precedence); taken back, an end that only fills had made is
+        undone. What overfilled children leave open of others is not wanted any more.
+        """
+        parent.lapsed = self.forgotten(parent)
+        whole, filled = parent.cum_qty >= parent.qty, parent.ended == "filled"
+        if whole and parent.live:
+            parent.end("filled", self.now_ns)
+            if self.children_qty(parent) > parent.cum_qty:
+                self._ask(lambda child: child.parent_seq == parent.seq)
+        elif whole and not filled:
+            parent.ended_before, parent.ended = parent.ended, "filled"
+        elif filled and not whole and parent.ended_before:
+            parent.ended, parent.ended_before = parent.ended_before, ""
+        elif filled and not whole:
+            parent.reopen()
+            self._came_back(parent)
 
     def _came_back(self, order: Order) -> None:
         """Stop an order that a venue's fact reopened by what stops its like."""

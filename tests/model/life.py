@@ -142,6 +142,8 @@ class Order:
     lapsed: bool = False  # ended long enough that its ids were forgotten, whatever came later
     held: bool = False  # here, waiting for a price or a leg: never at the venue
     never_left: bool = False  # held to its end
+    children: list[Order] = field(default_factory=list)  # of a parent: what they fill, it fills
+    ended_before: str = ""  # a parent that fills completed after its end: that end
 
     @property
     def is_here(self) -> bool:
@@ -150,13 +152,15 @@ class Order:
 
     @property
     def cum_qty(self) -> int:
-        """CumQty(14)."""
-        return sum(fill.qty for fill in self.fills.values() if not fill.busted)
+        """CumQty(14); of a parent the sum over its children."""
+        own = sum(fill.qty for fill in self.fills.values() if not fill.busted)
+        return own + sum(child.cum_qty for child in self.children)
 
     @property
     def cum_points(self) -> int:
-        """Sum of LastQty x LastPx, at 1e-18."""
-        return sum(fill.qty * fill.px for fill in self.fills.values() if not fill.busted)
+        """Sum of LastQty x LastPx, at 1e-18; of a parent the sum over its children."""
+        own = sum(fill.qty * fill.px for fill in self.fills.values() if not fill.busted)
+        return own + sum(child.cum_points for child in self.children)
 
     @property
     def leaves_qty(self) -> int:

@@ -370,6 +370,7 @@ impl Engine {
             let order = &mut self.orders[slot];
             (order.price, order.order_qty, order.id_row) = (e.price, e.order_qty, id_row);
             assert!(order.children_qty <= order.order_qty);
+            assert!(order.cum_qty < order.order_qty); // a replace to what is filled is refused
         } else if e.held != 0 {
             self.apply_held_replace(e, id_row);
         } else {
@@ -895,6 +896,7 @@ impl Engine {
             | Action::Calculate
             | Action::Amend
             | Action::AmendLate => unreachable!("a report's own, see act_on_word and apply_amend"),
+            Action::TakeBack => unreachable!("a parent's own, see fill_parent"),
         });
     }
 
@@ -945,13 +947,7 @@ impl Engine {
         assert!(!closed(order.base) || order.flight & !(QUERIED | UNSENT) == 0);
         let (after, now_committed) = (order.exposure(rule), order.committed_qty(rule));
         if order.parent_order_seq != 0 {
-            let parent = self.slot(order.parent_order_seq);
-            if self.orders[parent].order_seq == order.parent_order_seq {
-                self.orders[parent].children_qty += now_committed - committed;
-                if revived && self.orders[parent].children_qty > self.orders[parent].order_qty {
-                    self.want_cancel(slot); // what it had given back is another child's by now
-                }
-            }
+            self.roll_up(slot, &before, now_committed - committed, time_ns);
         }
         mutant!(reserve_leaked_at_reject => if self.orders[slot].base == OrdStatus::Rejected as u8 {
             return;
@@ -965,6 +961,60 @@ impl Engine {
         let grown = self.orders[slot].leaves_qty() > before.leaves_qty();
         if (fill.is_some() || grown) && self.reducing_count != 0 {
             self.follow_reducing(before.account_id, before.instrument_id);
+        }
+    }
+
+    /// Carries what has changed of a child into its parent: what it takes of it, what it has filled.
+    #[cold]
+    fn roll_up(&mut self, slot: usize, before: &Order, committed: i64, time_ns: i64) {
+        let child = self.orders[slot];
+        let at = self.slot(child.parent_order_seq);
+        let known = self.orders[at].order_seq == child.parent_order_seq;
+        if known {
+            self.orders[at].children_qty += committed;
+            let (qty, points) =
+                (child.cum_qty - before.cum_qty, child.cum_points - before.cum_points);
+            mutant!(fills_stay_with_the_child => return);
+            if (qty, points) != (0, 0) {
+                self.fill_parent(at, qty, points, time_ns);
+            }
+        }
+        let parent = &self.orders[at];
+        let room = known && parent.live() && parent.children_qty <= parent.order_qty;
+        if !before.live() && child.live() && !room {
+            self.want_cancel(slot); // what it had given back is another child's by now, or nobody's
+        }
+    }
+
+    /// What a child has filled, its parent has: one that this ends has nothing open, or is overfilled and
+    /// wants what is left of its children canceled. Where a fill is taken back, what fills had ended is
+    /// open again, and what had ended before them is as it was.
+    #[cold]
+    fn fill_parent(&mut self, slot: usize, qty: i64, points: i128, time_ns: i64) {
+        let before = self.orders[slot];
+        assert!(before.is_parent());
+        let trigger = if qty > 0 { Trigger::ChildFilled } else { Trigger::ChildAmended };
+        let action = self.action(&before, trigger, 0).expect("a row for each status of a parent");
+        self.change(slot, time_ns, None, |order| {
+            order.cum_qty += qty;
+            order.cum_points += points;
+            let whole = order.cum_qty >= order.order_qty;
+            order.base = match action {
+                Action::LateFill if whole && order.base != OrdStatus::Filled as u8 => {
+                    order.set_end_before_fills(order.base);
+                    OrdStatus::Filled as u8 // precedence: filled before canceled
+                }
+                Action::TakeBack if closed(order.base) && !whole => order.undo_end_by_fills(),
+                _ => order.base,
+            };
+            if !closed(order.base) {
+                order.base = by_fills(order);
+            }
+        });
+        let parent = &self.orders[slot];
+        if before.live() && !parent.live() && parent.children_qty > parent.cum_qty {
+            mutant!(overfilled_parent_spares_children => return);
+            self.ask_cancels(|order| order.parent_order_seq == before.order_seq);
         }
     }
 
@@ -987,9 +1037,7 @@ impl Engine {
         self.live[slot / 64] |= 1 << (slot % 64);
         self.live_count += 1;
         let order = self.orders[slot];
-        let orphan = order.parent_order_seq != 0
-            && !self.order(order.parent_order_seq).is_some_and(|parent| parent.live());
-        if orphan || stops_orders(self.mode_of(&order)) {
+        if stops_orders(self.mode_of(&order)) {
             self.want_cancel(slot);
         }
     }

@@ -616,7 +616,9 @@ impl Engine {
             }
         }
         if order.is_parent() {
-            all.0 |= fail(order_qty < order.children_qty, Verdict::ParentExceeded);
+            // At or below what has filled that is the reason told, as of any order.
+            let held = order.cum_qty + 1..order.children_qty;
+            all.0 |= fail(held.contains(&order_qty), Verdict::ParentExceeded);
         }
         (all.0, leg)
     }

@@ -81,7 +81,8 @@ pub struct Order {
     pub revision: u16,
     /// Highest revision given out.
     pub revision_last: u16,
-    /// Revision of the cancel in flight.
+    /// Revision of the cancel in flight. A parent sends none: its end before fills completed it, as a
+    /// code, else 0.
     pub cancel_revision: u16,
     /// Revision of the replace in flight.
     pub replace_revision: u16,
@@ -150,6 +151,24 @@ impl Order {
     #[inline(always)]
     pub fn is_parent(&self) -> bool {
         self.tags & TAG_PARENT != 0
+    }
+
+    /// A parent that has ended is completed by fills: remembers how it had ended.
+    pub(crate) fn set_end_before_fills(&mut self, base: u8) {
+        assert!(self.is_parent());
+        assert!(closed(base) && base != Filled as u8);
+        self.cancel_revision = base.into();
+    }
+
+    /// The base of a filled parent whose fills no longer complete it: open again where they had ended it,
+    /// else the end that it had before.
+    pub(crate) fn undo_end_by_fills(&mut self) -> u8 {
+        assert!(self.is_parent());
+        assert!(self.base == Filled as u8);
+        match std::mem::take(&mut self.cancel_revision) {
+            0 => New as u8,
+            end => end as u8,
+        }
     }
 
     /// Whether no venue has had it: it is held here, or was to its end.
@@ -367,10 +386,14 @@ pub enum Trigger {
     Moved,
     /// The new self of a replaced order may not go, or has nothing left to do.
     NotMoved,
+    /// A child of this parent has filled more.
+    ChildFilled,
+    /// A fill of a child of this parent never was, or was another.
+    ChildAmended,
 }
 
 /// Number of triggers.
-pub const TRIGGERS: usize = Trigger::NotMoved as usize + 1;
+pub const TRIGGERS: usize = Trigger::ChildAmended as usize + 1;
 
 /// What a transition does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -426,6 +449,8 @@ pub enum Action {
     Vacate,
     /// Its new self goes out.
     Move,
+    /// What a parent counts of its children's fills is less or another; the fills that remain decide.
+    TakeBack,
 }
 
 impl Action {
@@ -454,6 +479,7 @@ impl Action {
             Self::SetAside => &[Suspended, Stopped, DoneForDay],
             Self::Calculate => &[Calculated],
             Self::Release => &[PendingNew],
+            Self::TakeBack => &[New, PartiallyFilled, Canceled, Expired],
         }
     }
 }
@@ -572,7 +598,7 @@ pub const ROWS: &[Row] = &[
     row(&[Rejected, Calculated], Trigger::Calculated, Action::Stay, "the end is known"),
     row(&[Suspended, Stopped, DoneForDay, PendingCancel, PendingReplace, Unknown], Trigger::Renewed, Action::Renew, "a new day, or the halt is over"),
     row(&[Held], Trigger::Triggered, Action::Release, "its trigger was met and the gate let it go"),
-    row(&[Held, New, PendingReplace], Trigger::CanceledHere, Action::Cancel, "nothing is at the venue (a parent is new): canceled at once"),
+    row(&[Held, New, PartiallyFilled, PendingReplace], Trigger::CanceledHere, Action::Cancel, "nothing is at the venue (a parent is new, or its children have filled a part): canceled at once"),
     row(&[Held], Trigger::RejectedHere, Action::Reject, "met its trigger and may not leave"),
     row(&[Held, PendingReplace], Trigger::ExpiredHere, Action::Expire, "its time ran out here"),
     row(&[Held], Trigger::DayClosed, Action::Expire, "its day is over"),
@@ -586,6 +612,10 @@ pub const ROWS: &[Row] = &[
     row(CLOSED, Trigger::OldCanceled, Action::Stay, "the end is known"),
     row(&[PendingReplace], Trigger::Moved, Action::Move, "the gate let the new order go"),
     row(&[PendingReplace], Trigger::NotMoved, Action::Cancel, "the gate holds the new order back, or fills have left it nothing"),
+    row(&[New, PartiallyFilled], Trigger::ChildFilled, Action::Fill, "what a child fills, its parent has filled; whole, it is done"),
+    row(&[Filled, Canceled, Expired], Trigger::ChildFilled, Action::LateFill, "a fill after the parent's end is kept; it completes what was canceled"),
+    row(&[New, PartiallyFilled, Filled], Trigger::ChildAmended, Action::TakeBack, "the fills that remain decide: what only fills had ended is open again, else it is as it had ended before"),
+    row(&[Canceled, Expired], Trigger::ChildAmended, Action::AmendLate, "the end stays, the sum is a fact"),
     row(&[Held], Trigger::HeldReplaced, Action::Stay, "nothing is in flight: the new terms hold by the event"),
 ];
 
@@ -620,6 +650,7 @@ mod tests {
     fn a_closed_order_is_left_only_by_a_fact_of_the_venue() {
         use Trigger::*;
         let facts = [Trade, Bust, Correct, Restated, Replaced, Calculated];
+        let facts = [&facts[..], &[ChildFilled, ChildAmended]].concat(); // the same, of a child
         for row in ROWS.iter().filter(|row| row.from.iter().any(|&s| closed(s as u8))) {
             assert!(row.action == Action::Stay || facts.contains(&row.on), "{row:?}");
             assert!(!row.why.is_empty());

@@ -144,10 +144,19 @@ impl Engine {
             && (order.parent_order_seq == 0 || below(parent, open.max(0).saturating_add(beyond)))
     }
 
+    /// Whether the money of a fill, or what a fill becomes another by, leaves that of its order's parent
+    /// within its range.
+    fn parent_takes(&self, order: &Order, more: i128) -> bool {
+        let parent = self.order(order.parent_order_seq).filter(|_| order.parent_order_seq != 0);
+        parent.is_none_or(|parent| number::sum_fits(parent.cum_points + more))
+    }
+
     /// Whether a fill leaves the money of its order and its position within their range.
     fn sums_take(&self, order: &Order, px: i64, qty: i64) -> bool {
         let signed = if order.is_buy() { qty } else { -qty };
-        number::sum_fits(order.cum_points + number::points(px, qty))
+        let more = number::points(px, qty);
+        number::sum_fits(order.cum_points + more)
+            && self.parent_takes(order, more)
             && self.book_takes(self.chain_of(order), signed, px)
     }
 
@@ -340,9 +349,9 @@ impl Engine {
             return Disposition::Malformed;
         }
         let cum_qty = order.cum_qty - old_qty + new_qty;
-        let cum_points = order.cum_points + number::points(new_px, new_qty)
-            - number::points(row.last_px, row.last_qty.abs());
-        if !number::sum_fits(cum_points) {
+        let more =
+            number::points(new_px, new_qty) - number::points(row.last_px, row.last_qty.abs());
+        if !number::sum_fits(order.cum_points + more) || !self.parent_takes(order, more) {
             return Disposition::Malformed;
         }
         match self.action(order, trigger, 0) {

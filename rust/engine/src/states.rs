@@ -1,7 +1,7 @@
 //! The page docs/order-states.md, written from the transition table. Called by the bin `states` and by
 //! the test that compares the committed page with the table; imports nothing but the table.
 
-use crate::order::{Action, ROWS};
+use crate::order::{Action, ROWS, Trigger};
 use layout::OrdStatus;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -48,6 +48,12 @@ fn edges() -> Vec<(OrdStatus, OrdStatus, BTreeSet<String>)> {
                     REPLACED.contains(&from)
                         || row.action == Action::Expire && ASIDE.contains(&from)
                 }
+                // A parent goes back by fills that were too many or never were.
+                Action::TakeBack => {
+                    from == OrdStatus::Filled
+                        || from == OrdStatus::PartiallyFilled && to == OrdStatus::New
+                }
+                Action::AmendLate if row.on == Trigger::ChildAmended => false,
                 Action::Amend => to != OrdStatus::Canceled || from == OrdStatus::Filled,
                 _ => true,
             };

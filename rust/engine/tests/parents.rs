@@ -69,9 +69,195 @@ fn corner_30_a_rejected_child_gives_back_and_an_overfilled_one_takes_what_it_too
     let c = child(&mut desk, "d", p, 10);
     assert_eq!(desk.fill(c, 12, e9(100)), Disposition::Overfill);
     assert_eq!(desk.order(p).children_qty, e9(12), "a fact, above the parent");
-    let mut more = TestDesk::new_order("e", Side::Buy, 1, e9(100));
-    more.parent_order_seq = p;
-    assert_eq!(desk.submit(&more), Verdict::ParentExceeded);
+    assert_eq!((desk.status(p), desk.order(p).cum_qty), (OrdStatus::Filled, e9(12)));
+    assert_eq!(one_more(&mut desk, "e", p), Verdict::ParentUnknown, "done: it takes no more");
+    closing(&desk);
+}
+
+fn one_more(desk: &mut TestDesk, id: &str, of: u64) -> Verdict {
+    let mut more = TestDesk::new_order(id, Side::Buy, 1, e9(100));
+    more.parent_order_seq = of;
+    desk.submit(&more)
+}
+
+/// The venue takes a fill back, or makes it another; `leaves` is what it then works of the order.
+fn amend(
+    desk: &mut TestDesk,
+    seq: u64,
+    of: &str,
+    new: Option<(i64, i64)>,
+    leaves: i64,
+) -> Disposition {
+    let kind = if new.is_some() { ExecType::TradeCorrect } else { ExecType::TradeCancel };
+    let mut r = desk.report(seq, 0, kind);
+    r.leaves_qty = e9(leaves);
+    (r.last_qty, r.last_px) = new.map_or((0, 0), |(qty, px)| (e9(qty), e9(px)));
+    let mut ids = ExecRef::ZERO;
+    (ids.header.kind, ids.venue_id, ids.exec_ref_id) = (ExecRef::KIND, 1, text(of));
+    assert_eq!(desk.step(ids.as_record()), Verdict::Accepted);
+    desk.take(&r)
+}
+
+/// Status, CumQty(14) and LeavesQty(151) in whole units.
+fn stands(desk: &TestDesk, seq: u64) -> (OrdStatus, i64, i64) {
+    let order = desk.order(seq);
+    (desk.status(seq), order.cum_qty / e9(1), order.leaves_qty() / e9(1))
+}
+
+#[test]
+fn a_parent_whose_children_filled_it_whole_is_filled() {
+    let mut desk = TestDesk::open();
+    let p = parent(&mut desk, "p", 10);
+    let (a, b) = (child(&mut desk, "a", p, 6), child(&mut desk, "b", p, 4));
+    desk.fill(a, 2, e9(99));
+    assert_eq!(stands(&desk, p), (OrdStatus::PartiallyFilled, 2, 8));
+    assert_eq!((desk.order(p).children_qty, desk.engine.live_count()), (e9(10), 3));
+    desk.fill(a, 4, e9(100));
+    assert_eq!(stands(&desk, p), (OrdStatus::PartiallyFilled, 6, 4));
+    assert_eq!(desk.order(p).end_time_ns, 0);
+    desk.now_ns += 7;
+    desk.fill(b, 4, e9(98));
+    assert_eq!(stands(&desk, p), (OrdStatus::Filled, 10, 0));
+    let spent =
+        [(99, 2), (100, 4), (98, 4)].iter().map(|&(px, qty)| e9(px) as i128 * e9(qty) as i128);
+    assert_eq!(desk.order(p).cum_points, spent.sum(), "the average is over every child's fills");
+    assert_eq!((desk.order(p).end_time_ns, desk.engine.live_count()), (desk.now_ns, 0));
+    assert_eq!(desk.engine.position(1, ES).net_qty, e9(10), "once, not once more by the parent");
+    assert_eq!(one_more(&mut desk, "c", p), Verdict::ParentUnknown);
+    assert_eq!(desk.cancel("x", "p"), Verdict::OrderClosed);
+    desk.time();
+    assert!(cancels(&desk).is_empty());
+    closing(&desk);
+}
+
+#[test]
+fn a_partly_filled_parent_is_replaced_to_more_than_has_filled_alone_and_canceled_at_once() {
+    let mut desk = TestDesk::open();
+    let p = parent(&mut desk, "p", 10);
+    let a = child(&mut desk, "a", p, 6);
+    desk.fill(a, 4, e9(100));
+    assert_eq!(desk.replace("r", "p", 3, e9(100)), Verdict::QtyBelowFilled);
+    assert_eq!(desk.replace("s", "p", 4, e9(100)), Verdict::QtyBelowFilled);
+    assert_eq!(desk.replace("t", "p", 5, e9(100)), Verdict::ParentExceeded, "two more may fill");
+    assert_eq!(desk.replace("u", "p", 6, e9(100)), Verdict::Accepted);
+    assert_eq!(stands(&desk, p), (OrdStatus::PartiallyFilled, 4, 2));
+    assert_eq!(desk.cancel("c", "u"), Verdict::Accepted);
+    assert_eq!(stands(&desk, p), (OrdStatus::Canceled, 4, 0));
+    desk.time();
+    assert_eq!(cancels(&desk), [a]);
+    closing(&desk);
+}
+
+#[test]
+fn a_late_child_fill_counts_for_its_canceled_parent_and_completes_it() {
+    let mut desk = TestDesk::open();
+    let p = parent(&mut desk, "p", 10);
+    let (a, b) = (child(&mut desk, "a", p, 6), child(&mut desk, "b", p, 4));
+    assert_eq!(desk.cancel("c", "p"), Verdict::Accepted);
+    let ended_ns = desk.order(p).end_time_ns;
+    desk.now_ns += 5;
+    desk.fill(a, 6, e9(100));
+    assert_eq!(stands(&desk, p), (OrdStatus::Canceled, 6, 0), "kept, and it stays canceled");
+    desk.fill(b, 4, e9(100));
+    assert_eq!(stands(&desk, p), (OrdStatus::Filled, 10, 0), "filled goes before canceled");
+    assert_eq!((desk.order(p).end_time_ns, desk.engine.live_count()), (ended_ns, 0));
+    assert_eq!(amend(&mut desk, b, "E2", None, 0), Disposition::Late);
+    assert_eq!(stands(&desk, p), (OrdStatus::Canceled, 6, 0), "its cancel stands: not open again");
+    assert_eq!(one_more(&mut desk, "d", p), Verdict::ParentUnknown);
+    assert_eq!(desk.engine.live_count(), 0);
+    closing(&desk);
+}
+
+#[test]
+fn a_child_brought_back_under_a_canceled_parent_that_fills_completed_is_canceled_again() {
+    let mut desk = TestDesk::open();
+    let p = parent(&mut desk, "p", 10);
+    let a = child(&mut desk, "a", p, 10);
+    desk.tell(a, 0, ExecType::New);
+    assert_eq!(desk.cancel("c", "p"), Verdict::Accepted);
+    desk.fill(a, 10, e9(100));
+    assert_eq!(stands(&desk, p), (OrdStatus::Filled, 10, 0));
+    assert_eq!(amend(&mut desk, a, "E1", None, 10), Disposition::Late, "the venue works it again");
+    assert_eq!(stands(&desk, p), (OrdStatus::Canceled, 0, 0));
+    let sent = cancels(&desk).len();
+    desk.time();
+    assert_eq!(cancels(&desk)[sent..], [a]);
+    closing(&desk);
+}
+
+#[test]
+fn a_busted_child_fill_opens_the_parent_again_that_fills_had_ended() {
+    let mut desk = TestDesk::open();
+    let p = parent(&mut desk, "p", 10);
+    let (a, b) = (child(&mut desk, "a", p, 6), child(&mut desk, "b", p, 4));
+    desk.fill(a, 6, e9(100));
+    desk.fill(b, 4, e9(100));
+    assert_eq!(stands(&desk, p), (OrdStatus::Filled, 10, 0));
+    // The venue does not work the rest of the child again: what is left is the parent's to give.
+    assert_eq!(amend(&mut desk, b, "E2", None, 0), Disposition::Late);
+    assert_eq!(stands(&desk, b), (OrdStatus::Canceled, 0, 0));
+    assert_eq!(stands(&desk, p), (OrdStatus::PartiallyFilled, 6, 4));
+    assert_eq!((desk.order(p).end_time_ns, desk.engine.live_count()), (0, 1));
+    let c = child(&mut desk, "d", p, 4);
+    assert_eq!(one_more(&mut desk, "e", p), Verdict::ParentExceeded);
+    desk.fill(c, 4, e9(101));
+    assert_eq!(stands(&desk, p), (OrdStatus::Filled, 10, 0));
+    // The venue works what it takes back: child and parent live again, and nothing is canceled.
+    assert_eq!(amend(&mut desk, a, "E1", None, 6), Disposition::Late);
+    assert_eq!(stands(&desk, p), (OrdStatus::PartiallyFilled, 4, 6));
+    assert_eq!((stands(&desk, a), desk.engine.live_count()), ((OrdStatus::New, 0, 6), 2));
+    desk.time();
+    assert!(cancels(&desk).is_empty());
+    closing(&desk);
+}
+
+#[test]
+fn a_corrected_child_fill_corrects_the_sums_of_its_parent_and_may_fill_it() {
+    let mut desk = TestDesk::open();
+    let p = parent(&mut desk, "p", 10);
+    let a = child(&mut desk, "a", p, 10);
+    desk.fill(a, 6, e9(100));
+    amend(&mut desk, a, "E1", Some((6, 99)), 4);
+    assert_eq!(stands(&desk, p), (OrdStatus::PartiallyFilled, 6, 4));
+    assert_eq!(desk.order(p).cum_points, e9(99) as i128 * e9(6) as i128);
+    amend(&mut desk, a, "E1", Some((10, 99)), 0);
+    assert_eq!(stands(&desk, p), (OrdStatus::Filled, 10, 0));
+    amend(&mut desk, a, "E1", Some((9, 99)), 1);
+    assert_eq!(stands(&desk, p), (OrdStatus::PartiallyFilled, 9, 1));
+    amend(&mut desk, a, "E1", None, 10);
+    assert_eq!(stands(&desk, p), (OrdStatus::New, 0, 10), "nothing of it has filled");
+    closing(&desk);
+}
+
+#[test]
+fn an_overfilled_child_ends_its_parent_and_what_the_others_have_open_is_canceled() {
+    let mut desk = TestDesk::open();
+    let p = parent(&mut desk, "p", 10);
+    let (a, b) = (child(&mut desk, "a", p, 6), child(&mut desk, "b", p, 4));
+    desk.tell(b, 0, ExecType::New);
+    assert_eq!(desk.fill(a, 10, e9(100)), Disposition::Overfill);
+    assert_eq!(stands(&desk, p), (OrdStatus::Filled, 10, 0));
+    desk.time();
+    assert_eq!(cancels(&desk), [b], "the parent has what it wanted");
+    desk.fill(b, 4, e9(100));
+    assert_eq!(stands(&desk, p), (OrdStatus::Filled, 14, 0), "the fill won the race: a fact");
+    amend(&mut desk, b, "E2", None, 0);
+    assert_eq!(stands(&desk, p), (OrdStatus::Filled, 10, 0), "whole without it");
+    amend(&mut desk, a, "E1", None, 0);
+    assert_eq!(stands(&desk, p), (OrdStatus::New, 0, 10));
+    closing(&desk);
+}
+
+#[test]
+fn a_parent_that_a_bust_opens_under_a_kill_is_canceled_again() {
+    let mut desk = TestDesk::open();
+    let p = parent(&mut desk, "p", 10);
+    let a = child(&mut desk, "a", p, 10);
+    desk.fill(a, 10, e9(100));
+    desk.kill(Scope::Account, 1, KillMode::CancelOnly);
+    amend(&mut desk, a, "E1", None, 0);
+    desk.time();
+    assert_eq!(stands(&desk, p), (OrdStatus::Canceled, 0, 0));
     closing(&desk);
 }
 

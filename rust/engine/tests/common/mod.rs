@@ -372,12 +372,15 @@ impl TestDesk {
         let asked = engine.live_orders().filter(|o| Engine::cancel_asked(o)).count();
         assert_eq!(engine.asked_count(), asked as u64);
         for order in engine.all_orders().filter(|o| o.is_parent()) {
-            let held: i128 = engine
-                .all_orders()
-                .filter(|o| o.parent_order_seq == order.order_seq)
-                .map(|o| o.committed_qty(engine.venue(o.venue_id).replace_rule()) as i128)
-                .sum();
+            let (mut held, mut filled, mut points) = (0i128, 0i128, 0i128);
+            for o in engine.all_orders().filter(|o| o.parent_order_seq == order.order_seq) {
+                held += o.committed_qty(engine.venue(o.venue_id).replace_rule()) as i128;
+                filled += o.cum_qty as i128;
+                points += o.cum_points;
+            }
             assert_eq!(order.children_qty as i128, held, "I10");
+            assert_eq!((order.cum_qty as i128, order.cum_points), (filled, points), "I10");
+            assert!(!order.live() || order.cum_qty < order.order_qty, "filled whole, it is over");
         }
     }
 }

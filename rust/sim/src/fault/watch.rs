@@ -20,6 +20,8 @@ struct Shadow {
     is_parent: bool,
     order_qty: i64,
     cum_qty: i64,
+    /// A parent: of all its children.
+    cum_points: i128,
 }
 
 /// A fill that was booked, as it stands.
@@ -30,6 +32,10 @@ struct Booked {
     qty: i64,
     fee: i64,
     busted: bool,
+}
+
+fn points(px: i64, qty: i64) -> i128 {
+    i128::from(px) * i128::from(qty)
 }
 
 /// Limits the run has set, for the throttle.
@@ -122,6 +128,7 @@ impl Watch {
                 is_parent,
                 order_qty: e.order_qty,
                 cum_qty: 0,
+                cum_points: 0,
             };
             if self.orders.insert(order_seq, shadow).is_some() {
                 wrong = Some(format!("I12: order {order_seq} was accepted twice"));
@@ -275,15 +282,26 @@ impl Watch {
         let Some(shadow) = self.orders.get_mut(&order_seq) else {
             return Some(format!("I11: a fill of order {order_seq}, which nobody sent"));
         };
-        shadow.cum_qty += e.last_qty;
         let key = (shadow.account_id, shadow.instrument_id);
         self.holdings.entry(key).or_default().book(shadow.side, e.last_px, e.last_qty, e.fee);
         let (px, qty, fee) = (e.last_px, e.last_qty, e.fee);
         self.fills.push(Booked { order_seq, px, qty, fee, busted: false });
+        self.count_fill(order_seq, qty, points(px, qty));
         self.name(e, ids, self.fills.len() - 1);
         known.map(|_| {
             format!("I13: execution {} of order {order_seq} was booked twice", text_of(&e.exec_id))
         })
+    }
+
+    /// What an order fills, its parent fills (REQUIREMENTS §1).
+    fn count_fill(&mut self, order_seq: u64, qty: i64, points: i128) {
+        let Some(shadow) = self.orders.get_mut(&order_seq) else { return };
+        let parent = shadow.parent;
+        (shadow.cum_qty, shadow.cum_points) = (shadow.cum_qty + qty, shadow.cum_points + points);
+        if parent != 0 {
+            self.touched_orders.insert(parent);
+            self.count_fill(parent, qty, points);
+        }
     }
 
     /// A bust or correct undoes what stands of the fill that it names.
@@ -297,16 +315,17 @@ impl Watch {
         };
         let (old, holding) = (self.fills[at], (shadow.account_id, shadow.instrument_id));
         let holding = self.holdings.entry(holding).or_default();
-        shadow.cum_qty -= old.qty;
         holding.unbook(shadow.side, old.px, old.qty, old.fee);
         let now = &mut self.fills[at];
         (now.px, now.qty, now.fee) = (e.last_px, e.last_qty, e.fee);
         if e.exec_type == ExecType::TradeCancel.code() {
             (now.qty, now.busted) = (0, true);
         } else {
-            shadow.cum_qty += now.qty;
             holding.book(shadow.side, now.px, now.qty, now.fee);
         }
+        let more = points(now.px, now.qty) - points(old.px, old.qty);
+        let qty = now.qty - old.qty;
+        self.count_fill(order_seq, qty, more);
         self.ids.insert((e.venue_id, order_seq, e.exec_id), at);
         let wrong = old.busted || old.order_seq != order_seq;
         wrong.then(|| format!("I13: fill {} of order {order_seq} was undone twice", text_of(&of)))
@@ -338,6 +357,13 @@ impl Watch {
             if order.cum_qty != shadow.cum_qty {
                 let (ours, theirs) = (order.cum_qty, shadow.cum_qty);
                 wrong.push(format!("I9: order {order_seq} has cum_qty {ours}, its fills {theirs}"));
+            }
+            if order.cum_points != shadow.cum_points {
+                let (ours, theirs) = (order.cum_points, shadow.cum_points);
+                wrong.push(format!("I9: order {order_seq} has {ours} points, its fills {theirs}"));
+            }
+            if shadow.is_parent && order.live() && order.cum_qty >= order.order_qty {
+                wrong.push(format!("I10: parent {order_seq} is open and its children filled it"));
             }
             let closed = engine::order::closed(order.base);
             let leaves = if closed { 0 } else { (order.order_qty - order.cum_qty).max(0) };
