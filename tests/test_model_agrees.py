@@ -470,6 +470,13 @@ class Lives(RuleBasedStateMachine):
         live = [o.seq for o in self.model.orders.values() if o.live and not o.is_here]
         self.say(data, "trade", data.draw(st.sampled_from(live)), qty, px)
 
+    @precondition(lambda self: any(o.fills for o in self.model.orders.values()))
+    @rule(data=st.data(), exec_type=st.sampled_from(["trade_cancel", "trade_correct"]), qty=QTYS)
+    def venue_amends(self, data: Any, exec_type: str, qty: int) -> None:
+        """Bust or correct a fill that there is."""
+        filled = [o.seq for o in self.model.orders.values() if o.fills]
+        self.say(data, exec_type, data.draw(st.sampled_from(filled)), qty)
+
     @precondition(lambda self: any(o.live and not o.is_here for o in self.model.orders.values()))
     @rule(data=st.data())
     def venue_answers(self, data: Any) -> None:

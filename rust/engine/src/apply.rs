@@ -12,7 +12,7 @@ use crate::order::{
 use crate::plain::Plan;
 use crate::report::{aside, reason_of, restated, revision_of};
 use crate::risk::{Weight, side_index, stops_orders};
-use crate::{Engine, fills, position};
+use crate::{Engine, fills, number, position};
 use arch::mutant;
 use layout::{
     Annotation, CancelAccepted, ChangeRefused, CommandRepeated, Control, DayChange, Definition,
@@ -269,7 +269,7 @@ impl Engine {
     ) {
         let row = &mut self.rows[pair];
         let (open_qty, open) = (&mut row.open_qty[side & 1], &mut row.open[side & 1]);
-        // Saturating: two extreme orders must not wrap into room; the gate refuses long before.
+        // Saturating: two extreme orders must not wrap into room; every net limit is below OPEN_MAX.
         *open_qty = open_qty.saturating_add(qty);
         *open += points;
         assert!(*open_qty >= 0);
@@ -728,6 +728,7 @@ impl Engine {
         reason: RestatementReason,
     ) {
         let time_ns = e.header.ingest_time_ns;
+        let in_parts = self.in_parts(&self.orders[slot]);
         self.change(slot, time_ns, None, |order| match action {
             Action::SetAside => {
                 order.base = aside(order, exec_type).0;
@@ -740,7 +741,7 @@ impl Engine {
                 (order.base, order.end_time_ns) = (OrdStatus::New as u8, 0);
                 order.base = by_fills(order);
             }
-            Action::Restate => *order = restated(order, e, reason),
+            Action::Restate => *order = restated(order, e, reason, in_parts),
             _ => order.base = OrdStatus::Calculated as u8,
         });
     }
@@ -750,10 +751,18 @@ impl Engine {
     fn compare_sums(&mut self, e: &ExecutionReport) {
         let slot = self.slot(e.header.order_seq);
         let order = &self.orders[slot];
-        if order.order_seq == e.header.order_seq
-            && (e.cum_qty > order.cum_qty || order.flight & QUERIED != 0)
-        {
-            self.mark_break(slot, e);
+        if order.order_seq != e.header.order_seq {
+            return;
+        }
+        // Of a part the venue counts what that part has filled.
+        let told = match self.order_terms(order.order_seq) {
+            Some(terms) if revision_of(e, order.order_seq) == order.street_revision() => {
+                terms.whole_cum(e.cum_qty)
+            }
+            _ => e.cum_qty,
+        };
+        if told > order.cum_qty || order.flight & QUERIED != 0 {
+            self.mark_break(slot, e, told);
         }
     }
 
@@ -770,20 +779,20 @@ impl Engine {
     /// news, whatever it repeats. The gap is over when ours reaches that sum, when a fill is undone or
     /// another, or when the venue's own status agrees with us.
     #[cold]
-    fn mark_break(&mut self, slot: usize, e: &ExecutionReport) {
+    fn mark_break(&mut self, slot: usize, e: &ExecutionReport, told: i64) {
         mutant!(gap_never_asked => return);
         let order = &mut self.orders[slot];
         let asked = if order.flight & QUERIED != 0 { self.asked_qty[slot] } else { 0 };
-        if e.cum_qty > order.cum_qty {
+        if told > order.cum_qty {
             let waits = asked != 0 && self.queries.contains(&order.order_seq);
-            if e.cum_qty <= asked || !waits && self.queries.len() == self.queries.capacity() {
+            if told <= asked || !waits && self.queries.len() == self.queries.capacity() {
                 return;
             }
             if !waits {
                 self.queries.push(order.order_seq);
             }
             order.flight |= QUERIED;
-            self.asked_qty[slot] = e.cum_qty;
+            self.asked_qty[slot] = told;
             return;
         }
         let amends = [ExecType::TradeCancel as u8, ExecType::TradeCorrect as u8];
@@ -792,7 +801,7 @@ impl Engine {
         let amended = amends.contains(&e.exec_type) && booked.contains(&e.disposition);
         let agrees = e.exec_type == ExecType::OrderStatus as u8
             && e.flags & layout::REPORT_POSS_DUP == 0
-            && e.cum_qty == order.cum_qty;
+            && told == order.cum_qty;
         if order.cum_qty >= asked || amended || agrees {
             self.forget_query(slot);
         }
@@ -1358,20 +1367,20 @@ impl Engine {
         row.limits_stamp = self.limits_stamp;
         row.order_qty_max = account.order_qty_max.min(instrument.order_qty_max);
         row.order_points_max = factor.points_of(account.order_notional_max);
-        (row.net_qty_max, row.gross_points_max) = (i64::MAX, i128::MAX);
+        (row.net_qty_max, row.gross_points_max) = (number::OPEN_MAX, i128::MAX);
         if cell.present != 0 {
             row.order_qty_max = row.order_qty_max.min(cell.order_qty_max);
             row.order_points_max =
                 row.order_points_max.min(factor.points_of(cell.order_notional_max));
-            row.net_qty_max = cell.net_qty_max;
+            row.net_qty_max = cell.net_qty_max.min(number::OPEN_MAX);
             row.gross_points_max = factor.points_of(cell.gross_notional_max);
         }
     }
 }
 
 /// Live base status by what has filled; a replace in flight that would leave something open, or whose
-/// terms the fills already are, keeps the order alive until it is answered. What the venue has set aside stays so until it is renewed; done
-/// for the day goes even before filled (FIX precedence).
+/// terms the fills already are, keeps the order alive until it is answered. What the venue has set aside
+/// stays so until it is renewed; done for the day goes even before filled (FIX precedence).
 pub(crate) fn by_fills(order: &Order) -> u8 {
     let open_by_replace =
         order.flight & REPLACING != 0 && order.pending_qty > order.cum_qty.min(order.order_qty);

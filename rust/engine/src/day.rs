@@ -197,7 +197,8 @@ impl Engine {
         self.timers.first_key(0).min(self.peg_wake_ns)
     }
 
-    /// After a fill, a bust or an adjustment: reduce-only orders that would now open a position are canceled, newest first.
+    /// After a fill, a bust, an adjustment or a larger order: reduce-only orders keep the position in the
+    /// order they came, and those that find too little left of it are canceled.
     #[cold]
     pub(crate) fn follow_reducing(&mut self, account_id: u32, instrument_id: u32) {
         let net = self.rows[self.pair(account_id, instrument_id)].net_qty;

@@ -160,6 +160,7 @@ impl Engine {
             && known.is_none_or(|row| self.id_expired(row, now_ns))
             && venue.defined != 0
             && account.defined != 0
+            && account.hedging == 0 // a foreign order tells no PositionEffect(77), so no leg is its
             && instrument.defined == 2
             && shows_order(report)
             && arch::is_padded_text(&id)

@@ -448,7 +448,12 @@ impl Engine {
             }
         }
         event.ord_type = out as u8;
-        if let Err(fault) = self.check_release(&order, &terms, &event, now_ns, log.room()) {
+        let slice = self.slice_of(&order, event.order_qty);
+        let unled =
+            Fault { verdict: Verdict::GroupUnknown, value: terms.group_seq as i64, bound: 0 };
+        let leads = if slice > 0 { Ok(()) } else { Err(unled) };
+        let judged = self.check_release(&order, &terms, &event, now_ns, log.room()).and(leads);
+        if let Err(fault) = judged {
             event.outcome = TriggerOutcome::Refused as u8;
             (event.price, event.ord_type) = (order.price, order.ord_type);
             event.verdict = fault.verdict.code();
@@ -458,7 +463,6 @@ impl Engine {
             return self.commit(log, 1);
         }
         event.outcome = TriggerOutcome::Released as u8;
-        let slice = self.slice_of(&order, event.order_qty);
         event.shown_qty = if slice == event.order_qty { 0 } else { slice };
         *Triggered::view_mut(log.slot(0)) = event;
         let (new, qty) = (MsgType::NewOrder, slice);

@@ -77,6 +77,10 @@ pub(crate) const fn fold(a: u64, b: u64) -> u64 {
     product as u64 ^ (product >> 64) as u64
 }
 
+/// Open quantity that an account may have in an instrument on a side, without a limit of its own: twice
+/// of it, which a replace in doubt counts, is still a number.
+pub(crate) const OPEN_MAX: i64 = 1 << 61;
+
 /// Points x units at 1e-18: |price x quantity| the gate and the reports accept, 2e13 points x units.
 pub const POINTS_MAX: i128 = 1 << 104;
 

@@ -1,6 +1,6 @@
 //! One order and the transition table. The table is data: a row says from which statuses a trigger
-//! is allowed, what it does and why; what no row names is refused at the top of `apply` and judged
-//! `outside_table` for a venue's report. Reads: gate, apply. Writes: `apply` alone.
+//! is allowed, what it does and why. What no row names is refused before it becomes an event, a venue's
+//! report as `outside_table`; `apply` asserts the row of what is in the log. Writes: `apply` alone.
 //!
 //! A status is a base (what the venue last proved) and what is in flight on top of it, so that the
 //! reject of a cancel or replace restores exactly what was, fills in between included.
@@ -18,15 +18,15 @@ pub const UNSURE: u8 = 4;
 /// A mass cancel or the kill switch wants a cancel sent, as the venue's rate allows.
 pub const CANCEL_ASKED: u8 = 8;
 /// The venue counts fills that we lack, and was asked about it: once for each sum it tells, until the
-/// sums agree. The only bit that outlives the order's end.
+/// sums agree. It outlives the order's end, as `UNSENT` does.
 pub const QUERIED: u8 = 16;
 /// The replace in flight goes by cancel and new: the cancel is out, or the new order is still to go.
 pub const MOVING: u8 = 32;
 /// The old self of the order that is replaced has ended at the venue: what may fill is the new one.
 pub const VACANT: u8 = 64;
-/// All that a replace in flight sets.
 /// In `flight` of a closed order: it was held here to its end, so no venue ever had it.
 pub const UNSENT: u8 = VACANT;
+/// All that a replace in flight sets.
 const REPLACE_BITS: u8 = REPLACING | MOVING | VACANT;
 
 /// One order: a line of what every event needs and a line of the rest.

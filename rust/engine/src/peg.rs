@@ -48,8 +48,8 @@ impl Engine {
         let price = i64::try_from(ticks * i.tick.value as i128).ok()?;
         let price = match peg.worst_px {
             0 => price,
-            worst if buy => price.min(worst),
-            worst => price.max(worst),
+            worst if buy => price.min(i.inward(worst, buy)),
+            worst => price.max(i.inward(worst, buy)),
         };
         Some((price, (twice / 2) as i64))
     }

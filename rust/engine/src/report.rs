@@ -80,7 +80,9 @@ impl Engine {
             None => Disposition::OutsideTable,
             Some(action) if leaves_overfilled(order, action, revision) => Disposition::Overfill,
             Some(Action::Stay) => Disposition::Stale,
-            Some(Action::Restate) if restated(order, report, reason) == *order => {
+            Some(Action::Restate)
+                if restated(order, report, reason, self.in_parts(order)) == *order =>
+            {
                 Disposition::Stale
             }
             Some(Action::SetAside) if aside(order, exec_type).0 == order.base => Disposition::Stale,
@@ -118,7 +120,7 @@ impl Engine {
         report: &ExecutionReport,
         reason: RestatementReason,
     ) -> bool {
-        let next = restated(order, report, reason);
+        let next = restated(order, report, reason, self.in_parts(order));
         let declined = reason != RestatementReason::QtyDecline || next.order_qty <= order.order_qty;
         let rule = self.venues[order.venue_id as usize].replace_rule;
         let more = next.exposure(rule).qty.saturating_sub(order.exposure(rule).qty);
@@ -132,7 +134,7 @@ impl Engine {
     /// number; what is open keeps room, since a doubt about a replace counts it twice. The position is
     /// its book's own matter.
     pub(crate) fn fits(&self, order: &Order, open: i64, filled: i64) -> bool {
-        const OPEN_MAX: i64 = 1 << 61;
+        const OPEN_MAX: i64 = number::OPEN_MAX;
         let below = |now: i64, more: i64| {
             more <= 0 || now.checked_add(more).is_some_and(|sum| sum <= OPEN_MAX)
         };
@@ -433,10 +435,11 @@ impl Engine {
                 Trigger::OldCanceled
             }
             // A part that has filled is not the order: its fills have said so, or are to come.
-            Trigger::FoundFilled
-                if self.order_terms(order.order_seq).is_some_and(|terms| terms.slice_end != 0) =>
-            {
-                Trigger::PendingNew
+            Trigger::FoundFilled if self.in_parts(order) => {
+                let terms = self.order_terms(order.order_seq);
+                let whole = terms.is_some_and(|terms| order.cum_qty >= terms.slice_end);
+                let makes_room = order.flight & (MOVING | VACANT) == MOVING;
+                if whole && makes_room { Trigger::OldCanceled } else { Trigger::PendingNew }
             }
             told => told,
         })
@@ -467,7 +470,7 @@ impl Engine {
             }
             // At a venue that does both itself the new one may be there already.
             Trigger::OldCanceled if order.flight & MOVING == 0 => return Some(Action::Vacate),
-            Trigger::OldCanceled if order.flight & CANCEL_ASKED != 0 => {
+            Trigger::OldCanceled if order.flight & (CANCEL_ASKED | CANCELING) != 0 => {
                 return Some(Action::Cancel);
             }
             Trigger::CancelRejected | Trigger::CancelDropped => {
@@ -625,12 +628,15 @@ pub(crate) fn restated(
     order: &Order,
     report: &ExecutionReport,
     reason: RestatementReason,
+    in_parts: bool,
 ) -> Order {
     let mut next = *order;
     if report.last_px != 0 {
         next.price = report.last_px;
     }
-    if report.last_qty > 0 {
+    if in_parts {
+        // The venue speaks of the part that it has: the order is as large as its client made it.
+    } else if report.last_qty > 0 {
         next.order_qty = report.last_qty.max(order.cum_qty);
     } else if reason == RestatementReason::QtyDecline {
         let counted = report.cum_qty.saturating_add(report.leaves_qty);

@@ -21,12 +21,17 @@ impl Engine {
         if terms.state & SLICED != 0 {
             qty = qty.min(terms.max_floor);
         }
-        if terms.follows()
-            && let Some(first) = self.order(terms.group_seq)
-        {
-            qty = qty.min(first.cum_qty.saturating_sub(order.cum_qty)).max(0);
+        if terms.follows() {
+            // What is forgotten has ended, and how much of it had filled nobody knows any more.
+            let filled = self.order(terms.group_seq).map_or(0, |first| first.cum_qty);
+            qty = qty.min(filled.saturating_sub(order.cum_qty)).max(0);
         }
         qty
+    }
+
+    /// Whether only a part of an order is at the venue.
+    pub(crate) fn in_parts(&self, order: &Order) -> bool {
+        self.order_terms(order.order_seq).is_some_and(|terms| terms.slice_end != 0)
     }
 
     /// Notes in the row of an order what of it goes to the venue now; 0: all that is left.
@@ -67,7 +72,7 @@ impl Engine {
     /// The leg that an order follows has filled more: whether what is at the venue is to grow.
     pub(crate) fn grow(&mut self, child: &Order) {
         let Some(terms) = self.terms_mut(child.order_seq) else { return };
-        if terms.slice_end != 0 && terms.state & GROW == 0 && child.flight & VACANT == 0 {
+        if terms.slice_end != 0 && terms.state & GROW == 0 && !child.is_vacant() {
             terms.state |= GROW;
             self.due_count += 1;
             self.push_due(child.order_seq);

@@ -11,8 +11,8 @@ pub fn page() -> String {
     let mut out = String::from(
         "# Order states\n\n\
          Written by `cargo run -p engine --bin states > docs/order-states.md` from the transition table\n\
-         of `rust/engine/src/order.rs`; never edited. What no row names is refused at the top of `apply`\n\
-         and recorded as `outside_table` when a venue says it. A status is what the venue last proved,\n\
+         of `rust/engine/src/order.rs`; never edited. What no row names is refused before it\n\
+         becomes an event, and recorded as `outside_table` when a venue says it. A status is what the venue last proved,\n\
          and what is in flight on top of it: a reject restores what was, fills in between included.\n\n\
          ```mermaid\nstateDiagram-v2\n    [*] --> pending_new\n    [*] --> held\n",
     );

@@ -34,6 +34,8 @@ pub(crate) const SLICED: u8 = 16;
 /// `Terms::state`: the leg that it follows has filled more than is at the venue of it.
 pub(crate) const GROW: u8 = 32;
 
+/// Parts that an iceberg may have: each takes two of the street ids that an order has.
+const PARTS_MAX: i64 = 20_000;
 /// Bits of `exec_inst` that are taken.
 const EXEC_TAKEN: u8 = EXEC_POST_ONLY | EXEC_REDUCE_ONLY | EXEC_TRAIL_PPM | EXEC_BY_QUOTE;
 
@@ -531,7 +533,9 @@ impl Engine {
             self.check_exec_inst(&order, t.exec_inst & allowed, c.price, c.order_qty)?;
         }
         let floor = t.max_floor;
-        if floor < 0 || floor > c.order_qty || (floor != 0 && !i.lot.divides(floor)) {
+        let parts = if floor > 0 { c.order_qty / floor } else { 0 };
+        let wrong = floor < 0 || floor > c.order_qty || (floor != 0 && !i.lot.divides(floor));
+        if wrong || parts > PARTS_MAX {
             return fault(Verdict::MaxFloorInvalid, floor, c.order_qty);
         }
         self.check_group(c, t, judged.venue_id)?;

@@ -136,6 +136,19 @@ fn corner_19_what_is_filled_meanwhile_is_filled_and_no_new_order_goes() {
 }
 
 #[test]
+fn corner_19_a_cancel_of_the_client_that_is_in_doubt_means_no_new_order_either() {
+    let (mut desk, seq) = moving();
+    assert_eq!(desk.cancel("c", "a"), Verdict::Accepted);
+    lose(&mut desk, seq);
+    assert_eq!(desk.status(seq), OrdStatus::Unknown);
+    answer(&mut desk, seq, 0, OrdStatus::Canceled);
+    desk.time();
+    assert_eq!(desk.status(seq), OrdStatus::Canceled);
+    assert_eq!(sent(&desk, MsgType::NewOrder).len(), 1);
+    closing(&desk);
+}
+
+#[test]
 fn corner_19_what_had_filled_before_its_new_self_was_held_back_is_filled() {
     type End = fn(&mut TestDesk, u64);
     let ends: &[(&str, bool, End)] = &[

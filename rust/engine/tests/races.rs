@@ -673,3 +673,34 @@ fn a_fill_replayed_after_the_clocks_changed_is_booked_once() {
     let t = desk.take(&r);
     assert_eq!((t, desk.order(a).cum_qty), (Disposition::Duplicate, e9(4)));
 }
+
+#[test]
+fn open_quantity_without_a_limit_ends_before_the_last_number_and_is_given_back() {
+    let mut desk = TestDesk::open();
+    let mut limits = account_limits(1);
+    (limits.order_qty_max, limits.order_notional_max) = (i64::MAX, i64::MAX);
+    (limits.gross_notional_max, limits.net_notional_max) = (i64::MAX, i64::MAX);
+    desk.limit(limits);
+    let mut instrument = terms(ES, 1);
+    (instrument.qty_max, instrument.contract_multiplier, instrument.band) =
+        (i64::MAX, 1, i64::MAX / 2);
+    (instrument.tick, instrument.lot) = (1, 1);
+    desk.fact(instrument);
+    desk.quote(ES, 1, 2);
+    let mut orders = Vec::new();
+    loop {
+        let mut order = TestDesk::new_order(&format!("n{}", orders.len()), Side::Buy, 0, 1);
+        order.order_qty = 1 << 60;
+        match desk.submit(&order) {
+            Verdict::Accepted => orders.push(desk.newest()),
+            verdict => break assert_eq!(verdict, Verdict::NetQtyLimit),
+        }
+        assert!(orders.len() < 9, "eight are all that fit in a number");
+    }
+    for seq in orders {
+        desk.tell(seq, 0, ExecType::Canceled);
+    }
+    assert_eq!(desk.engine.row(1, ES).open_qty(), (0, 0));
+    desk.assert_sums_are_folds();
+    desk.assert_replay_equals();
+}

@@ -811,6 +811,20 @@ fn corner_33_an_order_found_at_the_venue_is_flagged_unless_its_venue_adopts_by_w
 }
 
 #[test]
+fn an_order_found_at_the_venue_is_no_order_of_an_account_that_hedges() {
+    let mut desk = TestDesk::open();
+    let mut account = definition(Entity::Account, "A1", 0, AccountLevel::Account as u8);
+    account.flags = ACCOUNT_HEDGING;
+    desk.fact(account);
+    adopting(&mut desk, 1);
+    let mut fill = word("SCREEN-1", ExecType::Trade, OrdStatus::PartiallyFilled);
+    (fill.exec_id, fill.last_qty, fill.last_px, fill.cum_qty) = (text("L1"), e9(3), e9(99), e9(3));
+    assert_eq!(found(&mut desk, &foreign("SCREEN-1"), &fill), Disposition::UnknownOrder);
+    assert_eq!(desk.engine.live_count(), 0);
+    closing(&desk);
+}
+
+#[test]
 fn corner_33_a_liquidation_without_an_order_of_ours_is_booked_under_adopt_alone_and_ends_there() {
     let mut desk = TestDesk::open();
     adopting(&mut desk, 1);
