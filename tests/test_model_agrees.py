@@ -439,6 +439,7 @@ class Lives(RuleBasedStateMachine):
         self.reports.append(report)
         note(f"{report['exec_type']} {self.pair.report(report)}")
         if doubled:
+            self.pair.time(self.model.now_ns)  # what the first asked for goes out
             before = self.image()
             again = self.pair.report(report)
             assert again not in ("applied", "late", "overfill", "reconciled"), (report, again)

@@ -852,7 +852,9 @@ class Desk:
         adds = (qty - before[0], abs(price * qty) - before[1])
         parent = self.orders.get(order.parent_seq)
         more = order.live and adds[0] > 0
-        if more and parent is not None and self.children_qty(parent) + adds[0] > parent.qty:
+        if order.live and qty > 0 and order.parent_seq and (parent is None or not parent.live):
+            yield "parent_unknown"
+        elif more and parent is not None and self.children_qty(parent) + adds[0] > parent.qty:
             yield "parent_exceeded"
         risk: Event = {"account_id": order.account_id, "instrument_id": order.instrument_id}
         risk |= {"side": order.side, "effect": order.effect, "is_parent_change": not order.live}
@@ -892,7 +894,8 @@ class Desk:
         adds = (after[0] - before[0], after[1] - before[1])
         parent = self.orders.get(order.parent_seq)
         more = adds[0] > 0
-        if order.parent_seq and (parent is None or not parent.live):
+        orphan = bool(order.parent_seq) and (parent is None or not parent.live)
+        if orphan and order.live and qty > 0:
             yield "parent_unknown"
         elif more and parent is not None and self.children_qty(parent) + adds[0] > parent.qty:
             yield "parent_exceeded"

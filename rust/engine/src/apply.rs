@@ -967,7 +967,9 @@ impl Engine {
         if before.tags & layout::TAG_TERMS != 0 {
             self.follow_terms(slot, before.live(), fill.is_some());
         }
-        let grown = self.orders[slot].leaves_qty() > before.leaves_qty();
+        // Of a fill that is undone the position follows first.
+        let now = &self.orders[slot];
+        let grown = now.leaves_qty() > before.leaves_qty() && now.cum_qty == before.cum_qty;
         if (fill.is_some() || grown) && self.reducing_count != 0 {
             self.follow_reducing(before.account_id, before.instrument_id);
         }
