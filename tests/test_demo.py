@@ -94,7 +94,7 @@ def test_the_oracle_folds_the_log_to_the_orders_and_positions_that_are_told(sess
         assert qtys == [order.qty, order.cum_qty, order.leaves_qty], row
         told_of = (row["status"], row["cl_ord_id"], to_fixed(row["price"], "price"))
         assert told_of == (order.status, order.cl_ord_id, order.price)
-        average = order.cum_points // order.cum_qty if order.fills else None
+        average = order.cum_points // order.cum_qty if order.cum_qty else None
         assert (to_fixed(row["avg_px"], "avg_px") if row["avg_px"] else None) == average
     positions = json.loads(pyoms("positions", "--desk", desk, "--json").stdout)["positions"]
     folded = {pair: model.position(*pair) for pair in model.bookings}
