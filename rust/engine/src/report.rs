@@ -434,6 +434,14 @@ impl Engine {
             {
                 Trigger::OldCanceled
             }
+            // A part that has filled, in doubt while a replace waits for its end: that is the end.
+            Trigger::FoundFilled
+                if order.flight & (REPLACING | MOVING | VACANT) == REPLACING | MOVING
+                    && revision == order.revision
+                    && self.part_filled(order) =>
+            {
+                Trigger::OldCanceled
+            }
             // A part that has filled is not the order: its fills have said so, or are to come.
             Trigger::FoundFilled if self.in_parts(order) => {
                 let terms = self.order_terms(order.order_seq);

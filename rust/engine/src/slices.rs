@@ -43,13 +43,17 @@ impl Engine {
         }
     }
 
+    /// Whether what of an order is at the venue, being a part of it, has filled.
+    pub(crate) fn part_filled(&self, order: &Order) -> bool {
+        self.order_terms(order.order_seq)
+            .is_some_and(|terms| terms.slice_end != 0 && order.cum_qty >= terms.slice_end)
+    }
+
     /// After a change of an order of which a part is at the venue: when that part has filled, nothing of
     /// it is there any more.
     pub(crate) fn follow_slice(&mut self, slot: usize) {
         let order = self.orders[slot];
-        let done = self
-            .order_terms(order.order_seq)
-            .is_some_and(|terms| terms.slice_end != 0 && order.cum_qty >= terms.slice_end);
+        let done = self.part_filled(&order);
         let here = closed(order.base) || order.base == OrdStatus::Held as u8;
         if !done || here || order.cum_qty >= order.order_qty || order.flight & REPLACING != 0 {
             return;

@@ -144,6 +144,25 @@ fn a_part_of_unknown_outcome_is_followed_by_none_until_it_is_proved() {
 }
 
 #[test]
+fn a_part_that_filled_while_its_replace_was_lost_lets_the_new_terms_go_when_the_venue_says_so() {
+    let (mut desk, seq) = iceberg();
+    assert_eq!(desk.replace("b", "a", 8, e9(99)), Verdict::Accepted); // its cancel is out
+    fill_on(&mut desk, seq, 0, 3);
+    desk.lost(seq);
+    assert_eq!((desk.status(seq), news(&desk).len()), (OrdStatus::Unknown, 1));
+    let mut answer = desk.report(seq, 0, ExecType::OrderStatus);
+    (answer.ord_status, answer.cum_qty) = (OrdStatus::Filled as u8, e9(3));
+    assert_eq!(desk.take(&answer), Disposition::Applied, "nothing of it is at the venue");
+    desk.time();
+    assert_eq!(news(&desk), [(0, 3, 0), (1, 3, 0)]);
+    desk.tell(seq, 1, ExecType::New);
+    let order = desk.order(seq);
+    assert_eq!((desk.status(seq), order.order_qty), (OrdStatus::PartiallyFilled, e9(8)));
+    assert_eq!(text_of(&desk.engine.cl_ord_id(order)), "b");
+    closing(&desk);
+}
+
+#[test]
 fn fills_beyond_a_part_are_flagged_and_count() {
     let (mut desk, seq) = iceberg();
     assert_eq!(fill_on(&mut desk, seq, 0, 4), Disposition::Overfill, "three were out");
