@@ -610,7 +610,7 @@ impl Engine {
         if e.flags & layout::REPORT_DROP_COPY != 0 {
             row.flags |= fills::COPY;
         }
-        if ids.is_some_and(|ids| fills::match_ids(ids).next().is_some()) {
+        if ids.is_some_and(fills::names_match) {
             row.flags |= fills::NAMED;
         }
         let Some(at) = self.fills.book(row) else { return false };

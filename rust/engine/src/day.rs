@@ -111,8 +111,9 @@ impl Engine {
         }
     }
 
-    /// Cancels, once a cancel can leave, what a new day no longer allows: orders that rest over days are judged again by the
-    /// instrument and the limits in force, not by prices, which the day has not shown yet.
+    /// Cancels, once a cancel can leave, what a new day no longer allows: orders that rest over days are
+    /// judged again by the instrument and the limits in force, not by prices, which the day has not
+    /// shown yet.
     #[cold]
     pub(crate) fn recheck_resting<L: Log, O: Outbox>(
         &mut self,

@@ -212,7 +212,8 @@ impl Fills {
         fills.max_by_key(|&(own, event_seq, _)| (own, event_seq)).map(|(_, _, fill)| fill)
     }
 
-    /// An unmatched fill with this id of either kind (`flag`: set in it or not) that says the same; one that was busted meanwhile too: its other teller must not book it anew.
+    /// An unmatched fill with this id of either kind (`flag`: set in it or not) that says the same; one
+    /// that was busted meanwhile too: its other teller must not book it anew.
     pub fn find_other(&self, key: Key, flag: u8, set: bool, payload: u32) -> Option<u32> {
         self.all(key).filter_map(|at| self.resolve(at)).find(|&at| {
             let row = &self.rows[at as usize];
@@ -540,6 +541,11 @@ pub fn match_ids(exec_ref: &layout::ExecRef) -> impl Iterator<Item = [u8; 16]> {
     let (first, second) = (exec_ref.trd_match_id, exec_ref.secondary_exec_id);
     let second = if second == first { [0; 16] } else { second };
     [first, second].into_iter().filter(|id| *id != [0; 16]).map(|id| match_key(&id))
+}
+
+/// Whether a report names its match.
+pub fn names_match(exec_ref: &layout::ExecRef) -> bool {
+    match_ids(exec_ref).next().is_some()
 }
 
 /// The id under which a match is remembered that has this id: none that a fill has.

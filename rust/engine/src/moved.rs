@@ -6,7 +6,8 @@
 //! The proof is folded with the report and the new order is an event of its own, so a doubled proof
 //! sends nothing twice and a crash in between loses nothing. The gate is asked again before the new
 //! order goes: kill, phase, reference, limits, parent. What it holds back ends the order as canceled,
-//! fills kept, and as filled where what it was had filled. While the venue counts fills that we lack, or its link is down, the new order waits.
+//! fills kept, and as filled where what it was had filled. While the venue counts fills that we lack,
+//! or its link is down, the new order waits.
 
 use crate::apply::ended;
 use crate::order::{Action, CANCEL_ASKED, Order, QUERIED, Trigger};

@@ -199,7 +199,7 @@ impl Engine {
         if self.fills.len() >= self.fills.capacity() && report.cum_qty <= order.cum_qty {
             return Disposition::Gap; // no memory of fills left: the venue's own sum decides, aloud
         }
-        let named = ids.is_some_and(|ids| fills::match_ids(ids).next().is_some());
+        let named = ids.is_some_and(fills::names_match);
         if report.flags & REPORT_DROP_COPY != 0 && !named {
             // Under an id of its own and without a match id it cannot be told from a fill we have.
             return Disposition::Gap;
@@ -241,7 +241,7 @@ impl Engine {
         let other = |exec_id| {
             self.fills.find_other(fills::Key { exec_id, ..key }, fills::COPY, !copy, payload)
         };
-        let named = ids.is_some_and(|ids| fills::match_ids(ids).next().is_some());
+        let named = ids.is_some_and(fills::names_match);
         if let Some(fill) = ids.and_then(|ids| fills::match_ids(ids).find_map(other)) {
             return Some(fill);
         }
@@ -434,20 +434,15 @@ impl Engine {
             {
                 Trigger::OldCanceled
             }
-            // A part that has filled, in doubt while a replace waits for its end: that is the end.
-            Trigger::FoundFilled
-                if order.flight & (REPLACING | MOVING | VACANT) == REPLACING | MOVING
-                    && revision == order.revision
-                    && self.part_filled(order) =>
-            {
-                Trigger::OldCanceled
-            }
-            // A part that has filled is not the order: its fills have said so, or are to come.
+            // A part that has filled is not the order: its fills have said so, or are to come. Where a
+            // replace waits for its end, that is the end.
             Trigger::FoundFilled if self.in_parts(order) => {
-                let terms = self.order_terms(order.order_seq);
-                let whole = terms.is_some_and(|terms| order.cum_qty >= terms.slice_end);
                 let makes_room = order.flight & (MOVING | VACANT) == MOVING;
-                if whole && makes_room { Trigger::OldCanceled } else { Trigger::PendingNew }
+                if makes_room && self.part_filled(order) {
+                    Trigger::OldCanceled
+                } else {
+                    Trigger::PendingNew
+                }
             }
             told => told,
         })
