@@ -327,6 +327,13 @@ class Desk:
             if child.parent_seq == parent.seq
         )
 
+    def parent_left(self, order: Order) -> int | None:
+        """Say what a child's parent can still give; None where it has ended or is forgotten."""
+        if not order.parent_seq:
+            return 1 << 63
+        parent = self.orders.get(order.parent_seq)
+        return parent.qty - self.children_qty(parent) if parent and parent.live else None
+
     # Ids and orders ------------------------------------------------------------------------------
 
     def id_expired(self, entry: Id) -> bool:
@@ -825,6 +832,16 @@ class Desk:
         stop_px = offer["stop_px"] if offer else order.terms.stop_px
         return self.instruments[order.instrument_id].collar(order.buys, stop_px)
 
+    def _child_faults(self, order: Order, qty: int, more: int) -> Iterator[str]:
+        """Judge a child that would be of another size by what its parent has left (I10)."""
+        left = self.parent_left(order)
+        if not order.live or qty <= 0:
+            return
+        if left is None:
+            yield "parent_unknown"
+        elif more > max(left, 0):
+            yield "parent_exceeded"
+
     def _held_replace_faults(self, c: Event, order: Order, offer: Event | None) -> Iterator[str]:
         """Every check of a replace of what never left: nothing of it is ever in flight."""
         if c["has_terms"] != (offer is not None):
@@ -850,12 +867,7 @@ class Desk:
         assert price is not None
         before = order.worst("")
         adds = (qty - before[0], abs(price * qty) - before[1])
-        parent = self.orders.get(order.parent_seq)
-        more = order.live and adds[0] > 0
-        if order.live and qty > 0 and order.parent_seq and (parent is None or not parent.live):
-            yield "parent_unknown"
-        elif more and parent is not None and self.children_qty(parent) + adds[0] > parent.qty:
-            yield "parent_exceeded"
+        yield from self._child_faults(order, qty, adds[0])
         risk: Event = {"account_id": order.account_id, "instrument_id": order.instrument_id}
         risk |= {"side": order.side, "effect": order.effect, "is_parent_change": not order.live}
         yield from self.risk_faults(risk, price, *adds, qty)
@@ -892,13 +904,7 @@ class Desk:
         before = order.worst(venue.replace_rule)
         after = order.worst(venue.replace_rule, Change(0, "", price, qty))
         adds = (after[0] - before[0], after[1] - before[1])
-        parent = self.orders.get(order.parent_seq)
-        more = adds[0] > 0
-        orphan = bool(order.parent_seq) and (parent is None or not parent.live)
-        if orphan and order.live and qty > 0:
-            yield "parent_unknown"
-        elif more and parent is not None and self.children_qty(parent) + adds[0] > parent.qty:
-            yield "parent_exceeded"
+        yield from self._child_faults(order, qty, adds[0])
         if order.is_parent and order.cum_qty < qty < self.children_qty(order):
             yield "parent_exceeded"  # at or below what has filled, that is the reason
         risk = {
@@ -1623,10 +1629,8 @@ class Desk:
 
     def _came_back(self, order: Order) -> None:
         """Stop an order that a venue's fact reopened by what stops its like."""
-        parent = self.orders.get(order.parent_seq)
-        orphan = bool(order.parent_seq) and (parent is None or not parent.live)
-        over = parent is not None and self.children_qty(parent) > parent.qty
-        if orphan or over or self.order_mode(order) in ("cancel_only", "halt"):
+        left = self.parent_left(order)
+        if left is None or left < 0 or self.order_mode(order) in ("cancel_only", "halt"):
             order.asked = True
 
     def _compare_sums(self, order: Order, e: Event) -> None:

@@ -299,8 +299,10 @@ def release_faults(desk: Desk, order: Order, price: int, qty: int) -> Iterator[s
     market = street_type(terms.ord_type) == "market"
     yield from desk.price_and_qty_faults(instrument, price, qty, market)
     yield from desk.phase_faults(instrument, order.venue_id)
-    parent = desk.orders.get(order.parent_seq)
-    if parent is not None and (not parent.live or desk.children_qty(parent) > parent.qty):
+    left = desk.parent_left(order)
+    if left is None:
+        yield "parent_unknown"
+    elif left < 0:
         yield "parent_exceeded"
     before = order.worst(desk.venues[order.venue_id].replace_rule)
     risk: Event = {"account_id": order.account_id, "instrument_id": order.instrument_id}

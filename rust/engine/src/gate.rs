@@ -457,6 +457,16 @@ impl Engine {
         false
     }
 
+    /// What the parent of an order accepted before has left to give its children, below zero when they
+    /// hold more than it; `None` when it has ended or is forgotten. An order of its own is not bound.
+    pub(crate) fn parent_left(&self, order: &Order) -> Option<i64> {
+        if order.parent_order_seq == 0 {
+            return Some(i64::MAX);
+        }
+        let parent = self.order(order.parent_order_seq).filter(|parent| parent.live())?;
+        Some(parent.order_qty.saturating_sub(parent.children_qty))
+    }
+
     /// The order a change names, if the session may know it.
     pub(crate) fn target(
         &self,
@@ -605,15 +615,11 @@ impl Engine {
             let pair = (order.account_id, order.instrument_id);
             self.check_exposure(&mut all, row, account, pair, of, more);
             leg = self.check_leg(pair, of, qty);
-            let parent = self.order(order.parent_order_seq).filter(|parent| parent.live());
-            let orphan = order.parent_order_seq != 0 && parent.is_none();
-            mutant!(child_outgrows_its_dead_parent: orphan = false);
-            all.0 |= fail(orphan, Verdict::ParentUnknown);
-            if let Some(parent) = parent {
-                let held = parent.children_qty.saturating_add(qty);
-                mutant!(replace_grows_child_over_parent: held = 0);
-                all.0 |= fail(qty > 0 && held > parent.order_qty, Verdict::ParentExceeded);
-            }
+            let left = self.parent_left(order);
+            mutant!(child_outgrows_its_dead_parent: left = left.or(Some(i64::MAX)));
+            mutant!(replace_grows_child_over_parent: left = left.map(|_| i64::MAX));
+            all.0 |= fail(left.is_none(), Verdict::ParentUnknown)
+                | fail(left.is_some_and(|left| qty > left.max(0)), Verdict::ParentExceeded);
         }
         if order.is_parent() {
             // At or below what has filled that is the reason told, as of any order.

@@ -514,8 +514,8 @@ impl Engine {
         let (pair, of) = ((order.account_id, order.instrument_id), (order.is_buy(), order.tags));
         let reduces = self.reduces(row, pair, of, 0);
         let halted = i.phase != 0 && !phase_takes_orders(i.phase);
-        let parent = self.order(order.parent_order_seq);
-        mutant!(release_over_parent: parent = None);
+        let parent_left = self.parent_left(order);
+        mutant!(release_over_parent: parent_left = Some(0));
         let mut all = All(fail(
             mode != KillMode::Open as u8 && (stops_orders(mode) || !reduces),
             Verdict::Killed,
@@ -526,10 +526,8 @@ impl Engine {
             | fail(points >= number::POINTS_MAX, Verdict::NotionalOverflow)
             | fail(qty > row.order_qty_max, Verdict::OrderQtyLimit)
             | fail(points > row.order_points_max, Verdict::OrderNotionalLimit)
-            | fail(
-                parent.is_some_and(|p| !p.live() || p.children_qty > p.order_qty),
-                Verdict::ParentExceeded,
-            ));
+            | fail(parent_left.is_none(), Verdict::ParentUnknown)
+            | fail(parent_left.is_some_and(|left| left < 0), Verdict::ParentExceeded));
         i.check_rate(&mut all, now_ns);
         i.check_terms(&mut all, price, qty, market);
         i.check_reference(&mut all, price, now_ns);
@@ -684,13 +682,9 @@ impl Engine {
             let more = Exposure { qty, points: more };
             self.check_exposure(&mut all, row, account, pair, of, more);
             leg = self.check_leg(pair, of, qty);
-            let parent = self.order(order.parent_order_seq).filter(|parent| parent.live());
-            let orphan = order.parent_order_seq != 0 && parent.is_none();
-            all.0 |= fail(orphan, Verdict::ParentUnknown);
-            if let Some(parent) = parent {
-                let children = parent.children_qty.saturating_add(qty);
-                all.0 |= fail(qty > 0 && children > parent.order_qty, Verdict::ParentExceeded);
-            }
+            let left = self.parent_left(order);
+            all.0 |= fail(left.is_none(), Verdict::ParentUnknown)
+                | fail(left.is_some_and(|left| qty > left.max(0)), Verdict::ParentExceeded);
         }
         judged.verdict = first(all.0);
         if judged.verdict == Verdict::Accepted && waits_for_price(terms.ord_type) {
