@@ -14,11 +14,6 @@ fn day(desk: &mut TestDesk, trade_day: u16, opened: bool, backed: u8) {
     desk.fact(d);
 }
 
-fn closing(desk: &TestDesk) {
-    desk.assert_sums_are_folds();
-    desk.assert_replay_equals();
-}
-
 fn gtd(desk: &mut TestDesk, id: &str, stop_px: i64, time_ns: i64, expire_day: u16) -> u64 {
     let mut t = offer();
     (t.stop_px, t.expire_time_ns, t.expire_day) = (stop_px, time_ns, expire_day);
@@ -146,10 +141,7 @@ fn the_close_of_a_day_expires_what_is_here_and_the_rest_only_with_proof() {
         o.ord_type = OrdType::Stop as u8;
         assert_eq!(desk.submit_terms(&t, &o), Verdict::Accepted);
         let held = desk.newest();
-        let mut o = TestDesk::new_order("parent", Side::Buy, 5, e9(100));
-        o.tags = TAG_PARENT;
-        assert_eq!(desk.submit(&o), Verdict::Accepted);
-        let parent = desk.newest();
+        let parent = parent(&mut desk, "parent", 5);
         let sent = desk.sent.0.len();
 
         day(&mut desk, 18_999, false, backed); // yesterday's close, late: says nothing of today
@@ -252,12 +244,8 @@ fn a_parent_canceled_by_its_client_behind_the_close_of_its_day_is_canceled() {
     let mut close = DayChange::ZERO;
     (close.header.kind, close.venue_id) = (DayChange::KIND, 1);
     desk.fact(close);
-    let mut parent = TestDesk::new_order("p", Side::Buy, 5, e9(100));
-    parent.tags = TAG_PARENT;
-    assert_eq!(desk.submit(&parent), Verdict::Accepted);
-    let seq = desk.newest();
+    let seq = parent(&mut desk, "p", 5);
     assert_eq!(desk.cancel("c", "p"), Verdict::Accepted);
     assert_eq!(desk.status(seq), OrdStatus::Canceled);
-    desk.assert_sums_are_folds();
-    desk.assert_replay_equals();
+    closing(&desk);
 }

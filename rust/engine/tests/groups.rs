@@ -25,11 +25,6 @@ fn stop(id: &str, qty: i64) -> NewOrder {
     o
 }
 
-fn closing(desk: &TestDesk) {
-    desk.assert_sums_are_folds();
-    desk.assert_replay_equals();
-}
-
 fn cancels(desk: &TestDesk) -> usize {
     desk.sent.0.iter().filter(|r| r.msg_type == MsgType::Cancel as u8).count()
 }

@@ -25,11 +25,6 @@ fn place(desk: &mut TestDesk, (t, o): (OrderTerms, NewOrder)) -> u64 {
     desk.newest()
 }
 
-fn closing(desk: &TestDesk) {
-    desk.assert_sums_are_folds();
-    desk.assert_replay_equals();
-}
-
 #[test]
 fn a_held_stop_reserves_sends_nothing_and_goes_out_once_when_a_trade_meets_it() {
     for twice in [false, true] {
@@ -607,14 +602,8 @@ fn a_trade_is_seen_in_an_instrument_that_has_no_book_and_leaves_its_quote_alone(
 fn i10_a_held_child_is_judged_against_its_parent_again_when_it_leaves() {
     for overfilled in [false, true] {
         let mut desk = TestDesk::open();
-        let mut parent = TestDesk::new_order("p", Side::Buy, 10, e9(100));
-        parent.tags = TAG_PARENT;
-        assert_eq!(desk.submit(&parent), Verdict::Accepted);
-        let parent_seq = desk.newest();
-        let mut sibling = TestDesk::new_order("c1", Side::Buy, 5, e9(100));
-        sibling.parent_order_seq = parent_seq;
-        assert_eq!(desk.submit(&sibling), Verdict::Accepted);
-        let sibling = desk.newest();
+        let parent_seq = parent(&mut desk, "p", 10);
+        let sibling = child(&mut desk, "c1", parent_seq, 5);
         let (terms, mut child) = stop("c2", Side::Buy, 5, e9(102));
         child.parent_order_seq = parent_seq;
         let child = place(&mut desk, (terms, child));

@@ -7,11 +7,6 @@ use layout::*;
 
 const TICK: i64 = ONE / 4;
 
-fn closing(desk: &TestDesk) {
-    desk.assert_sums_are_folds();
-    desk.assert_replay_equals();
-}
-
 fn open_qty(desk: &TestDesk) -> (i64, i64) {
     desk.engine.row(1, ES).open_qty()
 }

@@ -153,8 +153,7 @@ fn a_busted_crossing_fill_gives_back_what_it_closed_and_what_it_opened() {
     let (net, cost, cash, closed) = fold(&left);
     assert_eq!((i128::from(p.net_qty), p.open_cost), (net, cost));
     assert_eq!((p.realised - p.open_cost, p.realised), (cash, closed));
-    desk.assert_sums_are_folds();
-    desk.assert_replay_equals();
+    closing(&desk);
 }
 
 #[derive(Clone, Debug)]

@@ -37,11 +37,6 @@ fn id(desk: &TestDesk, seq: u64) -> String {
     text_of(&desk.engine.cl_ord_id(desk.order(seq))).to_string()
 }
 
-fn closing(desk: &TestDesk) {
-    desk.assert_sums_are_folds();
-    desk.assert_replay_equals();
-}
-
 #[test]
 fn corner_19_a_cancel_goes_out_and_behind_its_proof_the_new_order_less_all_fills() {
     // Whatever id the venue names in its proof, once or twice, by report or by query.
@@ -430,14 +425,8 @@ fn corner_19_a_crash_between_proof_and_new_order_sends_it_once() {
 fn corner_19_a_child_in_a_move_never_holds_more_of_its_parent_than_it_has() {
     let mut desk = TestDesk::open();
     desk.fact(definition(Entity::Venue, "CME", 0, ReplaceRule::CancelNew as u8));
-    let mut parent = TestDesk::new_order("p", Side::Buy, 12, e9(100));
-    parent.tags = TAG_PARENT;
-    assert_eq!(desk.submit(&parent), Verdict::Accepted);
-    let parent = desk.newest();
-    let mut child = TestDesk::new_order("a", Side::Buy, 10, e9(100));
-    child.parent_order_seq = parent;
-    assert_eq!(desk.submit(&child), Verdict::Accepted);
-    let seq = desk.newest();
+    let parent = parent(&mut desk, "p", 12);
+    let seq = child(&mut desk, "a", parent, 10);
     assert_eq!(desk.replace("b", "a", 13, e9(99)), Verdict::ParentExceeded);
     assert_eq!(desk.replace("c", "a", 12, e9(99)), Verdict::Accepted, "not old and new");
     assert_eq!(desk.order(parent).children_qty, e9(12));

@@ -6,28 +6,9 @@ use common::*;
 use layout::*;
 use proptest::prelude::*;
 
-fn parent(desk: &mut TestDesk, id: &str, qty: i64) -> u64 {
-    let mut parent = TestDesk::new_order(id, Side::Buy, qty, e9(100));
-    parent.tags = TAG_PARENT;
-    assert_eq!(desk.submit(&parent), Verdict::Accepted);
-    desk.newest()
-}
-
-fn child(desk: &mut TestDesk, id: &str, of: u64, qty: i64) -> u64 {
-    let mut child = TestDesk::new_order(id, Side::Buy, qty, e9(100));
-    child.parent_order_seq = of;
-    assert_eq!(desk.submit(&child), Verdict::Accepted);
-    desk.newest()
-}
-
 fn cancels(desk: &TestDesk) -> Vec<u64> {
     let sent = desk.sent.0.iter().filter(|r| r.msg_type == MsgType::Cancel as u8);
     sent.map(|r| r.header.order_seq).collect()
-}
-
-fn closing(desk: &TestDesk) {
-    desk.assert_sums_are_folds();
-    desk.assert_replay_equals();
 }
 
 #[test]
@@ -78,24 +59,6 @@ fn one_more(desk: &mut TestDesk, id: &str, of: u64) -> Verdict {
     let mut more = TestDesk::new_order(id, Side::Buy, 1, e9(100));
     more.parent_order_seq = of;
     desk.submit(&more)
-}
-
-/// The venue takes a fill back, or makes it another; `leaves` is what it then works of the order.
-fn amend(
-    desk: &mut TestDesk,
-    seq: u64,
-    of: &str,
-    new: Option<(i64, i64)>,
-    leaves: i64,
-) -> Disposition {
-    let kind = if new.is_some() { ExecType::TradeCorrect } else { ExecType::TradeCancel };
-    let mut r = desk.report(seq, 0, kind);
-    r.leaves_qty = e9(leaves);
-    (r.last_qty, r.last_px) = new.map_or((0, 0), |(qty, px)| (e9(qty), e9(px)));
-    let mut ids = ExecRef::ZERO;
-    (ids.header.kind, ids.venue_id, ids.exec_ref_id) = (ExecRef::KIND, 1, text(of));
-    assert_eq!(desk.step(ids.as_record()), Verdict::Accepted);
-    desk.take(&r)
 }
 
 /// Status, CumQty(14) and LeavesQty(151) in whole units.
@@ -161,7 +124,7 @@ fn a_late_child_fill_counts_for_its_canceled_parent_and_completes_it() {
     desk.fill(b, 4, e9(100));
     assert_eq!(stands(&desk, p), (OrdStatus::Filled, 10, 0), "filled goes before canceled");
     assert_eq!((desk.order(p).end_time_ns, desk.engine.live_count()), (ended_ns, 0));
-    assert_eq!(amend(&mut desk, b, "E2", None, 0), Disposition::Late);
+    assert_eq!(amend(&mut desk, b, "", "E2", None, 0), Disposition::Late);
     assert_eq!(stands(&desk, p), (OrdStatus::Canceled, 6, 0), "its cancel stands: not open again");
     assert_eq!(one_more(&mut desk, "d", p), Verdict::ParentUnknown);
     assert_eq!(desk.engine.live_count(), 0);
@@ -177,7 +140,11 @@ fn a_child_brought_back_under_a_canceled_parent_that_fills_completed_is_canceled
     assert_eq!(desk.cancel("c", "p"), Verdict::Accepted);
     desk.fill(a, 10, e9(100));
     assert_eq!(stands(&desk, p), (OrdStatus::Filled, 10, 0));
-    assert_eq!(amend(&mut desk, a, "E1", None, 10), Disposition::Late, "the venue works it again");
+    assert_eq!(
+        amend(&mut desk, a, "", "E1", None, 10),
+        Disposition::Late,
+        "the venue works it again"
+    );
     assert_eq!(stands(&desk, p), (OrdStatus::Canceled, 0, 0));
     let sent = cancels(&desk).len();
     desk.time();
@@ -194,7 +161,7 @@ fn a_busted_child_fill_opens_the_parent_again_that_fills_had_ended() {
     desk.fill(b, 4, e9(100));
     assert_eq!(stands(&desk, p), (OrdStatus::Filled, 10, 0));
     // The venue does not work the rest of the child again: what is left is the parent's to give.
-    assert_eq!(amend(&mut desk, b, "E2", None, 0), Disposition::Late);
+    assert_eq!(amend(&mut desk, b, "", "E2", None, 0), Disposition::Late);
     assert_eq!(stands(&desk, b), (OrdStatus::Canceled, 0, 0));
     assert_eq!(stands(&desk, p), (OrdStatus::PartiallyFilled, 6, 4));
     assert_eq!((desk.order(p).end_time_ns, desk.engine.live_count()), (0, 1));
@@ -203,7 +170,7 @@ fn a_busted_child_fill_opens_the_parent_again_that_fills_had_ended() {
     desk.fill(c, 4, e9(101));
     assert_eq!(stands(&desk, p), (OrdStatus::Filled, 10, 0));
     // The venue works what it takes back: child and parent live again, and nothing is canceled.
-    assert_eq!(amend(&mut desk, a, "E1", None, 6), Disposition::Late);
+    assert_eq!(amend(&mut desk, a, "", "E1", None, 6), Disposition::Late);
     assert_eq!(stands(&desk, p), (OrdStatus::PartiallyFilled, 4, 6));
     assert_eq!((stands(&desk, a), desk.engine.live_count()), ((OrdStatus::New, 0, 6), 2));
     desk.time();
@@ -217,14 +184,14 @@ fn a_corrected_child_fill_corrects_the_sums_of_its_parent_and_may_fill_it() {
     let p = parent(&mut desk, "p", 10);
     let a = child(&mut desk, "a", p, 10);
     desk.fill(a, 6, e9(100));
-    amend(&mut desk, a, "E1", Some((6, 99)), 4);
+    amend(&mut desk, a, "", "E1", Some((6, 99)), 4);
     assert_eq!(stands(&desk, p), (OrdStatus::PartiallyFilled, 6, 4));
     assert_eq!(desk.order(p).cum_points, e9(99) as i128 * e9(6) as i128);
-    amend(&mut desk, a, "E1", Some((10, 99)), 0);
+    amend(&mut desk, a, "", "E1", Some((10, 99)), 0);
     assert_eq!(stands(&desk, p), (OrdStatus::Filled, 10, 0));
-    amend(&mut desk, a, "E1", Some((9, 99)), 1);
+    amend(&mut desk, a, "", "E1", Some((9, 99)), 1);
     assert_eq!(stands(&desk, p), (OrdStatus::PartiallyFilled, 9, 1));
-    amend(&mut desk, a, "E1", None, 10);
+    amend(&mut desk, a, "", "E1", None, 10);
     assert_eq!(stands(&desk, p), (OrdStatus::New, 0, 10), "nothing of it has filled");
     closing(&desk);
 }
@@ -241,9 +208,9 @@ fn an_overfilled_child_ends_its_parent_and_what_the_others_have_open_is_canceled
     assert_eq!(cancels(&desk), [b], "the parent has what it wanted");
     desk.fill(b, 4, e9(100));
     assert_eq!(stands(&desk, p), (OrdStatus::Filled, 14, 0), "the fill won the race: a fact");
-    amend(&mut desk, b, "E2", None, 0);
+    amend(&mut desk, b, "", "E2", None, 0);
     assert_eq!(stands(&desk, p), (OrdStatus::Filled, 10, 0), "whole without it");
-    amend(&mut desk, a, "E1", None, 0);
+    amend(&mut desk, a, "", "E1", None, 0);
     assert_eq!(stands(&desk, p), (OrdStatus::New, 0, 10));
     closing(&desk);
 }
@@ -255,7 +222,7 @@ fn a_parent_that_a_bust_opens_under_a_kill_is_canceled_again() {
     let a = child(&mut desk, "a", p, 10);
     desk.fill(a, 10, e9(100));
     desk.kill(Scope::Account, 1, KillMode::CancelOnly);
-    amend(&mut desk, a, "E1", None, 0);
+    amend(&mut desk, a, "", "E1", None, 0);
     desk.time();
     assert_eq!(stands(&desk, p), (OrdStatus::Canceled, 0, 0));
     closing(&desk);

@@ -27,11 +27,6 @@ fn replaces(desk: &TestDesk) -> Vec<i64> {
     sent.map(|r| r.price).collect()
 }
 
-fn closing(desk: &TestDesk) {
-    desk.assert_sums_are_folds();
-    desk.assert_replay_equals();
-}
-
 #[test]
 fn a_pegged_order_goes_out_as_a_limit_on_the_passive_tick_within_its_worst_price() {
     use PegType::{Ask, Bid, Mid};

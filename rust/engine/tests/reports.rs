@@ -9,42 +9,6 @@ use proptest::prelude::*;
 
 const DAY_NS: i64 = 86_400_000_000_000;
 
-fn closing(desk: &TestDesk) {
-    desk.assert_sums_are_folds();
-    desk.assert_replay_equals();
-}
-
-fn offer(desk: &mut TestDesk, r: &ExecutionReport, f: impl FnOnce(&mut ExecRef)) {
-    let mut ids = ExecRef::ZERO;
-    (ids.header.kind, ids.exec_id, ids.venue_id) = (ExecRef::KIND, r.exec_id, 1);
-    f(&mut ids);
-    assert_eq!(desk.step(ids.as_record()), Verdict::Accepted);
-}
-
-fn trade(desk: &TestDesk, seq: u64, id: &str, qty: i64, px: i64) -> ExecutionReport {
-    let mut r = desk.report(seq, 0, ExecType::Trade);
-    (r.exec_id, r.last_qty, r.last_px) = (text(id), e9(qty), e9(px));
-    r
-}
-
-fn amend(
-    desk: &mut TestDesk,
-    seq: u64,
-    own: &str,
-    of: &str,
-    new: Option<(i64, i64)>,
-    leaves: i64,
-) -> Disposition {
-    let kind = if new.is_some() { ExecType::TradeCorrect } else { ExecType::TradeCancel };
-    let mut r = desk.report(seq, 0, kind);
-    (r.exec_id, r.leaves_qty) = (text(own), e9(leaves));
-    if let Some((qty, px)) = new {
-        (r.last_qty, r.last_px) = (e9(qty), e9(px));
-    }
-    offer(desk, &r, |ids| ids.exec_ref_id = text(of));
-    desk.take(&r)
-}
-
 fn bust(desk: &mut TestDesk, seq: u64, own: &str, of: &str, leaves: i64) -> Disposition {
     amend(desk, seq, own, of, None, leaves)
 }
@@ -63,10 +27,10 @@ fn points(px: i64, qty: i64) -> i128 {
 fn corner_24_a_bust_reverses_order_position_and_reserve_and_a_second_copy_nothing() {
     let mut desk = TestDesk::open();
     let a = desk.place("a", Side::Buy, 5, e9(100));
-    let mut r = trade(&desk, a, "X1", 2, 100);
+    let mut r = trade_report(&desk, a, "X1", 2, 100);
     r.fee = 7;
     desk.take(&r);
-    desk.take(&trade(&desk, a, "X2", 1, 99));
+    desk.take(&trade_report(&desk, a, "X2", 1, 99));
     assert_eq!(bust(&mut desk, a, "B1", "X1", 4), Disposition::Applied);
     assert_eq!((desk.status(a), desk.order(a).cum_qty), (OrdStatus::PartiallyFilled, e9(1)));
     assert_eq!(desk.order(a).cum_points, points(99, 1));
@@ -88,8 +52,8 @@ fn corner_24_after_the_bust_of_the_last_fill_the_reports_leaves_decide() {
     {
         let mut desk = TestDesk::open();
         let a = desk.place("a", Side::Sell, 5, e9(100));
-        desk.take(&trade(&desk, a, "X1", 3, 100));
-        desk.take(&trade(&desk, a, "X2", 2, 101));
+        desk.take(&trade_report(&desk, a, "X1", 3, 100));
+        desk.take(&trade_report(&desk, a, "X2", 2, 101));
         assert_eq!(desk.status(a), OrdStatus::Filled);
         assert_eq!(bust(&mut desk, a, "B", "X2", leaves), Disposition::Late);
         assert_eq!(desk.status(a), status);
@@ -99,7 +63,7 @@ fn corner_24_after_the_bust_of_the_last_fill_the_reports_leaves_decide() {
         closing(&desk);
         if leaves > 0 {
             assert_eq!(desk.cancel("c", "a"), Verdict::Accepted, "it is an order again");
-            desk.take(&trade(&desk, a, "X3", 2, 100));
+            desk.take(&trade_report(&desk, a, "X3", 2, 100));
             assert_eq!(desk.status(a), OrdStatus::Filled);
             closing(&desk);
         }
@@ -110,7 +74,7 @@ fn corner_24_after_the_bust_of_the_last_fill_the_reports_leaves_decide() {
 fn corner_24_and_37_an_order_that_a_bust_reopens_under_a_kill_is_canceled() {
     let mut desk = TestDesk::open();
     let a = desk.place("a", Side::Buy, 5, e9(100));
-    desk.take(&trade(&desk, a, "X1", 5, 100));
+    desk.take(&trade_report(&desk, a, "X1", 5, 100));
     desk.kill(Scope::Desk, 0, KillMode::CancelOnly);
     bust(&mut desk, a, "B", "X1", 5);
     let mut time = TimeInput::ZERO;
@@ -125,7 +89,7 @@ fn corner_24_and_37_an_order_that_a_bust_reopens_under_a_kill_is_canceled() {
 fn corner_24_the_bust_of_a_canceled_orders_fill_leaves_it_canceled() {
     let mut desk = TestDesk::open();
     let a = desk.place("a", Side::Buy, 5, e9(100));
-    desk.take(&trade(&desk, a, "X1", 2, 100));
+    desk.take(&trade_report(&desk, a, "X1", 2, 100));
     desk.tell(a, 0, ExecType::Canceled);
     assert_eq!(bust(&mut desk, a, "B", "X1", 0), Disposition::Late);
     assert_eq!((desk.status(a), desk.order(a).cum_qty), (OrdStatus::Canceled, 0));
@@ -137,14 +101,18 @@ fn corner_24_the_bust_of_a_canceled_orders_fill_leaves_it_canceled() {
 fn corner_25_a_correct_makes_the_fill_another_and_a_correct_of_it_again() {
     let mut desk = TestDesk::open();
     let a = desk.place("a", Side::Buy, 5, e9(100));
-    desk.take(&trade(&desk, a, "X1", 2, 100));
+    desk.take(&trade_report(&desk, a, "X1", 2, 100));
     assert_eq!(amend(&mut desk, a, "C1", "X1", Some((2, 98)), 3), Disposition::Applied);
     assert_eq!(money(&desk), (2, points(98, 2), 0));
     assert_eq!(amend(&mut desk, a, "C1", "X1", Some((2, 98)), 3), Disposition::Duplicate);
     assert_eq!(amend(&mut desk, a, "C2", "C1", Some((3, 97)), 2), Disposition::Applied);
     assert_eq!((money(&desk), desk.order(a).cum_qty), ((3, points(97, 3), 0), e9(3)));
     assert_eq!(amend(&mut desk, a, "C2", "X1", Some((4, 97)), 1), Disposition::Conflict);
-    assert_eq!(desk.take(&trade(&desk, a, "X1", 2, 100)), Disposition::Duplicate, "as first told");
+    assert_eq!(
+        desk.take(&trade_report(&desk, a, "X1", 2, 100)),
+        Disposition::Duplicate,
+        "as first told"
+    );
     assert_eq!(amend(&mut desk, a, "C3", "X1", Some((9, 97)), 0), Disposition::Overfill);
     assert_eq!(desk.status(a), OrdStatus::Filled);
     assert_eq!(bust(&mut desk, a, "B", "C3", 5), Disposition::Late);
@@ -159,9 +127,9 @@ fn corner_25_a_bust_refolds_what_remains_in_event_order() {
     let mut desk = TestDesk::open();
     let a = desk.place("a", Side::Buy, 9, e9(100));
     let b = desk.place("b", Side::Sell, 9, e9(100));
-    desk.take(&trade(&desk, a, "X1", 2, 90));
-    desk.take(&trade(&desk, a, "X2", 2, 100));
-    desk.take(&trade(&desk, b, "X3", 2, 110)); // closes 2 of 4 at 95
+    desk.take(&trade_report(&desk, a, "X1", 2, 90));
+    desk.take(&trade_report(&desk, a, "X2", 2, 100));
+    desk.take(&trade_report(&desk, b, "X3", 2, 110)); // closes 2 of 4 at 95
     assert_eq!(money(&desk), (2, points(95, 2), points(30, 1)));
     bust(&mut desk, a, "B", "X1", 7);
     // As if X1 had never been: 2 bought at 100, sold at 110.
@@ -177,11 +145,11 @@ fn corner_24_a_bust_days_later_finds_its_fill_also_when_order_and_chain_are_forg
     for (days, fill_days) in [(1, 5), (3, 5), (8, 5), (8, 10), (11, 10)] {
         let mut desk = TestDesk::with(engine::EngineConfig { fill_days, ..small_config() });
         let a = desk.place("a", Side::Buy, 5, e9(100));
-        let mut r = trade(&desk, a, "X1", 5, 100);
+        let mut r = trade_report(&desk, a, "X1", 5, 100);
         r.trade_day = 50;
         desk.take(&r);
         let c = desk.place("c", Side::Buy, 9, e9(100));
-        let mut live = trade(&desk, c, "X2", 1, 101);
+        let mut live = trade_report(&desk, c, "X2", 1, 101);
         live.trade_day = 50;
         desk.take(&live);
         let bust_report = desk.report(a, 0, ExecType::TradeCancel);
@@ -203,7 +171,7 @@ fn corner_24_a_bust_days_later_finds_its_fill_also_when_order_and_chain_are_forg
         desk.fact(day);
         let mut r = bust_report;
         (r.exec_id, r.trade_day) = (text("B"), 58);
-        offer(&mut desk, &r, |ids| ids.exec_ref_id = text("X1"));
+        offer_ids(&mut desk, &r, |ids| ids.exec_ref_id = text("X1"));
         let kept = days < i64::from(fill_days);
         let taken = desk.take(&r);
         if kept {
@@ -233,7 +201,7 @@ fn corner_5_and_7_the_session_day_is_that_of_the_execution_not_of_its_arrival() 
     desk.fact(venue);
     let a = desk.place("a", Side::Buy, 9, e9(100));
     let noon = 20_000 * DAY_NS + 18 * 3600 * ONE; // 12:00 there
-    let mut r = trade(&desk, a, "X", 1, 100);
+    let mut r = trade_report(&desk, a, "X", 1, 100);
     r.transact_time_ns = noon;
     assert_eq!(desk.take(&r), Disposition::Applied);
     r.flags = REPORT_POSS_DUP;
@@ -256,7 +224,7 @@ fn corner_5_without_a_calendar_the_days_that_opened_tell_the_session_day() {
         desk.fact(d);
     };
     open(&mut desk, 7);
-    let mut r = trade(&desk, a, "X", 1, 100);
+    let mut r = trade_report(&desk, a, "X", 1, 100);
     r.transact_time_ns = desk.now_ns + 5;
     assert_eq!(desk.take(&r), Disposition::Applied);
     desk.now_ns += DAY_NS;
@@ -272,7 +240,7 @@ fn corner_6_a_real_id_reconciles_to_the_synthetic_one_and_the_other_way_round() 
     for real_first in [false, true] {
         let mut desk = TestDesk::open();
         let a = desk.place("a", Side::Buy, 9, e9(100));
-        let mut real = trade(&desk, a, "R1", 1, 100);
+        let mut real = trade_report(&desk, a, "R1", 1, 100);
         (real.cum_qty, real.transact_time_ns) = (e9(1), 55);
         let mut bare = real;
         bare.exec_id = [0; 16];
@@ -292,11 +260,11 @@ fn corner_33_a_fill_by_stream_drop_copy_and_query_is_booked_once() {
     for copy_first in [false, true] {
         let mut desk = TestDesk::open();
         let a = desk.place("a", Side::Buy, 9, e9(100));
-        let stream = trade(&desk, a, "S1", 2, 100);
-        let mut copy = trade(&desk, a, "DC-77", 2, 100);
+        let stream = trade_report(&desk, a, "S1", 2, 100);
+        let mut copy = trade_report(&desk, a, "DC-77", 2, 100);
         copy.flags = REPORT_DROP_COPY;
         let take = |r: &ExecutionReport, desk: &mut TestDesk| {
-            offer(desk, r, |ids| ids.trd_match_id = text("M1"));
+            offer_ids(desk, r, |ids| ids.trd_match_id = text("M1"));
             desk.take(r)
         };
         let (first, second) = if copy_first { (copy, stream) } else { (stream, copy) };
@@ -316,7 +284,7 @@ fn corner_33_a_fill_by_stream_drop_copy_and_query_is_booked_once() {
     // A copy under an id of its own and without a match id proves nothing.
     let mut desk = TestDesk::open();
     let a = desk.place("a", Side::Buy, 9, e9(100));
-    let mut copy = trade(&desk, a, "DC-1", 2, 100);
+    let mut copy = trade_report(&desk, a, "DC-1", 2, 100);
     (copy.flags, copy.cum_qty) = (REPORT_DROP_COPY, e9(2));
     assert_eq!(desk.take(&copy), Disposition::Gap);
     assert_eq!(desk.order(a).cum_qty, 0);
@@ -328,13 +296,13 @@ fn a_drop_copy_that_comes_after_the_bust_of_its_fill_books_nothing() {
     // Found by the fault simulator: the busted fill was no match for its copy, which was booked anew.
     let mut desk = TestDesk::open();
     let a = desk.place("a", Side::Buy, 9, e9(100));
-    let stream = trade(&desk, a, "S1", 2, 100);
-    let mut copy = trade(&desk, a, "DC-1", 2, 100);
+    let stream = trade_report(&desk, a, "S1", 2, 100);
+    let mut copy = trade_report(&desk, a, "DC-1", 2, 100);
     copy.flags = REPORT_DROP_COPY;
-    offer(&mut desk, &stream, |ids| ids.trd_match_id = text("M1"));
+    offer_ids(&mut desk, &stream, |ids| ids.trd_match_id = text("M1"));
     assert_eq!(desk.take(&stream), Disposition::Applied);
     assert_eq!(bust(&mut desk, a, "B1", "S1", 9), Disposition::Applied);
-    offer(&mut desk, &copy, |ids| ids.trd_match_id = text("M1"));
+    offer_ids(&mut desk, &copy, |ids| ids.trd_match_id = text("M1"));
     assert_eq!(desk.take(&copy), Disposition::Reconciled);
     assert_eq!(desk.order(a).cum_qty, 0);
     assert_eq!(money(&desk), (0, 0, 0));
@@ -348,7 +316,7 @@ fn fills_told_again_after_a_bust_count_as_they_did_and_ask_nothing() {
     // by each answer, since the fills' CumQty(14) is that of before the bust.
     let mut desk = TestDesk::open();
     let a = desk.place("a", Side::Buy, 9, e9(100));
-    let mut fill = trade(&desk, a, "X1", 2, 100);
+    let mut fill = trade_report(&desk, a, "X1", 2, 100);
     fill.cum_qty = e9(2);
     assert_eq!(desk.take(&fill), Disposition::Applied);
     assert_eq!(bust(&mut desk, a, "B", "X1", 9), Disposition::Applied);
@@ -373,7 +341,7 @@ fn corner_7_and_36_a_gap_in_the_sums_asks_the_venue_once_until_they_agree() {
         t.header.kind = TimeInput::KIND;
         desk.step(t.as_record());
     };
-    let mut r = trade(&desk, a, "X2", 2, 100);
+    let mut r = trade_report(&desk, a, "X2", 2, 100);
     r.cum_qty = e9(5); // three came before it that we never saw
     assert_eq!(desk.take(&r), Disposition::Applied, "booked all the same");
     assert_eq!(desk.order(a).cum_qty, e9(2));
@@ -389,7 +357,7 @@ fn corner_7_and_36_a_gap_in_the_sums_asks_the_venue_once_until_they_agree() {
     assert_eq!(desk.take(&answer), Disposition::Gap);
     time(&mut desk);
     assert_eq!(asked(&desk), 1, "no loop");
-    let mut missing = trade(&desk, a, "X1", 3, 100);
+    let mut missing = trade_report(&desk, a, "X1", 3, 100);
     missing.cum_qty = e9(3);
     assert_eq!(desk.take(&missing), Disposition::Applied);
     time(&mut desk);
@@ -418,14 +386,14 @@ fn corner_26_what_the_venue_sets_aside_keeps_its_reserve_and_is_renewed_by_a_new
         let mut ack = desk.report(a, 0, ExecType::New);
         ack.transact_time_ns = 10;
         desk.take(&ack);
-        desk.take(&trade(&desk, a, "X1", 1, 100));
+        desk.take(&trade_report(&desk, a, "X1", 1, 100));
         let mut aside = desk.report(a, 0, word);
         aside.transact_time_ns = 20;
         assert_eq!(desk.take(&aside), Disposition::Applied);
         assert_eq!(desk.take(&aside), Disposition::Stale);
         assert_eq!((desk.status(a), desk.engine.row(1, ES).open_qty().0), (status, e9(4)));
         assert_eq!(desk.take(&ack), Disposition::Stale, "the first ack again renews nothing");
-        let late = desk.take(&trade(&desk, a, "X2", 1, 100));
+        let late = desk.take(&trade_report(&desk, a, "X2", 1, 100));
         assert_eq!(late == Disposition::Late, word == ExecType::DoneForDay);
         assert_eq!(desk.status(a), status, "a part fill keeps it");
         desk.cancel("c", "a");
@@ -438,7 +406,7 @@ fn corner_26_what_the_venue_sets_aside_keeps_its_reserve_and_is_renewed_by_a_new
         assert_eq!(desk.status(a), OrdStatus::PartiallyFilled);
         assert_eq!(desk.take(&renewal), Disposition::Stale);
         desk.take(&aside);
-        desk.take(&trade(&desk, a, "X3", 3, 100));
+        desk.take(&trade_report(&desk, a, "X3", 3, 100));
         let done = word == ExecType::DoneForDay;
         assert_eq!(desk.status(a), if done { status } else { OrdStatus::Filled });
         assert_eq!(desk.engine.row(1, ES).open_qty().0, 0);
@@ -452,7 +420,7 @@ fn corner_26_what_the_venue_sets_aside_keeps_its_reserve_and_is_renewed_by_a_new
 fn corner_26_an_expiry_ends_an_order_whose_cancel_is_on_its_way() {
     let mut desk = TestDesk::open();
     let a = desk.place("a", Side::Buy, 5, e9(100));
-    desk.take(&trade(&desk, a, "X1", 1, 100));
+    desk.take(&trade_report(&desk, a, "X1", 1, 100));
     desk.cancel("c", "a");
     assert_eq!(desk.tell(a, 0, ExecType::Expired), Disposition::Applied);
     assert_eq!(desk.status(a), OrdStatus::Expired);
@@ -488,13 +456,13 @@ fn corner_26_a_restatement_is_the_venues_terms_and_may_end_or_reopen_an_order() 
 fn corner_20_an_accepted_replace_to_more_reopens_what_the_venue_had_called_filled() {
     let mut desk = TestDesk::open();
     let a = desk.place("a", Side::Buy, 5, e9(100));
-    desk.take(&trade(&desk, a, "X1", 5, 100));
+    desk.take(&trade_report(&desk, a, "X1", 5, 100));
     assert_eq!(desk.status(a), OrdStatus::Filled);
     let mut desk = TestDesk::open();
     let a = desk.place("a", Side::Buy, 5, e9(100));
     desk.tell(a, 0, ExecType::New);
     desk.replace("r", "a", 8, e9(100));
-    desk.take(&trade(&desk, a, "X1", 5, 100));
+    desk.take(&trade_report(&desk, a, "X1", 5, 100));
     let mut found = desk.report(a, 0, ExecType::OrderStatus);
     (found.ord_status, found.cum_qty, found.flags) =
         (OrdStatus::Filled as u8, e9(5), REPORT_QUERIED);
@@ -535,9 +503,9 @@ fn calculated_goes_before_filled_and_pending_new_proves_nothing() {
     let a = desk.place("a", Side::Buy, 5, e9(100));
     assert_eq!(desk.tell(a, 0, ExecType::PendingNew), Disposition::Stale);
     assert_eq!(desk.status(a), OrdStatus::PendingNew);
-    desk.take(&trade(&desk, a, "X1", 4, 100));
+    desk.take(&trade_report(&desk, a, "X1", 4, 100));
     assert_eq!(desk.tell(a, 0, ExecType::Calculated), Disposition::Applied);
-    desk.take(&trade(&desk, a, "X2", 1, 100));
+    desk.take(&trade_report(&desk, a, "X2", 1, 100));
     assert_eq!((desk.status(a), desk.order(a).cum_qty), (OrdStatus::Calculated, e9(5)));
     closing(&desk);
 }
@@ -550,7 +518,7 @@ fn corner_7_the_memory_of_fills_is_let_go_by_day_and_orders_are_taken_again() {
     while desk.submit(&TestDesk::new_order(&format!("n{n}"), Side::Buy, 1, e9(100)))
         != Verdict::ReportTableFull
     {
-        desk.take(&trade(&desk, a, &format!("X{n}"), 1, 100));
+        desk.take(&trade_report(&desk, a, &format!("X{n}"), 1, 100));
         n += 1;
         assert!(n < 64);
         desk.now_ns += ONE;
@@ -572,11 +540,11 @@ fn corner_7_the_memory_of_fills_is_let_go_by_day_and_orders_are_taken_again() {
 fn a_reference_to_another_report_is_dropped() {
     let mut desk = TestDesk::open();
     let a = desk.place("a", Side::Buy, 5, e9(100));
-    desk.take(&trade(&desk, a, "X1", 2, 100));
+    desk.take(&trade_report(&desk, a, "X1", 2, 100));
     let mut r = desk.report(a, 0, ExecType::TradeCancel);
     r.exec_id = text("B1");
-    offer(&mut desk, &r, |ids| ids.exec_ref_id = text("X1"));
-    desk.take(&trade(&desk, a, "X2", 1, 100)); // another report of the venue takes the offer
+    offer_ids(&mut desk, &r, |ids| ids.exec_ref_id = text("X1"));
+    desk.take(&trade_report(&desk, a, "X2", 1, 100)); // another report of the venue takes the offer
     assert_eq!(desk.take(&r), Disposition::UnknownExec);
     let mut own = desk.report(a, 0, ExecType::TradeCancel);
     own.exec_id = text("X1"); // some venues bust under the fill's own id
@@ -593,7 +561,7 @@ fn corner_16_fills_of_the_new_quantity_before_the_answer_are_the_new_terms_fills
         let a = desk.place("a", Side::Buy, 5, e9(100));
         desk.tell(a, 0, ExecType::New);
         assert_eq!(desk.replace("r", "a", 8, e9(100) + ONE / 4), Verdict::Accepted);
-        assert_eq!(desk.take(&trade(&desk, a, "X1", fills, 100)), Disposition::Applied);
+        assert_eq!(desk.take(&trade_report(&desk, a, "X1", fills, 100)), Disposition::Applied);
         (desk, a)
     };
     let (mut desk, a) = race(8);
@@ -646,7 +614,7 @@ fn corner_20_a_replace_that_was_refused_reopens_nothing_when_it_is_told_accepted
         let mut r = desk.report(a, u16::from(answer == ExecType::ReplaceRejected), answer);
         r.ord_status = OrdStatus::New as u8;
         assert_eq!(desk.take(&r), Disposition::Applied);
-        desk.take(&trade(&desk, a, "X1", 5, 100));
+        desk.take(&trade_report(&desk, a, "X1", 5, 100));
         assert_eq!(desk.status(a), OrdStatus::Filled);
         assert_eq!(desk.tell(a, 1, ExecType::Replaced), Disposition::Stale);
         assert_eq!((desk.status(a), desk.order(a).order_qty), (OrdStatus::Filled, e9(5)));
@@ -661,15 +629,9 @@ fn corner_37_under_halt_a_direct_cancel_closes_a_parent_as_the_sweep_does_since_
     let mut parents = Vec::new();
     for n in 0..40 {
         // More than one sweep takes, so that a direct cancel comes before it.
-        let mut parent = TestDesk::new_order(&format!("p{n}"), Side::Buy, 10, e9(100));
-        parent.tags = TAG_PARENT;
-        assert_eq!(desk.submit(&parent), Verdict::Accepted);
-        parents.push(desk.newest());
+        parents.push(parent(&mut desk, &format!("p{n}"), 10));
     }
-    let mut child = TestDesk::new_order("c", Side::Buy, 4, e9(100));
-    child.parent_order_seq = parents[39];
-    assert_eq!(desk.submit(&child), Verdict::Accepted);
-    let (c, sent) = (desk.newest(), desk.sent.0.len());
+    let (c, sent) = (child(&mut desk, "c", parents[39], 4), desk.sent.0.len());
     desk.tell(c, 0, ExecType::New);
     desk.kill(Scope::Desk, 0, KillMode::Halt);
     assert_eq!(desk.status(parents[0]), OrdStatus::Canceled, "by the sweep");
@@ -691,7 +653,7 @@ fn corner_36_a_venue_whose_answers_never_agree_is_asked_once_for_each_sum_it_tel
     let asked = |desk: &TestDesk| {
         desk.sent.0.iter().filter(|r| r.msg_type == MsgType::OrderStatus as u8).count()
     };
-    let mut known = trade(&desk, a, "X1", 2, 100);
+    let mut known = trade_report(&desk, a, "X1", 2, 100);
     known.cum_qty = e9(2);
     desk.take(&known);
     let mut answer = desk.report(a, 0, ExecType::OrderStatus);
@@ -707,7 +669,7 @@ fn corner_36_a_venue_whose_answers_never_agree_is_asked_once_for_each_sum_it_tel
         desk.time();
     }
     assert_eq!(asked(&desk), 1, "the same answer is no news");
-    let mut more = trade(&desk, a, "X3", 1, 100);
+    let mut more = trade_report(&desk, a, "X3", 1, 100);
     more.cum_qty = e9(6);
     desk.take(&more);
     desk.time();
@@ -716,7 +678,7 @@ fn corner_36_a_venue_whose_answers_never_agree_is_asked_once_for_each_sum_it_tel
     answer.cum_qty = e9(3);
     desk.take(&answer);
     desk.time();
-    more = trade(&desk, a, "X5", 1, 100);
+    more = trade_report(&desk, a, "X5", 1, 100);
     more.cum_qty = e9(5);
     desk.take(&more);
     desk.time();
@@ -785,7 +747,7 @@ fn corner_33_an_order_found_at_the_venue_is_flagged_unless_its_venue_adopts_by_w
     let mut copy = ExecutionReport { flags: REPORT_DROP_COPY, ..fill };
     copy.exec_id = text("DC-9");
     for (r, taken) in [(fill, Disposition::Applied), (copy, Disposition::Reconciled)] {
-        offer(&mut desk, &r, |ids| ids.trd_match_id = text("M9"));
+        offer_ids(&mut desk, &r, |ids| ids.trd_match_id = text("M9"));
         assert_eq!(desk.take(&r), taken);
     }
     let polled = ExecutionReport { flags: REPORT_QUERIED | REPORT_POSS_DUP, ..fill };
@@ -871,7 +833,7 @@ fn corner_26_the_reason_of_a_restatement_says_what_it_does() {
             let mut r = desk.report(seq, 0, ExecType::Restated);
             r.exec_id = text("R1");
             f(&mut r);
-            offer(desk, &r, |ids| ids.restatement_reason = reason as u8);
+            offer_ids(desk, &r, |ids| ids.restatement_reason = reason as u8);
             let taken = desk.take(&r);
             let event = desk.log.records.iter().rev().find_map(ExecRef::from_record).unwrap();
             assert_eq!(event.restatement_reason, reason as u8, "told in the log");
@@ -882,7 +844,7 @@ fn corner_26_the_reason_of_a_restatement_says_what_it_does() {
         let a = desk.place("a", Side::Buy, 9, e9(100));
         desk.tell(a, 0, ExecType::New);
         if fill > 0 {
-            desk.take(&trade(&desk, a, "X1", fill, 100));
+            desk.take(&trade_report(&desk, a, "X1", fill, 100));
         }
         (desk, a)
     };
@@ -923,7 +885,7 @@ fn corner_26_the_reason_of_a_restatement_says_what_it_does() {
     let (mut desk, a) = live(0);
     let mut r = desk.report(a, 0, ExecType::Restated);
     (r.exec_id, r.last_qty, r.leaves_qty) = (text("R9"), e9(4), e9(4));
-    offer(&mut desk, &r, |ids| ids.restatement_reason = 106);
+    offer_ids(&mut desk, &r, |ids| ids.restatement_reason = 106);
     assert_eq!((desk.take(&r), desk.order(a).order_qty), (Disposition::Applied, e9(4)));
     closing(&desk);
 }
@@ -937,7 +899,7 @@ fn a_trade_told_of_an_order_still_held_here_is_flagged_and_ends_no_engine() {
     terms.stop_px = e9(105);
     assert_eq!(desk.submit_terms(&terms, &stop), Verdict::Accepted);
     let held = desk.newest();
-    assert_eq!(desk.take(&trade(&desk, held, "X1", 2, 100)), Disposition::OutsideTable);
+    assert_eq!(desk.take(&trade_report(&desk, held, "X1", 2, 100)), Disposition::OutsideTable);
     assert_eq!(bust(&mut desk, held, "B1", "X1", 5), Disposition::UnknownExec);
     assert_eq!((desk.status(held), money(&desk).0), (OrdStatus::Held, 0));
     closing(&desk);
@@ -952,9 +914,9 @@ fn quantities_of_a_venue_that_no_sum_could_hold_are_malformed_and_leave_every_su
         let mut r = desk.report(seq, 0, ExecType::Restated);
         (r.last_qty, r.last_px) = (i64::MAX, 1);
         assert_eq!(desk.take(&r), Disposition::Malformed);
-        let one = ExecutionReport { last_qty: 1, ..trade(&desk, seq, "X", 1, 100) };
+        let one = ExecutionReport { last_qty: 1, ..trade_report(&desk, seq, "X", 1, 100) };
         assert_eq!(desk.take(&one), Disposition::Applied);
-        let mut fill = trade(&desk, seq, "Y", 1, 100);
+        let mut fill = trade_report(&desk, seq, "Y", 1, 100);
         (fill.last_qty, fill.last_px) = (i64::MAX, 1); // beyond what is filled already
         assert_eq!(desk.take(&fill), Disposition::Malformed);
         closing(&desk);
@@ -993,9 +955,9 @@ fn a_restatement_below_what_is_filled_is_amended_to_it_live_or_filled() {
 fn a_fill_that_takes_a_short_position_to_the_last_number_there_is_is_malformed() {
     let mut desk = TestDesk::open();
     let seq = desk.place("s", Side::Sell, 5, e9(100));
-    let one = trade(&desk, seq, "X1", 1, 100);
+    let one = trade_report(&desk, seq, "X1", 1, 100);
     assert_eq!(desk.take(&ExecutionReport { last_qty: 1, ..one }), Disposition::Applied);
-    let mut rest = trade(&desk, seq, "X2", 1, 100);
+    let mut rest = trade_report(&desk, seq, "X2", 1, 100);
     (rest.last_qty, rest.last_px) = (i64::MAX, 1); // -1 - i64::MAX is i64::MIN
     assert_eq!(desk.take(&rest), Disposition::Malformed);
     closing(&desk);
@@ -1046,7 +1008,7 @@ fn told(facts: &[Fact], mix: &[u8], times: usize) -> TestDesk {
                 let ids = (format!("B{n}"), format!("X{n}"));
                 amend(&mut desk, orders[at], &ids.0, &ids.1, new, 9);
             } else {
-                let r = trade(&desk, orders[at], &format!("X{n}"), fact.qty, fact.px);
+                let r = trade_report(&desk, orders[at], &format!("X{n}"), fact.qty, fact.px);
                 desk.take(&r);
             }
         }

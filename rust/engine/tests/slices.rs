@@ -32,11 +32,6 @@ fn news(desk: &TestDesk) -> Vec<(u16, i64, i64)> {
     news.map(|r| (r.revision, r.order_qty / ONE, r.max_floor)).collect()
 }
 
-fn closing(desk: &TestDesk) {
-    desk.assert_sums_are_folds();
-    desk.assert_replay_equals();
-}
-
 #[test]
 fn an_iceberg_shows_its_floor_and_the_next_part_goes_when_one_has_filled_until_all_is_done() {
     let (mut desk, seq) = iceberg();
@@ -214,5 +209,43 @@ fn a_held_iceberg_shows_its_floor_when_it_is_released() {
     assert_eq!(news(&desk), [(0, 4, 0)]);
     fill_on(&mut desk, seq, 0, 4);
     assert_eq!(news(&desk), [(0, 4, 0), (1, 4, 0)]);
+    closing(&desk);
+}
+
+#[test]
+fn the_next_part_of_a_child_does_not_go_when_its_parent_has_ended_and_been_forgotten() {
+    let mut desk = TestDesk::open();
+    let p = parent(&mut desk, "p", 10);
+    let mut t = offer();
+    t.max_floor = e9(3);
+    let mut child = TestDesk::new_order("a", Side::Buy, 10, e9(100));
+    (child.time_in_force, child.parent_order_seq) = (TimeInForce::Gtc as u8, p);
+    assert_eq!(desk.submit_terms(&t, &child), Verdict::Accepted);
+    let seq = desk.newest();
+    desk.tell(seq, 0, ExecType::New);
+    assert_eq!(desk.cancel("c", "p"), Verdict::Accepted);
+    desk.time();
+    let asked = desk.sent.0.last().expect("the cancel of the child");
+    assert_eq!(asked.msg_type, MsgType::Cancel as u8);
+    let revision = asked.revision;
+    desk.tell(seq, revision, ExecType::CancelRejected); // the venue keeps it
+    desk.now_ns += desk.engine.config().id_ttl_ns + 1;
+    for n in 0..desk.engine.config().orders_max as u64 {
+        if desk.engine.order(p).is_none() {
+            break;
+        }
+        desk.quote(ES, e9(100), e9(100) + ONE / 4);
+        let refused = TestDesk::new_order(&format!("n{n}"), Side::Buy, 1, e9(100));
+        desk.submit(&refused);
+        let newest = desk.newest();
+        desk.tell(newest, 0, ExecType::Rejected);
+        desk.now_ns += 100_000_000;
+    }
+    assert!(desk.engine.order(p).is_none(), "its slot went to another");
+    desk.quote(ES, e9(100), e9(100) + ONE / 4);
+    let before = news(&desk).len();
+    fill_on(&mut desk, seq, 0, 3);
+    assert_eq!(news(&desk).len(), before, "no more of it goes out");
+    assert_eq!((desk.status(seq), desk.order(seq).cum_qty), (OrdStatus::Canceled, e9(3)));
     closing(&desk);
 }

@@ -135,6 +135,27 @@ impl TestDesk {
         self.step(t.as_record());
     }
 
+    /// Ten seconds pass, and the desk does what it has to.
+    pub fn pass(&mut self) {
+        for _ in 0..5 {
+            self.now_ns += 2_000_000_000;
+            self.time();
+        }
+    }
+
+    /// A query's answer.
+    pub fn tell_status(&mut self, order_seq: u64, told: OrdStatus) -> Disposition {
+        let mut r = self.report(order_seq, 0, ExecType::OrderStatus);
+        r.ord_status = told as u8;
+        self.take(&r)
+    }
+
+    /// Messages of a type that were sent for an order.
+    pub fn sent_of(&self, order_seq: u64, msg_type: MsgType) -> usize {
+        let of = |r: &&Routed| r.header.order_seq == order_seq && r.msg_type == msg_type as u8;
+        self.sent.0.iter().filter(of).count()
+    }
+
     /// Open for business: quotes at 100.00 / 100.25 in both instruments, generous limits.
     pub fn open() -> Self {
         Self::with(small_config())
@@ -383,6 +404,69 @@ impl TestDesk {
             assert!(!order.live() || order.cum_qty < order.order_qty, "filled whole, it is over");
         }
     }
+}
+
+/// What every story ends with: the sums are folds, and the log folded anew gives the same.
+pub fn closing(desk: &TestDesk) {
+    desk.assert_sums_are_folds();
+    desk.assert_replay_equals();
+}
+
+/// A parent of session 1 to buy at 100.
+pub fn parent(desk: &mut TestDesk, id: &str, qty: i64) -> u64 {
+    let mut parent = TestDesk::new_order(id, Side::Buy, qty, e9(100));
+    parent.tags = TAG_PARENT;
+    assert_eq!(desk.submit(&parent), Verdict::Accepted);
+    desk.newest()
+}
+
+/// A child of a parent, to buy at 100.
+pub fn child(desk: &mut TestDesk, id: &str, of: u64, qty: i64) -> u64 {
+    let mut child = TestDesk::new_order(id, Side::Buy, qty, e9(100));
+    child.parent_order_seq = of;
+    assert_eq!(desk.submit(&child), Verdict::Accepted);
+    desk.newest()
+}
+
+/// A good-till-cancel order to buy at 100.
+pub fn gtc(desk: &mut TestDesk, id: &str, qty: i64) -> u64 {
+    let mut o = TestDesk::new_order(id, Side::Buy, qty, e9(100));
+    o.time_in_force = TimeInForce::Gtc as u8;
+    assert_eq!(desk.submit(&o), Verdict::Accepted);
+    desk.newest()
+}
+
+/// A fill under an id of its own, not told yet.
+pub fn trade_report(desk: &TestDesk, seq: u64, id: &str, qty: i64, px: i64) -> ExecutionReport {
+    let mut r = desk.report(seq, 0, ExecType::Trade);
+    (r.exec_id, r.last_qty, r.last_px) = (text(id), e9(qty), e9(px));
+    r
+}
+
+/// The further ids of a report that follows.
+pub fn offer_ids(desk: &mut TestDesk, r: &ExecutionReport, f: impl FnOnce(&mut ExecRef)) {
+    let mut ids = ExecRef::ZERO;
+    (ids.header.kind, ids.exec_id, ids.venue_id) = (ExecRef::KIND, r.exec_id, 1);
+    f(&mut ids);
+    assert_eq!(desk.step(ids.as_record()), Verdict::Accepted);
+}
+
+/// The venue takes a fill back, or makes it another, quantity and price; `own` is the id of that word,
+/// empty for none, and `leaves` what it then works of the order.
+pub fn amend(
+    desk: &mut TestDesk,
+    seq: u64,
+    own: &str,
+    of: &str,
+    new: Option<(i64, i64)>,
+    leaves: i64,
+) -> Disposition {
+    let kind = if new.is_some() { ExecType::TradeCorrect } else { ExecType::TradeCancel };
+    let mut r = desk.report(seq, 0, kind);
+    (r.exec_id, r.leaves_qty) = (text(own), e9(leaves));
+    (r.last_qty, r.last_px) = new.map_or((0, 0), |(qty, px)| (e9(qty), e9(px)));
+    offer_ids(desk, &r, |ids| ids.exec_ref_id = text(of));
+    desk.take(&r)
 }
 
 /// A log that remembers how much room it is told to have.
