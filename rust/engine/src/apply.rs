@@ -70,11 +70,20 @@ impl Engine {
         // Whatever is rarer may open or close something for whole pairs: all are looked at again.
         self.reopen();
         match record.header.kind {
-            Control::KIND => self.apply_control(view!(Control)),
-            LinkChange::KIND => self.apply_link(view!(LinkChange)),
+            Control::KIND => {
+                self.apply_control(view!(Control));
+                self.retry_all();
+            }
+            LinkChange::KIND => {
+                self.apply_link(view!(LinkChange));
+                self.retry_all();
+            }
             PhaseChange::KIND => self.apply_phase(view!(PhaseChange)),
             DayChange::KIND => self.fold_day(view!(DayChange)),
-            DeskState::KIND => self.recovering = view!(DeskState).recovering,
+            DeskState::KIND => {
+                self.recovering = view!(DeskState).recovering;
+                self.retry_all();
+            }
             EpochStarted::KIND => {
                 self.epoch = view!(EpochStarted).epoch;
                 mutant!(ids_forgotten_at_restart => while !self.dedup.is_empty() {
@@ -440,11 +449,13 @@ impl Engine {
         mutant!(want_forgotten_behind_a_cancel => if order.flight & CANCELING != 0 { return });
         order.flight |= CANCEL_ASKED;
         self.asked_count += u64::from(order.is_asked() && !was_asked);
+        self.retry(slot);
     }
 
     fn unask(&mut self, slot: usize) {
         self.asked_count -= u64::from(self.orders[slot].is_asked());
         self.orders[slot].flight &= !CANCEL_ASKED;
+        self.to_cancel.clear(slot);
     }
 
     fn apply_mass_cancel(&mut self, e: &MassCancel) {
@@ -773,6 +784,7 @@ impl Engine {
         self.orders[slot].flight &= !QUERIED;
         self.asked_qty[slot] = 0;
         self.queries.retain(|&order_seq| order_seq != forgotten);
+        self.retry(slot);
     }
 
     /// Asks about a sum above ours that was not asked about before: an answer that still differs is no
@@ -790,6 +802,7 @@ impl Engine {
             }
             if !waits {
                 self.queries.push(order.order_seq);
+                self.to_ask = self.queries.len() as u64;
             }
             order.flight |= QUERIED;
             self.asked_qty[slot] = told;
@@ -934,6 +947,11 @@ impl Engine {
         if before.flight & CANCEL_ASKED != 0 {
             self.asked_count += u64::from(order.is_asked());
             self.asked_count -= u64::from(before.is_asked());
+            if order.is_asked() {
+                self.to_cancel.set(slot);
+            } else {
+                self.to_cancel.clear(slot);
+            }
         }
         if ended {
             order.end_time_ns = time_ns;
@@ -943,11 +961,13 @@ impl Engine {
             if before.base == OrdStatus::Held as u8 {
                 order.flight |= UNSENT;
             }
-            if was_vacant || is_vacant {
-                self.vacated.retain(|&order_seq| order_seq != before.order_seq);
+            if was_vacant {
+                self.turn_vacant(slot, false);
             }
         } else if was_vacant != is_vacant {
-            self.turn_vacant(before.order_seq, is_vacant);
+            self.turn_vacant(slot, is_vacant);
+        } else if is_vacant {
+            self.to_move.set(slot);
         } else if revived {
             self.revive(slot);
         }
@@ -1031,12 +1051,13 @@ impl Engine {
 
     /// Nothing of an order is at the venue any more, or its new self has gone there.
     #[cold]
-    pub(crate) fn turn_vacant(&mut self, order_seq: u64, is_vacant: bool) {
+    pub(crate) fn turn_vacant(&mut self, slot: usize, is_vacant: bool) {
         if is_vacant {
-            assert!(self.vacated.len() < self.vacated.capacity()); // room for every order
-            self.vacated.push(order_seq);
+            self.vacant_count += 1;
+            self.to_move.set(slot);
         } else {
-            self.vacated.retain(|&vacated| vacated != order_seq);
+            self.vacant_count -= 1;
+            self.to_move.clear(slot);
         }
     }
 

@@ -22,6 +22,9 @@ fn is(terms: &Terms, contingency: Contingency) -> bool {
     terms.contingency == contingency as u8
 }
 
+/// Legs looked at in one step.
+const DUE_LOOKS: usize = 64;
+
 impl Engine {
     /// A later leg names a first one that lives, has not traded, and is of the same owner.
     pub(crate) fn check_group(
@@ -92,11 +95,11 @@ impl Engine {
                 first.legs_live -= 1;
             }
         }
-        // An end that the group itself asked for is no news to it: the leg that traded lives on.
-        let ended = ended && terms.why != OwnCause::Group as u8;
         if !(ended || filled) {
             return;
         }
+        // An end that the group itself asked for is no news to it: the leg that traded lives on.
+        let ended = ended && terms.why != OwnCause::Group as u8;
         let is_first = terms.group_seq == order.order_seq;
         let Some(first) = self.order_terms(terms.group_seq) else { return };
         let all_oco = is(first, Contingency::Oco);
@@ -117,9 +120,13 @@ impl Engine {
                         && !is_first
                         && !at_first
                         && is(&leg, Contingency::Bracket));
-                if rivals {
+                if is_first && self.order(leg_seq).is_some() {
+                    self.retry(self.slot(leg_seq)); // it may have waited for this
+                }
+                let news = ended || filled;
+                if news && rivals {
                     self.cancel_rival(&order, leg_seq, filled);
-                } else if is_first {
+                } else if news && is_first {
                     self.follow_first(&order, leg_seq, ended, filled);
                 }
             }
@@ -280,11 +287,13 @@ impl Engine {
         if self.recovering != 0 {
             return; // legs wait, as prices do
         }
-        for _ in 0..self.due.len() {
-            if self.due_count == 0 || log.room() <= self.config.log_reserve / 2 {
+        for _ in 0..self.due.len().min(DUE_LOOKS) {
+            if log.room() <= self.config.log_reserve / 2 {
                 break;
             }
-            let Some(&order_seq) = self.due.front() else { break };
+            let Some(order_seq) = self.due.pop_front() else { break };
+            self.counters.looks += 1;
+            let state = self.order_terms(order_seq).map_or(0, |terms| terms.state);
             let terms = self.order_terms(order_seq).copied();
             match terms {
                 Some(terms) if terms.state & RACED != 0 => {
@@ -318,11 +327,33 @@ impl Engine {
                 }
                 _ => {}
             }
-            self.due.pop_front();
-            if self.is_due(order_seq) {
-                self.due.push_back(order_seq); // something of it is in flight: next time
+            if !self.is_due(order_seq) {
+                continue;
+            }
+            if self.order_terms(order_seq).is_some_and(|terms| terms.state != state) {
+                self.push_due(order_seq); // the rest of it, behind the others
+            } else {
+                self.park(order_seq);
             }
         }
+    }
+
+    /// Something of it is in flight, or the gate holds it back: it is tried again when an order that
+    /// waits so has changed, or a fact of the host came, or the desk's own time.
+    fn park(&mut self, order_seq: u64) {
+        if self.parked.len() == self.parked.capacity() {
+            self.parked.sort_unstable();
+            self.parked.dedup();
+        }
+        assert!(self.parked.len() < self.parked.capacity());
+        self.parked.push(order_seq);
+    }
+
+    /// What is parked is tried again.
+    pub(crate) fn wake_parked(&mut self) {
+        let mut parked = std::mem::take(&mut self.parked);
+        parked.drain(..).for_each(|order_seq| self.push_due(order_seq));
+        self.parked = parked;
     }
 
     pub(crate) fn apply_group_flagged(&mut self, e: &GroupFlagged) {

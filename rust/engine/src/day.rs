@@ -16,7 +16,10 @@ use layout::{CancelAccepted, DayChange, LinkState, OrdStatus, OwnCause, TimeInFo
 const RETRY_NS: i64 = 1_000_000_000;
 const RETRY_DOUBLINGS: u16 = 12;
 /// Timers looked at in one step.
-const TIMERS_MAX: usize = 4096;
+const TIMER_LOOKS: usize = 256;
+/// The timers that wait for their time, and those whose time has come and whose cancel cannot go yet.
+pub(crate) const RIPE: usize = 0;
+const STUCK: usize = 1;
 /// Cancels that one step sends for timers.
 const TIMER_CANCELS: usize = 64;
 
@@ -163,23 +166,78 @@ impl Engine {
         log: &mut L,
         outbox: &mut O,
     ) {
-        self.wake_pegs(now_ns, log, outbox);
-        let (mut at, mut sent) = (self.timers.first(0), 0);
-        for _ in 0..TIMERS_MAX {
-            let Some(row) = at.filter(|&row| self.timers.key(row) <= now_ns) else { break };
-            at = self.timers.next(row);
+        if now_ns >= self.wake_ns {
+            self.wake_ns = i64::MAX;
+            self.wake_pegs(now_ns, log, outbox);
+            self.wake_parked();
+        }
+        let mut sent = 0;
+        for _ in 0..TIMER_LOOKS {
+            let ripe = self.timers.first(RIPE).filter(|&row| self.timers.key(row) <= now_ns);
+            let Some(row) = ripe else { break };
             if sent == TIMER_CANCELS || log.room() < self.config.log_reserve / 4 {
                 break;
             }
+            self.counters.looks += 1;
             let order = self.orders[self.slot(self.timers.order_seq(row))];
             if self.check_cancel(&order) != 0 {
+                self.turn_timer(row, STUCK); // out of the way of the others
                 continue;
             }
             let mut event = CancelAccepted::ZERO;
             event.why = OwnCause::Expiry as u8;
             self.send_cancel(order.order_seq, event, now_ns, log, outbox);
-            sent += 1;
-            at = self.timers.first(0); // the fold moved or removed the row
+            sent += 1; // the fold moved or removed the row
+        }
+    }
+
+    /// The desk's own work is to be looked at by this time.
+    pub(crate) fn wake_by(&mut self, time_ns: i64) {
+        self.wake_ns = self.wake_ns.min(time_ns);
+    }
+
+    fn turn_timer(&mut self, row: usize, tree: usize) {
+        let (key, order_seq) = (self.timers.key(row), self.timers.order_seq(row));
+        assert!(self.timers.remove(row));
+        self.timers.insert(tree, row, key, order_seq);
+    }
+
+    /// A change of an order may let its cancel go.
+    pub(crate) fn retry_timer(&mut self, row: usize) {
+        if self.timers.is_in(STUCK, row) {
+            self.turn_timer(row, RIPE);
+        }
+    }
+
+    /// A fact that is no order's own may let go what waits: each is tried again, once.
+    #[cold]
+    pub(crate) fn retry_all(&mut self) {
+        self.to_ask = self.queries.len() as u64;
+        while let Some(row) = self.timers.first(STUCK) {
+            self.turn_timer(row, RIPE);
+        }
+        self.wake_parked();
+        if self.asked_count == self.to_cancel.len() && self.vacant_count == self.to_move.len() {
+            return;
+        }
+        for word in 0..self.live.len() {
+            let mut bits = self.live[word];
+            while bits != 0 {
+                let slot = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                self.retry(slot);
+            }
+        }
+    }
+
+    /// What waits of one order is tried again.
+    pub(crate) fn retry(&mut self, slot: usize) {
+        let order = &self.orders[slot];
+        if order.is_asked() {
+            self.to_cancel.set(slot);
+        }
+        if order.live() && order.is_vacant() {
+            self.to_move.set(slot);
         }
     }
 
@@ -189,13 +247,13 @@ impl Engine {
         let after_ns = RETRY_NS << revision.saturating_sub(1).min(RETRY_DOUBLINGS);
         let row = self.terms_row(order_seq);
         if self.order_terms(order_seq).is_some() && self.timers.remove(row) {
-            self.timers.insert(0, row, time_ns.saturating_add(after_ns), order_seq);
+            self.timers.insert(RIPE, row, time_ns.saturating_add(after_ns), order_seq);
         }
     }
 
     /// Time of the next timer; `i64::MAX` for none.
     pub fn next_timer_ns(&self) -> i64 {
-        self.timers.first_key(0).min(self.peg_wake_ns)
+        self.timers.first_key(RIPE).min(self.wake_ns)
     }
 
     /// After a fill, a bust, an adjustment or a larger order: reduce-only orders keep the position in the

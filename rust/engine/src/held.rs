@@ -16,6 +16,7 @@
 //! most each `RATCHET_NS` while it moves. A recovery starts from the last logged one, so its stop is
 //! never nearer to the market than it was, and farther by the moves of that interval at most.
 
+use crate::day::RIPE;
 use crate::gate::{Judged, Seen};
 use crate::order::{Action, CANCEL_ASKED, Exposure, Order, Trigger};
 use crate::pipeline::{Change, header};
@@ -709,13 +710,13 @@ impl Engine {
         (judged, None, stop_px)
     }
 
-    /// Whether the desk's own work waits: cancels asked for, legs due, timers run out.
+    /// Whether the desk's own work waits to be tried: cancels asked for, legs due, timers run out.
     pub fn work_due(&self, now_ns: i64) -> bool {
-        self.asked_count != 0
-            || self.due_count != 0
-            || !self.vacated.is_empty()
-            || self.peg_wake_ns <= now_ns
-            || self.timers.first_key(0) <= now_ns
+        self.to_cancel.len() != 0
+            || self.to_move.len() != 0
+            || !self.due.is_empty() && self.recovering == 0
+            || self.wake_ns <= now_ns
+            || self.timers.first_key(RIPE) <= now_ns
     }
 
     /// Whether a held order waits only for its price, and has not been asked to end.

@@ -16,6 +16,7 @@ mod forest;
 mod gate;
 pub mod held;
 mod legs;
+mod marks;
 mod moved;
 pub mod number;
 pub mod order;
@@ -163,6 +164,8 @@ pub struct Counters {
     pub market_data: u64,
     /// Market data records that a book could not take.
     pub book_faults: u64,
+    /// Looks at orders that waited for a work of the desk's own: cancels, moves, legs, timers.
+    pub looks: u64,
 }
 
 /// All order state of one shard.
@@ -185,7 +188,7 @@ pub struct Engine {
     fills: fills::Fills,
     queries: Vec<u64>,
     asked_qty: Table<i64>, // by slot: CumQty that the venue told when it was last asked, if QUERIED
-    vacated: Vec<u64>,
+    vacant_count: u64,
     exec_ref: Option<layout::ExecRef>, // of the report that follows in its group
     definitions: Vec<Definition>,
     names: HashMap<(u8, [u8; 36]), u32, foldhash::fast::FixedState>,
@@ -216,12 +219,16 @@ pub struct Engine {
     days: Vec<u8>,
     due: VecDeque<u64>,
     due_count: u64,
-    // Not folded: what inputs announced, market data, caches, counters.
+    // Not folded: what is to be tried, what inputs announced, market data, caches, counters.
+    to_cancel: marks::Marks,
+    to_move: marks::Marks,
+    to_ask: u64,
+    parked: Vec<u64>,
     offered_refs: Vec<Option<layout::ExecRef>>,
     foreign: Vec<Option<layout::ForeignOrder>>,
     offers: Vec<Option<OrderTerms>>,
     offers_count: u64,
-    peg_wake_ns: i64,
+    wake_ns: i64,
     peaks: Table<i64>,
     ratchet_ns: Table<i64>,
     windows: Vec<held::Window>,
@@ -231,7 +238,6 @@ pub struct Engine {
     open_stamp: u32,
     street_ids: street::Sequence,
     fills_high: u64,
-    sweep_word: usize,
     counters: Counters,
 }
 
@@ -281,7 +287,11 @@ impl Engine {
             fills: fills::Fills::new(config.fills_max, pairs + legs, config.fill_days)?,
             queries: Vec::with_capacity(QUERIES_MAX),
             asked_qty: Table::zeroed(config.orders_max)?,
-            vacated: Vec::with_capacity(config.orders_max),
+            vacant_count: 0,
+            to_cancel: marks::Marks::new(config.orders_max)?,
+            to_move: marks::Marks::new(config.orders_max)?,
+            to_ask: 0,
+            parked: Vec::with_capacity(2 * config.terms_max),
             exec_ref: None,
             offered_refs: vec![None; config.venues_max],
             foreign: vec![None; config.venues_max],
@@ -306,12 +316,12 @@ impl Engine {
             staged: Vec::with_capacity(STAGED_MAX),
             order_terms: Table::zeroed(config.terms_max)?,
             held: forest::Forest::new(config.instruments_max * held::TREES, config.terms_max)?,
-            timers: forest::Forest::new(1, config.terms_max)?,
+            timers: forest::Forest::new(2, config.terms_max)?,
             reducing: forest::Forest::new(config.instruments_max, config.terms_max)?,
             reducing_count: 0,
             watched: Table::zeroed(config.instruments_max)?,
             pegs: forest::Forest::new(config.instruments_max, config.terms_max)?,
-            peg_wake_ns: i64::MAX,
+            wake_ns: i64::MAX,
             days: vec![0; config.venues_max],
             due: VecDeque::with_capacity(2 * config.terms_max),
             due_count: 0,
@@ -328,7 +338,6 @@ impl Engine {
             open_stamp: 1,
             street_ids: street::Sequence::default(),
             fills_high: 0,
-            sweep_word: 0,
             counters: Counters::default(),
         };
         // New orders leave the last sixteenth to the fills of those before.

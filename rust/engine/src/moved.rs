@@ -18,8 +18,12 @@ use layout::{
     LinkState, Message, Moved, MsgType, OrdStatus, OrdType, Routed, TriggerOutcome, Typed,
 };
 
+/// Orders looked at in one step.
+const MOVE_LOOKS: usize = 64;
+
 impl Engine {
-    /// Sends the new selves of orders whose old selves have ended, oldest proof first.
+    /// Sends the new selves of orders whose old selves have ended, oldest order first. What cannot go
+    /// waits until something that may change that: of its own, of its first leg, of its link or the desk.
     #[cold]
     pub(crate) fn move_vacant<L: Log, O: Outbox>(
         &mut self,
@@ -27,22 +31,20 @@ impl Engine {
         log: &mut L,
         outbox: &mut O,
     ) {
-        let mut at = 0;
-        while at < self.vacated.len() && log.room() > self.config.log_reserve / 2 {
-            let order = self.orders[self.slot(self.vacated[at])];
-            assert!(order.order_seq == self.vacated[at]);
-            assert!(order.is_vacant());
+        for _ in 0..MOVE_LOOKS {
+            if log.room() <= self.config.log_reserve / 2 {
+                return;
+            }
+            let Some(slot) = self.to_move.take(self.slot(self.next_order_seq)) else { return };
+            self.counters.looks += 1;
+            let order = self.orders[slot];
+            assert!(order.live() && order.is_vacant());
             let down = self.venues[order.venue_id as usize].link != LinkState::Up as u8;
             let left = order.pending_qty - order.cum_qty;
             let follows = self.slice_of(&order, left) == 0 && self.may_follow(&order);
-            if follows
-                || self.recovering != 0
-                || down
-                || order.flight & (QUERIED | CANCEL_ASKED) != 0
-            {
-                at += 1;
-            } else {
-                self.move_on(&order, now_ns, log, outbox); // its fold takes it from the list
+            let waits = order.flight & (QUERIED | CANCEL_ASKED) != 0;
+            if !(follows || waits || down || self.recovering != 0) {
+                self.move_on(&order, now_ns, log, outbox);
             }
         }
     }

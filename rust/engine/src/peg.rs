@@ -100,25 +100,20 @@ impl Engine {
         if now_ns < next_ns || !rests || order.flight != 0 {
             // Looked at again when it may move, at the latest.
             let again_ns = next_ns.max(now_ns.saturating_add(self.config.peg_interval_ns / 4 + 1));
-            self.peg_wake_ns =
-                self.peg_wake_ns.min(if now_ns < next_ns { next_ns } else { again_ns });
+            self.wake_by(if now_ns < next_ns { next_ns } else { again_ns });
             return;
         }
         let to = (price, order.order_qty);
         self.replace_own(order, to, OwnCause::Peg, now_ns, log, outbox);
     }
 
-    /// Prices what had to wait, once its time has come.
+    /// Prices what had to wait.
     pub(crate) fn wake_pegs<L: Log, O: Outbox>(
         &mut self,
         now_ns: i64,
         log: &mut L,
         outbox: &mut O,
     ) {
-        if now_ns < self.peg_wake_ns {
-            return;
-        }
-        self.peg_wake_ns = i64::MAX;
         for instrument_id in 1..self.instruments.len() {
             if self.pegs.len(instrument_id) != 0 {
                 self.price_pegs(instrument_id as u32, now_ns, log, outbox);

@@ -20,8 +20,8 @@ use layout::{
 
 /// Cancels that one step sends for mass cancels and the kill switch.
 const SWEEP_CANCELS: usize = 32;
-/// Words of the live bitmap that one step looks through for them.
-const SWEEP_WORDS: usize = 4096;
+/// Orders that one step looks at for them.
+const SWEEP_LOOKS: usize = 128;
 
 pub(crate) fn header(kind: u16, order_seq: u64, now_ns: i64) -> Header {
     Header { kind, order_seq, ingest_time_ns: now_ns, ..Header::ZERO }
@@ -54,10 +54,10 @@ impl Engine {
         } else {
             self.step_other(input, now_ns, log, outbox)
         };
-        if self.asked_count != 0 {
+        if self.to_cancel.len() != 0 {
             self.sweep(now_ns, log, outbox);
         }
-        if !self.queries.is_empty() {
+        if self.to_ask != 0 {
             self.ask(now_ns, log, outbox);
         }
         verdict
@@ -94,10 +94,10 @@ impl Engine {
             Definition::KIND => self.step_definition(typed(input), now_ns, log),
             _ => self.step_fact(input, now_ns, log),
         };
-        if self.due_count != 0 {
+        if !self.due.is_empty() {
             self.work_off_due(now_ns, log, outbox);
         }
-        if !self.vacated.is_empty() {
+        if self.to_move.len() != 0 {
             self.move_vacant(now_ns, log, outbox);
         }
         mutant!(unknown_sent_again => if input.header.kind == OutcomeUnknown::KIND {
@@ -627,32 +627,25 @@ impl Engine {
     }
 
     /// Sends cancels for orders that a mass cancel or the kill switch has marked, a bounded number a
-    /// step and in the order of the table; what cannot go now stays marked.
+    /// step, oldest order first. What cannot go now is not looked at again before something of its own,
+    /// its link or the kill switch has changed.
     fn sweep<L: Log, O: Outbox>(&mut self, now_ns: i64, log: &mut L, outbox: &mut O) {
-        let (words, mut sent) = (self.live.len(), 0);
-        for _ in 0..words.min(SWEEP_WORDS) {
-            let mut bits = self.live[self.sweep_word];
-            while bits != 0 {
-                if sent == SWEEP_CANCELS || log.room() < self.config.log_reserve / 8 {
-                    return;
-                }
-                let slot = self.sweep_word * 64 + bits.trailing_zeros() as usize;
-                bits &= bits - 1;
-                let order = self.orders[slot];
-                if !order.is_asked()
-                    || (self.check_cancel(&order) != 0 && self.closes_here(&order).0 == 0)
-                {
-                    continue;
-                }
-                let mut event = CancelAccepted::ZERO;
-                event.cause = u8::from(self.mode_of(&order) != KillMode::Open as u8);
-                self.send_cancel(order.order_seq, event, now_ns, log, outbox);
-                sent += 1;
-            }
-            self.sweep_word = (self.sweep_word + 1) % words;
-            if self.asked_count == 0 {
+        let mut sent = 0;
+        for _ in 0..SWEEP_LOOKS {
+            if sent == SWEEP_CANCELS || log.room() < self.config.log_reserve / 8 {
                 return;
             }
+            let Some(slot) = self.to_cancel.take(self.slot(self.next_order_seq)) else { return };
+            self.counters.looks += 1;
+            let order = self.orders[slot];
+            assert!(order.is_asked());
+            if self.check_cancel(&order) != 0 && self.closes_here(&order).0 == 0 {
+                continue;
+            }
+            let mut event = CancelAccepted::ZERO;
+            event.cause = u8::from(self.mode_of(&order) != KillMode::Open as u8);
+            self.send_cancel(order.order_seq, event, now_ns, log, outbox);
+            sent += 1;
         }
     }
 
@@ -722,13 +715,15 @@ impl Engine {
         }
     }
 
-    /// Asks venues about orders whose sums differ from ours, each once; what cannot go now waits.
+    /// Asks venues about orders whose sums differ from ours, each once; what cannot go now waits for its
+    /// link.
     #[cold]
     fn ask<L: Log, O: Outbox>(&mut self, now_ns: i64, log: &mut L, outbox: &mut O) {
         let mut at = 0;
         while at < self.queries.len() && log.room() >= self.config.log_reserve / 8 {
             let order = self.orders[self.slot(self.queries[at])];
             assert!(order.order_seq == self.queries[at]);
+            self.counters.looks += 1;
             if self.venues[order.venue_id as usize].link == LinkState::Down as u8 {
                 at += 1;
                 continue;
@@ -747,6 +742,7 @@ impl Engine {
             self.commit(log, 1); // the fold takes it from the queue
             outbox.push(typed(log.last(0)));
         }
+        self.to_ask = self.queries.len().saturating_sub(at) as u64; // none that a link keeps back
     }
 
     // Market data: into books and quotes, never into the log ----------------------------------------

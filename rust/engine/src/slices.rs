@@ -69,8 +69,7 @@ impl Engine {
         // As a replace by cancel and new: the revision above it is that of a cancel, never sent here.
         (order.replace_revision, order.replace_id_row) = (order.revision_last + 1, order.id_row);
         order.revision_last += 2;
-        let order_seq = order.order_seq;
-        self.turn_vacant(order_seq, true);
+        self.turn_vacant(slot, true);
     }
 
     /// The leg that an order follows has filled more: whether what is at the venue is to grow.
@@ -100,9 +99,13 @@ impl Engine {
         log: &mut L,
         outbox: &mut O,
     ) {
-        if order.flight == 0 && order.base != OrdStatus::PendingNew as u8 {
-            let terms = (order.price, order.order_qty);
-            self.replace_own(order, terms, OwnCause::LegFilled, now_ns, log, outbox);
+        if order.flight != 0 || order.base == OrdStatus::PendingNew as u8 {
+            return; // its change tries again
+        }
+        let to = (order.price, order.order_qty);
+        let verdict = self.replace_own(order, to, OwnCause::LegFilled, now_ns, log, outbox);
+        if verdict != layout::Verdict::Accepted {
+            self.wake_by(now_ns.saturating_add(self.config.peg_interval_ns));
         }
     }
 }

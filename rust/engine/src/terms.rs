@@ -6,6 +6,7 @@
 //! The offer is no state: it waits for the next command of its session, and a crash between the two
 //! loses both. What must stay true: the body hash covers the offer and the command together.
 
+use crate::day::RIPE;
 use crate::gate::{Judged, Seen};
 use crate::order::Order;
 use crate::peg::Peg;
@@ -662,7 +663,7 @@ impl Engine {
         let row = self.terms_row(e.header.order_seq);
         self.order_terms[row] = Terms::of(e, order.ord_type, order.price);
         if e.expire_time_ns != 0 {
-            self.timers.insert(0, row, e.expire_time_ns, e.header.order_seq);
+            self.timers.insert(RIPE, row, e.expire_time_ns, e.header.order_seq);
         }
         if e.exec_inst & EXEC_REDUCE_ONLY != 0 {
             self.reducing.insert(order.instrument_id as usize, row, 0, e.header.order_seq);
@@ -699,7 +700,7 @@ impl Engine {
         if !was_live && order.live() {
             // Brought back by a fact of the venue: what it left at its end, it enters again.
             if terms.expire_time_ns != 0 {
-                self.timers.insert(0, row, terms.expire_time_ns, order.order_seq);
+                self.timers.insert(RIPE, row, terms.expire_time_ns, order.order_seq);
             }
             if terms.exec_inst & EXEC_REDUCE_ONLY != 0 {
                 self.reducing.insert(order.instrument_id as usize, row, 0, order.order_seq);
@@ -724,6 +725,10 @@ impl Engine {
             self.due_count -= u64::from(terms.state & DUE != 0);
             self.due_count -= u64::from(terms.state & GROW != 0);
             terms.state &= !(DUE | GROW);
+        }
+        self.retry_timer(row);
+        if terms.state & (DUE | GROW) != 0 {
+            self.wake_parked();
         }
         self.follow_group(slot, was_live, filled);
         if terms.slice_end != 0 {

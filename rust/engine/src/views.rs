@@ -266,7 +266,7 @@ impl Engine {
         self.fills.chains().for_each(|chain| put(chain.as_bytes()));
         put(self.queries.as_bytes());
         self.asked_qty.iter().filter(|&&qty| qty != 0).for_each(|qty| put(qty.as_bytes()));
-        put(self.vacated.as_bytes());
+        put(self.vacant_count.as_bytes());
         for definition in &self.definitions {
             // The header is the log's; the event_seq it stands at is hashed with the log itself.
             put(&definition.as_bytes()[32..]);
