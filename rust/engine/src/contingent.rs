@@ -18,12 +18,22 @@ use layout::{
     Verdict,
 };
 
+/// Legs looked at in one step.
+const DUE_LOOKS: usize = 64;
+
 fn is(terms: &Terms, contingency: Contingency) -> bool {
     terms.contingency == contingency as u8
 }
 
-/// Legs looked at in one step.
-const DUE_LOOKS: usize = 64;
+fn founds(terms: &Terms) -> bool {
+    terms.group_seq == terms.order_seq
+}
+
+/// Whether of these legs of a group one alone may trade: all of an OCO, the exits of a bracket.
+fn rivals(one: &Terms, other: &Terms) -> bool {
+    let both = |contingency| is(one, contingency) && is(other, contingency);
+    both(Contingency::Oco) || both(Contingency::Bracket) && !founds(one) && !founds(other)
+}
 
 impl Engine {
     /// A later leg names a first one that lives, has not traded, and is of the same owner.
@@ -49,7 +59,7 @@ impl Engine {
         let Some(first) = self.order_terms(t.group_seq) else {
             return fault(Verdict::GroupUnknown, group, 0);
         };
-        let founds = first.group_seq == t.group_seq;
+        let founds = founds(first);
         if founds && (contingency == Contingency::Oco) != is(first, Contingency::Oco) {
             return fault(Verdict::ContingencyInvalid, t.contingency as i64, group);
         }
@@ -100,38 +110,35 @@ impl Engine {
         }
         // An end that the group itself asked for is no news to it: the leg that traded lives on.
         let ended = ended && terms.why != OwnCause::Group as u8;
-        let is_first = terms.group_seq == order.order_seq;
-        let Some(first) = self.order_terms(terms.group_seq) else { return };
-        let all_oco = is(first, Contingency::Oco);
-        // Legs, newest first; the first leg itself last. A leg's row outlives it while another lives.
-        let mut leg_seq = first.leg_next;
-        let mut at_first = false;
-        loop {
-            if leg_seq == 0 {
-                if at_first {
-                    break;
-                }
-                (leg_seq, at_first) = (terms.group_seq, true);
+        let mut at = 0;
+        while let Some(leg) = self.leg_after(terms.group_seq, at) {
+            at = leg.order_seq;
+            if at == order.order_seq {
+                continue;
             }
-            let Some(&leg) = self.order_terms(leg_seq) else { break };
-            if leg_seq != order.order_seq {
-                let rivals = all_oco
-                    || (is(&terms, Contingency::Bracket)
-                        && !is_first
-                        && !at_first
-                        && is(&leg, Contingency::Bracket));
-                if is_first && self.order(leg_seq).is_some() {
-                    self.retry(self.slot(leg_seq)); // it may have waited for this
-                }
-                let news = ended || filled;
-                if news && rivals {
-                    self.cancel_rival(&order, leg_seq, filled);
-                } else if news && is_first {
-                    self.follow_first(&order, leg_seq, ended, filled);
-                }
+            if founds(&terms) && self.order(at).is_some() {
+                self.retry(self.slot(at)); // it may have waited for this
             }
-            leg_seq = if at_first { 0 } else { leg.leg_next };
+            if !(ended || filled) {
+                continue;
+            }
+            if rivals(&terms, &leg) {
+                self.cancel_rival(&order, at, filled);
+            } else if founds(&terms) {
+                self.follow_first(&order, at, ended, filled);
+            }
         }
+    }
+
+    /// The next leg of a group, newest first and the one that founded it last; behind 0 the newest. A
+    /// leg's row outlives it while another lives.
+    fn leg_after(&self, group_seq: u64, at: u64) -> Option<Terms> {
+        if at == group_seq {
+            return None;
+        }
+        let before = if at == 0 { group_seq } else { at };
+        let next = self.order_terms(before)?.leg_next;
+        self.order_terms(if next == 0 { group_seq } else { next }).copied()
     }
 
     /// One leg traded or ended: this other one is not wanted any more.
@@ -190,22 +197,20 @@ impl Engine {
     pub(crate) fn undo_due(&mut self, slot: usize) {
         let first = self.orders[slot];
         let Some(&terms) = self.order_terms(first.order_seq) else { return };
-        if terms.group_seq != first.order_seq || is(&terms, Contingency::Oco) {
+        if !founds(&terms) || is(&terms, Contingency::Oco) {
             return;
         }
-        let mut leg_seq = terms.leg_next;
-        while leg_seq != 0 {
-            let waits = self.order(leg_seq).is_some_and(|leg| leg.base == OrdStatus::Held as u8);
-            let Some(leg) = self.terms_mut(leg_seq) else { return };
-            let next = leg.leg_next;
+        let mut at = 0;
+        while let Some(leg) = self.leg_after(terms.group_seq, at) {
+            at = leg.order_seq;
+            let waits = self.order(at).is_some_and(|leg| leg.base == OrdStatus::Held as u8);
             if waits && leg.state & DUE != 0 {
-                leg.state &= !DUE;
+                self.terms_mut(at).expect("just read").state &= !DUE;
                 self.due_count -= 1;
                 if !first.live() {
-                    self.ask_own(leg_seq, OwnCause::Group);
+                    self.ask_own(at, OwnCause::Group);
                 }
             }
-            leg_seq = next;
         }
     }
 
@@ -214,24 +219,15 @@ impl Engine {
     pub(crate) fn disarm_rivals(&mut self, order_seq: u64) {
         mutant!(both_stops_of_a_pair_leave => return);
         let Some(&terms) = self.order_terms(order_seq) else { return };
-        let Some(first) = self.order_terms(terms.group_seq) else { return };
-        if !waits_for_price(terms.ord_type) {
+        if terms.group_seq == 0 || !waits_for_price(terms.ord_type) {
             return;
         }
-        let (all_oco, bracket) = (is(first, Contingency::Oco), is(&terms, Contingency::Bracket));
-        if !all_oco && (!bracket || terms.group_seq == order_seq) {
-            return;
-        }
-        let mut leg_seq = first.leg_next;
-        while leg_seq != 0 {
-            let Some(&leg) = self.order_terms(leg_seq) else { break };
-            if leg_seq != order_seq && (all_oco || is(&leg, Contingency::Bracket)) {
-                self.disarm(leg_seq);
+        let mut at = 0;
+        while let Some(leg) = self.leg_after(terms.group_seq, at) {
+            at = leg.order_seq;
+            if at != order_seq && rivals(&terms, &leg) {
+                self.disarm(at);
             }
-            leg_seq = leg.leg_next;
-        }
-        if all_oco && terms.group_seq != order_seq {
-            self.disarm(terms.group_seq);
         }
     }
 
