@@ -765,13 +765,7 @@ impl Engine {
         if order.order_seq != e.header.order_seq {
             return;
         }
-        // Of a part the venue counts what that part has filled.
-        let told = match self.order_terms(order.order_seq) {
-            Some(terms) if revision_of(e, order.order_seq) == order.street_revision() => {
-                terms.whole_cum(e.cum_qty)
-            }
-            _ => e.cum_qty,
-        };
+        let told = self.told_cum(order, e);
         if told > order.cum_qty || order.flight & QUERIED != 0 {
             self.mark_break(slot, e, told);
         }

@@ -65,10 +65,7 @@ impl Engine {
         let Some(trigger) = self.trigger_of(exec_type, order, report, reason) else {
             return taken(Disposition::Malformed);
         };
-        let told = self
-            .order_terms(order.order_seq)
-            .map_or(report.cum_qty, |terms| terms.whole_cum(report.cum_qty));
-        let lacks = order.live() && lacks_fills(order, trigger, told);
+        let lacks = order.live() && lacks_fills(order, trigger, self.told_cum(order, report));
         mutant!(answer_closes_over_a_gap: lacks = false);
         if lacks {
             return taken(Disposition::Gap); // closing now would lose the reserve of what is missing

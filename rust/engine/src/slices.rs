@@ -9,9 +9,10 @@
 //! Called by `apply` and by the pipeline.
 
 use crate::order::{CANCEL_ASKED, CANCELING, MOVING, Order, REPLACING, VACANT, closed};
-use crate::terms::{GROW, SLICED, Terms};
+use crate::report::revision_of;
+use crate::terms::{GROW, SLICED};
 use crate::{Engine, Log, Outbox};
-use layout::{OrdStatus, OwnCause};
+use layout::{ExecutionReport, OrdStatus, OwnCause};
 
 impl Engine {
     /// How much of what is left of an order may be at the venue.
@@ -47,6 +48,20 @@ impl Engine {
     pub(crate) fn part_filled(&self, order: &Order) -> bool {
         self.order_terms(order.order_seq)
             .is_some_and(|terms| terms.slice_end != 0 && order.cum_qty >= terms.slice_end)
+    }
+
+    /// CumQty(14) of an order by what a report counts: of the part that is at the venue it counts what
+    /// that part has filled. What it says of a part before is no more than the order's own sum.
+    pub(crate) fn told_cum(&self, order: &Order, report: &ExecutionReport) -> i64 {
+        let from = self.order_terms(order.order_seq).map_or(0, |terms| terms.slice_from);
+        let (revision, part) = (revision_of(report, order.order_seq), order.street_revision());
+        // The revision above a later part's own is that of the cancel that made room for it.
+        let of_it = revision == part || revision > part + u16::from(part != 0);
+        if of_it && report.cum_qty > 0 {
+            report.cum_qty.saturating_add(from)
+        } else {
+            report.cum_qty
+        }
     }
 
     /// After a change of an order of which a part is at the venue: when that part has filled, nothing of
@@ -107,12 +122,5 @@ impl Engine {
         if verdict != layout::Verdict::Accepted {
             self.wake_by(now_ns.saturating_add(self.config.peg_interval_ns));
         }
-    }
-}
-
-impl Terms {
-    /// CumQty(14) of the order by what the venue tells of the part that is there.
-    pub(crate) fn whole_cum(&self, told: i64) -> i64 {
-        if told > 0 && self.slice_from > 0 { told.saturating_add(self.slice_from) } else { told }
     }
 }

@@ -249,3 +249,31 @@ fn the_next_part_of_a_child_does_not_go_when_its_parent_has_ended_and_been_forgo
     assert_eq!((desk.status(seq), desk.order(seq).cum_qty), (OrdStatus::Canceled, e9(3)));
     closing(&desk);
 }
+
+#[test]
+fn a_late_word_on_a_part_before_is_no_gap() {
+    let (mut desk, seq) = iceberg();
+    fill_on(&mut desk, seq, 0, 3);
+    desk.tell(seq, 1, ExecType::New);
+    let mut told = desk.report(seq, 0, ExecType::OrderStatus);
+    (told.ord_status, told.cum_qty) = (OrdStatus::Filled as u8, e9(3));
+    assert_eq!(desk.take(&told), Disposition::Stale);
+    desk.pass();
+    assert_eq!(desk.sent_of(seq, MsgType::OrderStatus), 0, "all three are known");
+    closing(&desk);
+}
+
+#[test]
+fn a_canceled_part_that_counts_more_than_we_know_of_it_is_asked_about() {
+    let (mut desk, seq) = iceberg();
+    fill_on(&mut desk, seq, 0, 3);
+    desk.tell(seq, 1, ExecType::New);
+    fill_on(&mut desk, seq, 1, 1);
+    assert_eq!(desk.cancel("c", "a"), Verdict::Accepted);
+    let mut told = desk.report(seq, desk.order(seq).cancel_revision, ExecType::Canceled);
+    told.cum_qty = e9(2);
+    desk.take(&told);
+    desk.pass();
+    assert_eq!(desk.sent_of(seq, MsgType::OrderStatus), 1, "five at the venue, four here");
+    closing(&desk);
+}
