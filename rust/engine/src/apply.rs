@@ -10,7 +10,7 @@ use crate::order::{
     UNSURE, VACANT, closed, set_aside,
 };
 use crate::plain::Plan;
-use crate::report::{aside, reason_of, restated, revision_of};
+use crate::report::{aside, reason_of, renews, restated, revision_of};
 use crate::risk::{Weight, side_index, stops_orders};
 use crate::{Engine, fills, number, position};
 use arch::mutant;
@@ -583,6 +583,9 @@ impl Engine {
                 Action::SetAside | Action::Renew | Action::Restate | Action::Calculate => {
                     self.act_on_word(slot, action, exec_type, e, reason);
                 }
+                Action::Resolve if renews(order, e) => {
+                    self.act_on_word(slot, action, exec_type, e, reason);
+                }
                 _ => self.act(slot, e.header.ingest_time_ns, action, revision, None),
             };
         }
@@ -752,6 +755,10 @@ impl Engine {
                 (order.base, order.end_time_ns) = (OrdStatus::New as u8, 0);
                 order.base = by_fills(order);
             }
+            Action::Resolve => {
+                (order.base, order.end_time_ns) = (OrdStatus::New as u8, 0);
+                resolve(order, revision_of(e, order.order_seq));
+            }
             Action::Restate => *order = restated(order, e, reason, in_parts),
             _ => order.base = OrdStatus::Calculated as u8,
         });
@@ -891,15 +898,7 @@ impl Engine {
                 }
             }
             Action::Move => order.flight &= !MOVING,
-            Action::Resolve => {
-                if order.flight & VACANT != 0 {
-                    replace(order); // nothing else of it can be there
-                } else if !take_proved(order, revision) && order.flight & REPLACING != 0 {
-                    order.replace_revision = 0;
-                }
-                order.flight &= CANCEL_ASKED | QUERIED;
-                order.base = by_fills(order);
-            }
+            Action::Resolve => resolve(order, revision),
             Action::BeginCancel => order.flight |= CANCELING,
             Action::BeginReplace => order.flight |= REPLACING,
             Action::Doubt => order.flight |= UNSURE,
@@ -1410,6 +1409,17 @@ pub(crate) fn by_fills(order: &Order) -> u8 {
     } else {
         OrdStatus::New as u8
     }
+}
+
+/// The venue has the order: what was in flight holds by the id that it names, or not at all.
+fn resolve(order: &mut Order, revision: u16) {
+    if order.flight & VACANT != 0 {
+        replace(order); // nothing else of it can be there
+    } else if !take_proved(order, revision) && order.flight & REPLACING != 0 {
+        order.replace_revision = 0;
+    }
+    order.flight &= CANCEL_ASKED | QUERIED;
+    order.base = by_fills(order);
 }
 
 /// The end of a closed order that its fills complete: filled, unless calculated, which goes before.

@@ -537,6 +537,13 @@ fn leaves_overfilled(order: &Order, action: Action, revision: u16) -> bool {
         }
 }
 
+/// Whether the venue tells anew of an order that it had set aside: a copy of what it said before is older.
+pub(crate) fn renews(order: &Order, report: &ExecutionReport) -> bool {
+    let live = [OrdStatus::New as u8, OrdStatus::PartiallyFilled as u8];
+    let tells = report.exec_type == ExecType::New as u8 || live.contains(&report.ord_status);
+    tells && set_aside(order.base) && report.transact_time_ns > order.end_time_ns
+}
+
 /// The trigger of a report by itself; `None` for what has no meaning.
 fn trigger_told(
     exec_type: ExecType,
@@ -544,7 +551,8 @@ fn trigger_told(
     report: &ExecutionReport,
     reason: RestatementReason,
 ) -> Option<Trigger> {
-    let renews = || set_aside(order.base) && report.transact_time_ns > order.end_time_ns;
+    let renews = || renews(order, report);
+    let again = report.flags & (REPORT_POSS_DUP | REPORT_POSS_RESEND) != 0;
     let status = OrdStatus::from_code(report.ord_status);
     Some(match exec_type {
         // The venue tells a set-aside order anew: a copy of the first ack is older than that.
@@ -572,7 +580,12 @@ fn trigger_told(
         ExecType::Stopped => Trigger::Stopped,
         ExecType::PendingNew => Trigger::PendingNew,
         ExecType::OrderStatus => match status? {
-            OrdStatus::New | OrdStatus::PartiallyFilled if renews() => Trigger::Renewed,
+            // An answer that ends a doubt renews with it.
+            OrdStatus::New | OrdStatus::PartiallyFilled
+                if renews() && (again || order.flight & UNSURE == 0) =>
+            {
+                Trigger::Renewed
+            }
             // Told again, it may be older than what is in flight.
             OrdStatus::PendingCancel | OrdStatus::PendingReplace => Trigger::FoundWaiting,
             OrdStatus::New
@@ -580,7 +593,7 @@ fn trigger_told(
             | OrdStatus::Suspended
             | OrdStatus::Stopped
             | OrdStatus::DoneForDay
-                if report.flags & (REPORT_POSS_DUP | REPORT_POSS_RESEND) != 0 =>
+                if again =>
             {
                 Trigger::FoundWaiting
             }

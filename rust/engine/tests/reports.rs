@@ -375,6 +375,24 @@ fn corner_7_and_36_a_gap_in_the_sums_asks_the_venue_once_until_they_agree() {
 }
 
 #[test]
+fn corner_26_an_answer_that_renews_an_order_in_doubt_ends_the_doubt_at_once_and_not_by_its_copy() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    let mut aside = desk.report(a, 0, ExecType::Suspended);
+    aside.transact_time_ns = 20;
+    assert_eq!(desk.take(&aside), Disposition::Applied);
+    assert_eq!(desk.cancel("c", "a"), Verdict::Accepted);
+    desk.lost(a);
+    assert_eq!(desk.status(a), OrdStatus::Unknown);
+    let mut answer = desk.report(a, 0, ExecType::OrderStatus);
+    (answer.ord_status, answer.transact_time_ns) = (OrdStatus::New as u8, 30);
+    assert_eq!(desk.take(&answer), Disposition::Applied);
+    assert_eq!(desk.status(a), OrdStatus::New, "it trades again, and the cancel is not there");
+    assert_eq!(desk.take(&answer), Disposition::Stale, "each word once");
+    closing(&desk);
+}
+
+#[test]
 fn corner_26_what_the_venue_sets_aside_keeps_its_reserve_and_is_renewed_by_a_newer_word() {
     for (word, status) in [
         (ExecType::Suspended, OrdStatus::Suspended),
