@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 from pyoms.engine import Engine
 from pyoms_core import layout
 from tests.model.desk import NO_PRICE, ONE, UNLIMITED, Desk, Event
-from tests.model.life import WAIT_FOR_PRICE
+from tests.model.life import WAIT_FOR_PRICE, Order
 from tests.model.pair import Pair
 from tests.model.seam import EXEC_INST, Driven, limit_order
 from tests.model.waiting import NO_TERMS
@@ -69,6 +69,7 @@ SESSIONS = st.sampled_from([1, 1, 1, 1, 2, 3])
 NEVER_SENT = ["new_order", "cancel", "replace", "gap_fill", "order_status"]
 CALM = st.integers(0, 9)  # 0: the odd case
 REVISIONS = st.sampled_from(["own", "own", "cancel", "replace", "first", "never"])
+REPLACE_RULES = ["in_flight_counted", "in_flight_lost"]
 FEW = st.sampled_from([0, 0, 0, 1, 2, 3])
 OWNER = ("account_id", "session_id", "instrument_id", "strategy_id")
 LIMITED = ("limit", "stop_limit", "limit_if_touched")
@@ -106,6 +107,11 @@ ODD_ORDERS = st.fixed_dictionaries(
 )
 
 
+AMENDS = ("trade_cancel", "trade_correct")
+FAMILY = ("child", "child", "fill", "fill", "resize", "resize", "cancel", *AMENDS)
+"""What may come next in the life of a parent."""
+SCENES = ("trails", "changes", "splits", "doubts", "hedges", "groups")
+"""Short stories that chance would seldom tell."""
 SEQS = st.integers(0, 20)  # which order, counted from the newest; above them all: none there is
 WORLD: dict[str, dict[str, Any]] = {
     "mass_cancel": {
@@ -171,17 +177,23 @@ def note(what: str) -> None:
     event(what)
 
 
+def named_fills(order: Order) -> list[tuple[int, str]]:
+    """Give the session day and ExecID(17) of each fill that was told with one."""
+    return [(int(str(key[1])), key[2]) for key in order.fills if isinstance(key[2], str)]
+
+
 class Lives(RuleBasedStateMachine):
     """One engine, one model, one story."""
 
     @initialize(
-        rule_of=st.sampled_from(["in_flight_counted", "in_flight_lost"]),
+        rule_of=st.sampled_from(REPLACE_RULES),
+        keeps=st.just(True),
         limit=st.sampled_from([10**6, 10**6, 10**4]),
         mode=st.sampled_from(["net", "hedging"]),
     )
-    def begin(self, rule_of: str, limit: int, mode: str) -> None:
+    def begin(self, rule_of: str, keeps: bool, limit: int, mode: str) -> None:
         oms = Engine(now_ns=START_NS, ring_slots=1 << 13, **SMALL)
-        oms.define_venue("SIM", replace_rule=rule_of, replenishes_icebergs=True)
+        oms.define_venue("SIM", replace_rule=rule_of, replenishes_icebergs=keeps)
         oms.define_venue("ALT", replenishes_icebergs=True)
         oms.define_account(
             "A1",
@@ -489,6 +501,25 @@ class Lives(RuleBasedStateMachine):
         words += ["canceled", "canceled", "cancel_rejected"] if order.canceling else []
         self.say(data, data.draw(st.sampled_from(words)), order.seq)
 
+    def word(self, order: Order, exec_type: str, **told: Any) -> Event:
+        """Make a venue's word of an order, right in every field that is not told otherwise."""
+        return {
+            "street_epoch": order.epoch,
+            "street_seq": order.seq,
+            "street_revision": order.revision,
+            "exec_id": "",
+            "venue_id": order.venue_id,
+            "trade_day": 0,
+            "exec_type": exec_type,
+            "ord_status": "new",
+            "last_px": 0,
+            "last_qty": 0,
+            "cum_qty": order.cum_qty,
+            "leaves_qty": order.leaves_qty,
+            "fee": 0,
+            "transact_time_ns": self.model.now_ns,
+        } | told
+
     def say(self, data: Any, exec_type: str, seq: int, qty: int = ONE, px: int = 100 * ONE) -> None:
         exec_id, revision = data.draw(EXEC_IDS), data.draw(REVISIONS)
         cum = data.draw(st.sampled_from(["ours", "ours", "ours", "more", "less"]))
@@ -505,28 +536,23 @@ class Lives(RuleBasedStateMachine):
         if exec_type == "trade" and data.draw(st.booleans()):
             qty = min(qty, order.leaves_qty) or qty
         filled = order.cum_qty + (qty if exec_type == "trade" else 0)
-        report: Event = {
-            "street_epoch": order.epoch,
-            "street_seq": seq,
+        ord_status = data.draw(
+            st.sampled_from(["new", "partially_filled", "filled", "canceled", "rejected"])
+            | st.sampled_from(["expired", "pending_cancel", "pending_replace", "pending_new"])
+            | st.sampled_from(["suspended", "stopped", "done_for_day", "calculated"])
+        )
+        report = self.word(order, exec_type, street_seq=seq, last_px=px, last_qty=qty) | {
             "street_revision": revisions.get(revision, order.revision),
             "exec_id": exec_id,
-            "venue_id": order.venue_id,
             "trade_day": data.draw(st.sampled_from([0, 0, 0, 7, 8])),
-            "exec_type": exec_type,
-            "ord_status": data.draw(
-                st.sampled_from(["new", "partially_filled", "filled", "canceled", "rejected"])
-                | st.sampled_from(["expired", "pending_cancel", "pending_replace", "pending_new"])
-                | st.sampled_from(["suspended", "stopped", "done_for_day", "calculated"])
-            ),
-            "last_px": px,
-            "last_qty": qty,
+            "ord_status": ord_status,
             "cum_qty": {"ours": filled, "more": filled + ONE, "less": max(filled - ONE, 0)}[cum],
             "leaves_qty": data.draw(st.sampled_from([order.leaves_qty, 0, ONE])),
             "fee": data.draw(st.sampled_from([0, 0, 5, -3])),
             "transact_time_ns": self.model.now_ns - data.draw(st.sampled_from([0, 0, 10**9])),
         }
         if exec_type in ("trade_cancel", "trade_correct"):
-            ids = [str(key[2]) for key in order.fills if isinstance(key[2], str)]
+            ids = [exec_id for _, exec_id in named_fills(order)]
             report["exec_ref_id"] = data.draw(st.sampled_from([*ids, *ids, exec_id, "E1"]))
         if not data.draw(st.integers(0, 19)):
             report |= data.draw(
@@ -550,6 +576,175 @@ class Lives(RuleBasedStateMachine):
     def venue_says_again(self, data: Any) -> None:
         """Any earlier word once more: doubled, late and out of order."""
         self.tell(data.draw(st.sampled_from(self.reports)))
+
+    # Parents -------------------------------------------------------------------------------------
+
+    @precondition(lambda self: len(self.model.orders) < ORDERS_MAX)
+    @rule(data=st.data(), what=st.sampled_from(FAMILY), side=st.sampled_from(["buy", "sell"]))
+    def family(self, data: Any, what: str, side: str) -> None:
+        """Give a parent children, fill them, take fills back, and resize and cancel either."""
+        parents = [order for order in self.model.orders.values() if order.is_parent]
+        some = [order for order in parents if order.live] if data.draw(CALM) else parents
+        if not some:
+            command = limit_order(self.fresh(), side, 10 * ONE, 100 * ONE) | {"is_parent": True}
+            command["effect"] = "open" if 1 in self.model.hedging else ""
+            self.both("new_order", command)
+            return
+        parent = data.draw(st.sampled_from(some))
+        children = [o for o in parent.children if what not in AMENDS or named_fills(o)]
+        if what == "child" or not children:
+            self.bear(data, parent)
+            return
+        child = data.draw(st.sampled_from(children))
+        if what == "fill":
+            qty = data.draw(st.sampled_from([ONE, child.leaves_qty, parent.leaves_qty])) or ONE
+            self.fill(child, qty)
+        elif what in AMENDS:
+            day, exec_id = data.draw(st.sampled_from(named_fills(child)))
+            report = self.word(child, what, last_qty=2 * ONE, last_px=100 * ONE + TICK)
+            report |= {"exec_id": self.fresh(), "exec_ref_id": exec_id, "trade_day": day}
+            self.tell(report | {"leaves_qty": data.draw(st.sampled_from([0, ONE]))})
+        else:
+            self.resize(data, data.draw(st.sampled_from([parent, child])), what == "cancel")
+
+    def fresh(self) -> str:
+        """Give an id that no command and no fill has had."""
+        return f"f{next(self.versions)}"
+
+    def bear(self, data: Any, parent: Order) -> None:
+        """Place a child: of all that its parent has left, of a part, or of too much."""
+        left = parent.qty - self.model.children_qty(parent)
+        qty = max(data.draw(st.sampled_from([ONE, 2 * ONE, 3 * ONE, left, left + ONE])), ONE)
+        command = limit_order(self.fresh(), parent.side, qty, 100 * ONE)
+        command |= {"parent_order_seq": parent.seq, "effect": parent.effect}
+        command |= {name: getattr(parent, name) for name in OWNER}
+        if self.both("new_order", command) == "accepted" and data.draw(CALM) < 8:
+            order = self.model.orders[max(self.model.orders)]
+            self.tell(self.word(order, "new"))
+
+    def fill(self, order: Order, qty: int) -> None:
+        """Fill an order at the venue, with every sum right."""
+        report = self.word(order, "trade", last_qty=qty, last_px=100 * ONE, exec_id=self.fresh())
+        self.tell(report | {"cum_qty": order.cum_qty + qty})
+
+    def resize(self, data: Any, order: Order, away: bool) -> None:
+        """Cancel a parent or a child, or give it a size at the edge of what it may have."""
+        command: Event = {"cl_ord_id": self.fresh(), "order_seq": order.seq, "orig_cl_ord_id": ""}
+        command["session_id"] = order.session_id
+        if away:
+            self.both("cancel_order", command)
+            return
+        held = self.model.children_qty(order) or order.cum_qty
+        qty = data.draw(st.sampled_from([held - ONE, held, held + ONE, order.qty + ONE]))
+        price = 100 * ONE + data.draw(st.integers(-1, 1)) * TICK
+        verdict = self.both(
+            "replace_order", command | {"price": price, "order_qty": qty, "has_terms": False}
+        )
+        if verdict == "accepted" and order.replacing and data.draw(CALM) < 7:
+            word = data.draw(st.sampled_from(["replaced", "replaced", "replace_rejected"]))
+            self.tell(self.word(order, word, street_revision=order.replacing.revision))
+
+    # What is rare ----------------------------------------------------------------------------
+
+    @precondition(lambda self: len(self.model.orders) < ORDERS_MAX)
+    @rule(name=st.sampled_from(SCENES), twist=st.booleans())
+    def scene(self, name: str, twist: bool) -> None:
+        """Tell a short story that leads to what chance would seldom meet, in one of two ways."""
+        self.heal()
+        getattr(self, name)(twist)
+
+    def place(self, side: str = "buy", qty: int = 4 * ONE, /, **told: Any) -> Order | None:
+        """Place an order in the midst of the market, with what is told of it; None if refused."""
+        command = limit_order(self.fresh(), side, qty, 100 * ONE - TICK)
+        command |= {"effect": "open" if 1 in self.model.hedging else ""}
+        command |= {name: told.pop(name) for name in command.keys() & told.keys()}
+        if told:
+            command["has_terms"] = True
+            command["price"] = command["price"] if command["ord_type"] in LIMITED else 0
+            self.pair.offer(NO_TERMS | {"session_id": command["session_id"]} | told)
+        if self.both("new_order", command) != "accepted":
+            return None
+        for word in told.get("exec_inst", ()):
+            note(f"terms {word}")
+        return self.model.orders[max(self.model.orders)]
+
+    def trails(self, twist: bool) -> None:
+        """Let a trailing stop follow the market, and leave when that turns, if it may."""
+        self.pair.trade(1, 100 * ONE)
+        self.place("sell", ord_type="trailing_stop", trail=2 * TICK)
+        self.pair.time(self.model.now_ns + 1_001 * 1_000_000)
+        self.quote(100 * ONE - TICK, 100 * ONE, 5)
+        self.pair.trade(1, 101 * ONE)
+        if twist:
+            self.phase(1, 1, "halted")
+        self.pair.trade(1, 100 * ONE)
+
+    def changes(self, twist: bool) -> None:
+        """Hold an order, change it, release it, change it at its venue, and work it out."""
+        order = self.place(ord_type="stop_limit", stop_px=101 * ONE)
+        if order is None:
+            return
+        change = {"cl_ord_id": self.fresh(), "order_seq": order.seq, "orig_cl_ord_id": ""}
+        change |= {"session_id": 1, "price": order.price, "order_qty": 5 * ONE, "has_terms": False}
+        note(f"replace held {self.both('replace_order', change)}")
+        self.pair.trade(1, 101 * ONE)
+        if order.held or not order.live:
+            return
+        self.tell(self.word(order, "new"), doubled=True)
+        self.both("replace_order", change | {"cl_ord_id": self.fresh(), "order_qty": 6 * ONE})
+        self.tell(self.word(order, "replaced", street_revision=order.revision_last))
+        status = {"ord_status": "new", "cum_qty": order.cum_qty + twist * ONE}
+        self.tell(self.word(order, "order_status", **status))
+        self.tell(self.word(order, "calculated" if twist else "suspended"))
+
+    def splits(self, twist: bool) -> None:
+        """Take a position through zero, and make the fill that did it another, or none."""
+        if not self.model.position(1, 1).net_qty and (order := self.place()):
+            self.fill(order, ONE)
+        net = self.model.position(1, 1).net_qty
+        order = self.place("sell" if net > 0 else "buy", abs(net) + 2 * ONE)
+        if order is None:
+            return
+        self.fill(order, abs(net) + ONE)
+        day, exec_id = named_fills(order)[-1]
+        report = self.word(order, AMENDS[twist], last_qty=ONE, last_px=101 * ONE)
+        self.tell(report | {"exec_ref_id": exec_id, "exec_id": self.fresh(), "trade_day": day})
+
+    def doubts(self, twist: bool) -> None:
+        """Lose and find an order, and cancel it with all others; the venue agrees or not."""
+        order = self.place()
+        if order is None:
+            return
+        self.outcome_lost(0)
+        self.tell(self.word(order, "order_status" if twist else "new"))
+        scopes = ("account_id", "instrument_id", "of_session_id", "strategy_id", "venue_id")
+        every: Event = {"cl_ord_id": self.fresh(), "session_id": 1, "side": ""}
+        self.mass_cancel(**every, **dict.fromkeys(scopes, 0))
+        if order.canceling:
+            word = "canceled" if twist else "cancel_rejected"
+            self.tell(self.word(order, word, street_revision=order.canceling.revision))
+
+    def hedges(self, twist: bool) -> None:
+        """Let an account keep legs apart, close no more of one than there is, and stay so."""
+        self.change_mode(2, "hedging")
+        self.adjust(2 * ONE, 100 * ONE, twist, 2, "long" if twist else "short")
+        side = "sell" if twist else "buy"
+        self.place(side, 100 * ONE, account_id=2, effect="close")
+        self.change_mode(2, "net")
+
+    def groups(self, twist: bool) -> None:
+        """Fill one of two legs, or end the day with one of them held."""
+        first = self.place("sell", contingency="oco", exec_inst=("post_only",), price=101 * ONE)
+        if first is None:
+            return
+        held = {"ord_type": "stop", "stop_px": 98 * ONE}
+        self.place("sell", contingency="oco", group_seq=first.seq, **held)
+        if twist:
+            self.fill(first, ONE)
+            self.pair.time(self.model.now_ns)
+        else:
+            self.day(0, opened=False, proved=True)
+        self.place("sell", ONE, exec_inst=("reduce_only",), effect="")
 
     # Facts ---------------------------------------------------------------------------------------
 

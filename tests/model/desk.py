@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.model import waiting
-from tests.model.life import WAIT_FOR_PRICE, Change, Fill, Order, Terms
+from tests.model import parts, waiting
+from tests.model.life import WAIT_FOR_PRICE, Change, Fill, Order, Piece, Terms
 from tests.model.money import LEGS, Booking, Position, Split, fold, total
 
 ONE = 1_000_000_000
@@ -38,7 +38,7 @@ SWEEP_CANCELS = 32
 LIVE_WORDS = ("new", "partially_filled", "pending_cancel", "pending_replace", *ASIDE)
 ENDED_WORDS = ("canceled", "expired", "filled", "rejected")
 """What a queried OrdStatus may say: the order lives, or it ended."""
-BOOKED = ("applied", "late", "overfill")
+BOOKED = ("applied", "late", "overfill", "move_lost")
 """Dispositions of what changes an order."""
 
 Event = dict[str, Any]
@@ -149,6 +149,7 @@ class Venue:
     closed: bool = False  # its day is over, and the next has not opened
     opened: list[tuple[int, int]] = field(default_factory=list)
     replace_rule: str = "in_flight_counted"
+    replenishes: bool = False  # icebergs, by itself
     unjudged: bool = False  # its day opened while no cancel could leave
     calendar: tuple[int, int] | None = None  # minutes east of UTC, minute at which a day begins
     clock_ns: int = 0  # since when; before, it was the one below
@@ -180,6 +181,9 @@ class Desk:
     to_ask: list[int] = field(default_factory=list)
     sends: dict[tuple[str, int], list[int]] = field(default_factory=dict)
     due: list[int] = field(default_factory=list)  # legs to release, races to tell
+    vacated: list[int] = field(
+        default_factory=list
+    )  # orders between two selves, oldest proof first
     # Outside the state: offers wait for their command, and a price may have moved a trailing stop.
     offers: dict[int, Event] = field(default_factory=dict)
     moves: dict[int, tuple[int, int, bool]] = field(default_factory=dict)
@@ -431,7 +435,9 @@ class Desk:
                 ppm, best_px = "trail_ppm" in offer["exec_inst"], event["reference_px"]
                 stop_px = waiting.trailed(instrument, buys, offer["trail"], ppm, best_px)
                 event["stop_px"] = stop_px
-            self.apply(event | {"order_seq": seq, "parent_order_seq": command["parent_order_seq"]})
+            event |= {"order_seq": seq, "parent_order_seq": command["parent_order_seq"]}
+            here = self.venues[venue_id].replenishes and "iceberg_here" not in event["exec_inst"]
+            self.apply(event | {"shown_qty": 0 if here else event["max_floor"]})
             kinds.append("order_terms")
         if not self.orders[seq].is_here:
             self.apply(self.message(self.orders[seq], "new_order", 0))
@@ -443,7 +449,8 @@ class Desk:
         event: Event = {"kind": "routed", "order_seq": order.seq, "msg_type": msg_type}
         event |= {"revision": revision, "venue_id": order.venue_id, "side": order.side}
         market = msg_type == "new_order" and order.ord_type == "market"
-        event |= {"price": 0 if market else order.price, "order_qty": order.qty}
+        qty = order.piece.qty if order.piece.partial and msg_type == "new_order" else order.qty
+        event |= {"price": 0 if market else order.price, "order_qty": qty}
         return event | {"ord_type": order.ord_type, "time_in_force": order.time_in_force} | terms
 
     def _faults_with_terms(
@@ -729,7 +736,7 @@ class Desk:
 
     def finish(self, new_order: bool = False) -> list[str]:
         """Do the desk's own work behind an input: legs, cancels asked for, broken sums."""
-        kinds = [] if new_order else waiting.work_due(self)
+        kinds = [] if new_order else waiting.work_due(self) + parts.move(self)
         sent = 0
         for order in sorted(self.orders.values(), key=lambda o: o.seq):
             # What is here ends without a message, under any mode.
@@ -809,9 +816,13 @@ class Desk:
                 stop_px = waiting.stop_now(self, order)
                 self.moves[order.seq] = (stop_px, order.terms.best_px, True)
             event |= {"stop_px": stop_px, "price": self._held_price(order, command, offer)}
-        self.apply(event)
+        moves = not here and parts.moves(self, order)
+        self.apply(event | {"by_cancel": int(moves)})
         if here:
             return "accepted", ["replace_accepted"]
+        if moves:
+            self.apply(self.message(order, "cancel", event["revision"] + 1))
+            return "accepted", ["replace_accepted", "routed"]
         terms: Event = {"price": command["price"], "order_qty": command["order_qty"]}
         self.apply(self.message(order, "replace", event["revision"], **terms))
         return "accepted", ["replace_accepted", "routed"]
@@ -902,7 +913,8 @@ class Desk:
             if fault != "venue_down" or not order.is_parent:
                 yield fault
         before = order.worst(venue.replace_rule)
-        after = order.worst(venue.replace_rule, Change(0, "", price, qty))
+        change = Change(0, "", price, qty, moves=parts.moves(self, order))
+        after = order.worst(venue.replace_rule, change)
         adds = (after[0] - before[0], after[1] - before[1])
         yield from self._child_faults(order, qty, adds[0])
         if order.is_parent and order.cum_qty < qty < self.children_qty(order):
@@ -1007,6 +1019,10 @@ class Desk:
             "trade_correct",
         ):
             return order, "outside_table"  # no venue can know of what never left
+        if parts.is_over(order, r) and not r["exec_type"].startswith("trade"):
+            return order, "stale"  # a word of what has ended before, or of what never left
+        if order.unproved and r["exec_type"] in parts.LOSES:
+            return order, "move_lost"
         return order, judge(order, r)
 
     def fill_key(self, order: Order, r: Event) -> tuple[object, ...]:
@@ -1089,9 +1105,10 @@ class Desk:
         if r.get("drop_copy") and not r.get("match_ids"):
             return "gap"  # under an id of its own and without a match it proves nothing
         most = max(order.qty, order.replacing.qty if order.replacing else 0)
-        if order.cum_qty + qty > most:
+        if order.cum_qty + qty > most or parts.beyond_part(order, r):
             return "overfill"
-        return "applied" if order.live and order.aside != "done_for_day" else "late"
+        fresh = order.live and order.aside != "done_for_day" and not parts.is_over(order, r)
+        return "applied" if fresh else "late"
 
     def amended(self, order: Order, r: Event) -> tuple[object, ...] | None:
         """Find the fill a bust or correct means: of its own day, else the latest of that id."""
@@ -1131,8 +1148,12 @@ class Desk:
     _judge_trade_correct = _judge_trade_cancel
 
     def renews(self, order: Order, r: Event) -> bool:
-        """Whether a word is newer than the one that set the order aside."""
-        return bool(order.aside) and r["transact_time_ns"] > order.aside_ns
+        """Whether a word is newer than the one that set the order aside, and says so by itself."""
+        newer = bool(order.aside) and r["transact_time_ns"] > order.aside_ns
+        if r["exec_type"] != "order_status":
+            return newer
+        told = r["ord_status"] in ("new", "partially_filled")
+        return newer and told and not (order.unsure and self.settles(r))
 
     def _judge_suspended(self, order: Order, r: Event) -> str:
         if not order.live:
@@ -1144,7 +1165,7 @@ class Desk:
     _judge_stopped = _judge_done_for_day = _judge_suspended
 
     def _judge_calculated(self, order: Order, r: Event) -> str:
-        if order.live and r["cum_qty"] > order.cum_qty:
+        if order.live and parts.told_cum(order, r) > order.cum_qty:
             return "gap"
         if order.beyond:
             return "overfill"
@@ -1176,12 +1197,14 @@ class Desk:
     def _judge_new(self, order: Order, r: Event) -> str:
         if self.renews(order, r):
             return "applied"
-        return "applied" if order.live and not order.known else "stale"
+        return "applied" if order.live and (order.unproved or not order.known) else "stale"
 
     def _judge_pending_new(self, order: Order, r: Event) -> str:
         return "stale"
 
     def _judge_canceled(self, order: Order, r: Event) -> str:
+        if parts.proves_end(order, r):
+            return "applied"
         if order.beyond and not order.proves_replace(r["street_revision"]):
             return "overfill"
         return "applied" if order.live else "stale"
@@ -1210,6 +1233,10 @@ class Desk:
 
     def _judge_cancel_rejected(self, order: Order, r: Event) -> str:
         answers = order.canceling and order.canceling.revision == r["street_revision"]
+        change = order.replacing
+        makes_room = change and change.moves and not change.gone
+        if makes_room and change and change.revision + 1 == r["street_revision"]:
+            return "overfill" if order.beyond else "applied"
         return "applied" if answers else "stale"
 
     def _judge_unknown_order(self, order: Order, r: Event) -> str:
@@ -1226,7 +1253,7 @@ class Desk:
             return self._judge_calculated(order, r)
         if told not in LIVE_WORDS + ENDED_WORDS:
             return "malformed"
-        if told in ("new", "partially_filled") and self.renews(order, r):
+        if self.renews(order, r):
             return "applied"
         if order.live and self.lacks_fills(order, r):
             return "gap"  # a break: the fills are asked for before anything closes
@@ -1241,14 +1268,16 @@ class Desk:
             and not order.proves_replace(r["street_revision"])
         ):
             return "overfill"
-        return "applied" if order.unsure or (order.live and not order.known) else "stale"
+        news = order.unsure or not order.known or order.unproved
+        return "applied" if order.live and news else "stale"
 
     def lacks_fills(self, order: Order, r: Event) -> bool:
         """Whether a status counts fills that we lack, or says filled of what no sum fills."""
+        told = parts.told_cum(order, r)
         whole = min(order.qty, order.replacing.qty) if order.replacing else order.qty
-        agrees = 0 < r["cum_qty"] == order.cum_qty
+        agrees = r["cum_qty"] > 0 and told == order.cum_qty
         short = r["ord_status"] == "filled" and order.cum_qty < whole and not agrees
-        return r["cum_qty"] > order.cum_qty or short
+        return told > order.cum_qty or short
 
     def settles(self, r: Event) -> bool:
         """Whether a live status decides what is in flight: not one told anew, or still deciding."""
@@ -1298,6 +1327,11 @@ class Desk:
         fold_one = getattr(self, f"_apply_{event['kind']}", None)
         if fold_one is not None:
             fold_one(event)
+        if order := self.orders.get(event.get("order_seq", 0)):
+            if order.vacant and order.seq not in self.vacated:
+                self.vacated.append(order.seq)
+            elif not order.vacant and order.seq in self.vacated:
+                self.vacated.remove(order.seq)
 
     def _apply_order_accepted(self, e: Event) -> None:
         order = Order(
@@ -1318,6 +1352,7 @@ class Desk:
             is_parent=e["is_parent"],
             terms=Terms(e["ord_type"]) if e["has_terms"] else None,
         )
+        order.pieces[0] = order.piece
         self.orders[order.seq] = order
         self._take_id(e, e.get("body", ()), order.seq, "accepted")
         self._count_send(order)
@@ -1339,6 +1374,9 @@ class Desk:
         terms.expire_day, terms.exec_inst = e["expire_day"], e["exec_inst"]
         terms.contingency, terms.group_seq = e["contingency"], e["group_seq"]
         order.held = terms.waits_for_price or terms.is_child
+        order.shown_qty = e["shown_qty"]
+        if not order.held:
+            order.show(e["shown_qty"])
         if order.held and not terms.is_child:
             self._arm(terms)
         if terms.contingency != "none":
@@ -1359,9 +1397,21 @@ class Desk:
             self._arm(terms)
         elif e["outcome"] == "released":
             order.held, order.ord_type = False, e["ord_type"]
+            order.show(e["shown_qty"])
             waiting.disarm_rivals(self, order)
         else:
             order.end("rejected", self.now_ns)
+            waiting.follow(self, order, was_live=True, filled=False)
+
+    def _apply_moved(self, e: Event) -> None:
+        order = self.orders[e["order_seq"]]
+        assert order.vacant
+        assert order.replacing is not None
+        if e["outcome"] == "released":
+            left = order.replacing.qty - order.cum_qty
+            order.arrive(Piece(e["order_qty"], partial=e["order_qty"] < left))
+        else:
+            order.end("canceled", self.now_ns)
             waiting.follow(self, order, was_live=True, filled=False)
 
     def _apply_trail_moved(self, e: Event) -> None:
@@ -1380,6 +1430,8 @@ class Desk:
             self.to_ask.remove(e["order_seq"])
         if order := self.orders.get(e["order_seq"]):
             order.revision_last = max(order.revision_last, e["revision"])
+            if e["msg_type"] in ("cancel", "replace"):
+                order.pieces.setdefault(e["revision"], order.piece)
 
     def _apply_order_refused(self, e: Event) -> None:
         self._take_id(e, e.get("body", ()), 0, e["verdict"])
@@ -1412,6 +1464,11 @@ class Desk:
         else:
             order.replacing = Change(e["revision"], e["cl_ord_id"], e["price"], e["order_qty"])
             order.last_replace = order.replacing
+            if e["by_cancel"]:
+                order.replacing.moves, order.replacing.sent = True, False
+                order.last_replace, order.revision_last = None, e["revision"] + 1
+            rule = self.venues[order.venue_id].replace_rule
+            order.replacing.renames = rule == "modify_new"
         self._count_send(order)
 
     def _ask(self, wanted: Any) -> None:
@@ -1452,6 +1509,9 @@ class Desk:
         order, was_live = self.orders[e["order_seq"]], self.orders[e["order_seq"]].live
         if e["msg_type"] == "new_order" and order.live:
             order.end("canceled", self.now_ns)
+        elif e["msg_type"] == "cancel" and order.replacing and not order.canceling:
+            if order.replacing.moves and not order.replacing.gone:
+                order.refuse_replace()
         elif e["msg_type"] == "cancel":
             order.canceling = None
         elif e["msg_type"] == "replace":
@@ -1469,17 +1529,17 @@ class Desk:
         if order.held:
             return False
         return not (
-            e["msg_type"] == "new_order" and order.live and (order.known or order.is_parent)
+            e["msg_type"] == "new_order"
+            and order.live
+            and (order.known or order.is_parent)
+            and not order.unproved
         )
 
     def may_lose(self, seq: int) -> bool:
         """Whether an outcome can be lost: something was sent and not answered."""
         order = self.orders.get(seq)
-        return order is not None and order.status in (
-            "pending_new",
-            "pending_cancel",
-            "pending_replace",
-        )
+        pending = ("pending_new", "pending_cancel", "pending_replace")
+        return order is not None and order.status in pending and not order.vacant
 
     def _apply_outcome_unknown(self, e: Event) -> None:
         self.orders[e["order_seq"]].unsure = True
@@ -1529,6 +1589,7 @@ class Desk:
             known = number in self.venues
             venue = self.venues.setdefault(number, Venue())
             venue.replace_rule = e["replace_rule"]
+            venue.replenishes = bool(e.get("flags", 0) & 8)
             told = (e["utc_offset_min"], e["day_roll_min"]) if e.get("flags", 0) & 2 else None
             if known and told != venue.calendar:
                 venue.clock_ns, venue.was_calendar = self.now_ns, venue.calendar
@@ -1635,15 +1696,16 @@ class Desk:
 
     def _compare_sums(self, order: Order, e: Event) -> None:
         """CumQty(14) only checks: what the venue counts beyond ours is asked about once."""
-        if e["cum_qty"] > order.cum_qty:
-            if e["cum_qty"] > order.asked_qty:  # the same sum again is no news
-                order.asked_qty = e["cum_qty"]
+        told = parts.told_cum(order, e)
+        if told > order.cum_qty:
+            if told > order.asked_qty:  # the same sum again is no news
+                order.asked_qty = told
                 if order.seq not in self.to_ask:
                     self.to_ask.append(order.seq)
             return
         amended = e["exec_type"].startswith("trade_c") and e["disposition"] in BOOKED
         current = e["exec_type"] == "order_status" and not e.get("poss_dup")
-        agrees = current and e["cum_qty"] == order.cum_qty
+        agrees = current and told == order.cum_qty
         if order.cum_qty >= order.asked_qty or amended or agrees:
             self._forget_query(order.seq)
 
@@ -1660,8 +1722,11 @@ class Desk:
         fill = Fill(e["last_qty"], e["last_px"], e["fee"], booking, (e["last_px"], e["last_qty"]))
         fill.moment, fill.has_id = (e["transact_time_ns"], e["cum_qty"]), bool(e["exec_id"])
         fill.match_ids, fill.copied = e.get("match_ids", ()), e.get("drop_copy", False)
+        fill.piece = order.pieces.get(e["street_revision"], order.piece)
         order.fills[self.fill_key(order, e)] = fill
         order.known = True
+        if order.unproved and fill.piece is order.piece:
+            order.take_replace()
         if order.unsure and not order.canceling and not order.replacing:
             order.unsure = False
         if not order.live and order.cum_qty >= order.qty and order.ended != "calculated":
@@ -1725,9 +1790,17 @@ class Desk:
 
     def _take_new(self, order: Order, e: Event) -> None:
         order.known, order.aside, order.aside_ns = True, "", 0
+        if order.unproved:
+            order.take_replace()
 
     def _take_canceled(self, order: Order, e: Event, how: str = "canceled") -> None:
         """End it, by the terms of the replace in flight where the venue names its id."""
+        if how == "canceled" and parts.proves_end(order, e):
+            if order.canceling:
+                order.end("canceled", self.now_ns)
+            else:
+                order.vacate()
+            return
         proved = order.proves_replace(e.get("street_revision", -1))
         if proved:
             order.take_replace()
@@ -1749,13 +1822,19 @@ class Desk:
         order.take_replace()
 
     def _take_replace_rejected(self, order: Order, e: Event) -> None:
-        order.refuse_replace()
+        if order.unproved:
+            order.end("canceled", self.now_ns)  # there is nothing to restore
+        else:
+            order.refuse_replace()
 
     def _take_cancel_rejected(self, order: Order, e: Event) -> None:
-        order.canceling = None
+        if order.canceling and order.canceling.revision == e["street_revision"]:
+            order.canceling = None
+        else:
+            order.refuse_replace()  # what it was stays
 
     def _take_unknown_order(self, order: Order, e: Event) -> None:
-        order.end("rejected", self.now_ns)
+        order.end("canceled" if order.unproved else "rejected", self.now_ns)
 
     def _take_order_status(self, order: Order, e: Event) -> None:
         """Take a query's answer; the street id in it says which terms the venue holds."""
@@ -1771,10 +1850,15 @@ class Desk:
         if e["ord_status"] in ENDED_WORDS:
             self._take_canceled(order, e, e["ord_status"])
             return
-        if e["ord_status"] in ("new", "partially_filled") and self.renews(order, e):
+        if self.renews(order, e):
             self._take_new(order, e)
             return
+        if order.unproved:
+            order.take_replace()
         if order.unsure and self.settles(e):
+            live = e["ord_status"] in ("new", "partially_filled")
+            if live and order.aside and e["transact_time_ns"] > order.aside_ns:
+                order.aside, order.aside_ns = "", 0  # what ends the doubt renews as well
             if order.replacing and order.replacing.revision == e["street_revision"]:
                 order.take_replace()
             if order.replacing:

@@ -47,6 +47,16 @@ class Fill:
     copied: bool = False  # told by a drop copy first
     matched: bool = False
     busted: bool = False
+    piece: Piece | None = None  # what of the order the venue filled
+
+
+@dataclass(slots=True)
+class Piece:
+    """What of an order went to its venue under one new order: all of it, or a part."""
+
+    qty: int = 0  # OrderQty(38) of a part
+    partial: bool = False
+    over: bool = False  # proved: nothing of it is at the venue any more
 
 
 @dataclass(slots=True)
@@ -57,6 +67,10 @@ class Change:
     cl_ord_id: str = ""
     price: int = 0
     qty: int = 0
+    moves: bool = False  # by a cancel, and behind its proof a new order
+    renames: bool = False  # the venue tells it as the old id canceled and the new one acknowledged
+    gone: bool = False  # what the order was is proved to have ended
+    sent: bool = True  # what it becomes is on its way
 
 
 @dataclass(slots=True)
@@ -142,13 +156,35 @@ class Order:
     lapsed: bool = False  # ended long enough that its ids were forgotten, whatever came later
     held: bool = False  # here, waiting for a price or a leg: never at the venue
     never_left: bool = False  # held to its end
+    shown_qty: int = 0  # the most that the desk lets its venue see at a time, 0 for all
+    piece: Piece = field(default_factory=Piece)  # what of it is at the venue now, or was last
+    pieces: dict[int, Piece] = field(default_factory=dict)  # revision of a message -> what it named
     children: list[Order] = field(default_factory=list)  # of a parent: what they fill, it fills
     ended_before: str = ""  # a parent that fills completed after its end: that end
 
     @property
+    def vacant(self) -> bool:
+        """Whether what it was has ended at the venue and what it becomes has not left."""
+        return self.replacing is not None and self.replacing.gone and not self.replacing.sent
+
+    @property
     def is_here(self) -> bool:
-        """Whether it ends without a message: a parent, or held."""
-        return self.is_parent or self.held
+        """Whether it ends without a message: a parent, held, or between two of its selves."""
+        return self.is_parent or self.held or self.vacant
+
+    @property
+    def unproved(self) -> bool:
+        """Whether its new self is on its way and the old one has ended."""
+        return self.replacing is not None and self.replacing.gone and self.replacing.sent
+
+    def filled_of(self, piece: Piece) -> int:
+        """Add up what of the order was filled under one new order."""
+        return sum(f.qty for f in self.fills.values() if f.piece is piece and not f.busted)
+
+    @property
+    def part_done(self) -> bool:
+        """Whether a part is or was at the venue, and all of it has filled."""
+        return self.piece.partial and self.filled_of(self.piece) >= self.piece.qty
 
     @property
     def cum_qty(self) -> int:
@@ -210,6 +246,10 @@ class Order:
             return old
         new_qty = max(change.qty - self.cum_qty, 0)
         new = (new_qty, abs(new_qty * change.price))
+        if change.gone:
+            return new
+        if change.moves:  # never both: the new one leaves behind the proof of the old one's end
+            return (max(old[0], new[0]), max(old[1], new[1]))
         if rule == "in_flight_counted" and not self.unsure:
             return (max(old[0], new[0]), max(old[1], new[1]))
         return (old[0] + new[0], old[1] + new[1])
@@ -221,9 +261,14 @@ class Order:
         fills beyond the old quantity are of the new one or an overfill, which its answer tells.
         """
         whole = self.cum_qty >= self.qty and not (self.replacing and self.replacing.qty > self.qty)
+        if self.replacing and self.replacing.gone and self.cum_qty >= self.replacing.qty:
+            self.take_replace()
+            whole = True
         done = self.aside == "done_for_day"  # goes even before filled
         if self.live and not self.is_parent and whole and not done:
             self.end("filled", time_ns)
+        if self.live and self.part_done and not self.piece.over and not self.replacing:
+            self.end_part(time_ns)
         if self.ended or (self.known and not self.canceling and not self.replacing):
             self.unsure = False
 
@@ -231,6 +276,9 @@ class Order:
         """End it; filled comes before canceled and expired, all before rejected (precedence)."""
         if self.live:
             self.end_time_ns = time_ns
+        moved = self.replacing is not None and (self.replacing.moves or self.replacing.gone)
+        if how == "canceled" and moved and self.cum_qty >= self.qty:
+            how = "filled"  # what it was had filled before its new self was held back
         self.ended, self.aside, self.aside_ns = how, "", 0
         self.canceling = self.replacing = None
         self.never_left = self.never_left or self.held
@@ -241,9 +289,39 @@ class Order:
 
     def reopen(self) -> None:
         """Live again, by a fact that only the venue can make (I8)."""
-        self.ended, self.end_time_ns, self.known = "", 0, True
+        self.ended, self.end_time_ns, self.known, self.piece.over = "", 0, True, False
         if self.terms:
             self.terms.timer_ns = self.terms.expire_time_ns
+
+    def vacate(self) -> None:
+        """Let the proof of what it was stand: what it becomes may go, or is there already."""
+        assert self.replacing is not None
+        self.piece.over = self.replacing.gone = self.known = True
+        self.unsure = False
+        if self.replacing.sent:
+            self.arrive(Piece())
+
+    def show(self, qty: int) -> None:
+        """Let no more than that be at the venue, 0 for all."""
+        self.piece.qty, self.piece.partial = qty, 0 < qty < self.qty
+
+    def end_part(self, time_ns: int) -> None:
+        """Let the next part go, as the new self of a replace that changes nothing would."""
+        self.piece.over = self.known = True
+        if self.canceling:
+            self.end("canceled", time_ns)
+            return
+        next_one = self.revision_last + 1
+        self.replacing = Change(next_one, self.cl_ord_id, self.price, self.qty)
+        self.replacing.moves, self.replacing.gone, self.replacing.sent = True, True, False
+        self.revision_last += 2  # the second would be the cancel's
+        self.unsure = False
+
+    def arrive(self, piece: Piece) -> None:
+        """Let what the order becomes be what its venue speaks of."""
+        assert self.replacing is not None
+        self.piece.over, self.replacing.sent = True, True
+        self.piece = self.pieces[self.replacing.revision] = piece
 
     @property
     def beyond(self) -> bool:
@@ -265,6 +343,8 @@ class Order:
         """
         change = self.replacing or self.last_replace
         assert change is not None
+        if change.renames and not change.gone:
+            self.arrive(Piece())
         self.price, self.qty = change.price, max(change.qty, self.cum_qty)
         self.cl_ord_id = change.cl_ord_id
         self.revision, self.replacing, self.known = change.revision, None, True

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tests.model.life import WAIT_FOR_PRICE, Order, Terms
+from tests.model import parts
+from tests.model.life import WAIT_FOR_PRICE, Order
 
 if TYPE_CHECKING:
     from tests.model.desk import Desk, Instrument
@@ -38,6 +39,7 @@ NO_TERMS: Event = {
     "exec_inst": (),
     "parent_order_seq": 0,
     "reference_px": 0,
+    "shown_qty": 0,
 }
 """An offer of terms that says nothing."""
 
@@ -94,7 +96,7 @@ def own_faults(
     allowed = {"reduce_only"}
     if priced or limited:
         allowed |= {"by_quote"} if priced else {"post_only"}
-        allowed |= {"post_only"} if limited else set()
+        allowed |= {"post_only", "iceberg_here"} if limited else set()
         allowed |= {"trail_ppm"} if trailing else set()
     if not held:
         whose = (c["account_id"], c["instrument_id"], c["side"] == "buy", c["effect"])
@@ -279,6 +281,8 @@ def release(desk: Desk, order: Order, leg: bool = False) -> list[str]:
     for verdict in release_faults(desk, order, price, event["order_qty"]):
         desk.apply(event | {"outcome": "refused", "verdict": verdict})
         return ["triggered"]
+    part = parts.next_qty(desk, order, event["order_qty"])
+    event |= {"shown_qty": part if part < event["order_qty"] else 0}
     desk.apply(event | {"outcome": "released", "price": price, "ord_type": out})
     desk.apply(desk.message(order, "new_order", 0))
     return ["triggered", "routed"]
@@ -286,8 +290,8 @@ def release(desk: Desk, order: Order, leg: bool = False) -> list[str]:
 
 def release_faults(desk: Desk, order: Order, price: int, qty: int) -> Iterator[str]:
     """Every check at the moment an order leaves; it has reserved and counted all along."""
-    terms, instrument = order.terms, desk.instruments[order.instrument_id]
-    assert terms is not None
+    instrument = desk.instruments[order.instrument_id]
+    exec_inst = order.terms.exec_inst if order.terms else ()
     whose = (order.account_id, order.instrument_id, order.buys, order.effect)
     mode = desk.order_mode(order)
     if mode in ("cancel_only", "halt") or (mode == "reduce_only" and not desk.reduces(*whose, 0)):
@@ -296,7 +300,7 @@ def release_faults(desk: Desk, order: Order, price: int, qty: int) -> Iterator[s
         yield "recovering"
     if instrument.restricted:
         yield "instrument_restricted"
-    market = street_type(terms.ord_type) == "market"
+    market = street_type(order.ord_type) == "market"
     yield from desk.price_and_qty_faults(instrument, price, qty, market)
     yield from desk.phase_faults(instrument, order.venue_id)
     left = desk.parent_left(order)
@@ -309,7 +313,7 @@ def release_faults(desk: Desk, order: Order, price: int, qty: int) -> Iterator[s
     risk["effect"] = order.effect
     adds = (qty - before[0], abs(price * qty) - before[1])
     yield from desk.risk_faults(risk | {"side": order.side}, price, *adds, qty)
-    yield from exec_inst_faults(desk, whose, terms.exec_inst, price, qty, order.leaves_qty)
+    yield from exec_inst_faults(desk, whose, exec_inst, price, qty, order.leaves_qty)
     closes = order.account_id in desk.hedging and order.effect == "close"
     if closes and qty > desk.reducible(*whose, before[0]):
         yield "close_exceeds_leg"  # it has reserved all along, and its leg may have shrunk since
@@ -334,41 +338,42 @@ def follow(desk: Desk, order: Order, was_live: bool, filled: bool) -> None:
         # An end that the group itself wanted is no news to it.
         ended = was_live and not order.live and not order.terms.group_asked
         if ended or filled:
-            follow_group(desk, order, order.terms, ended, filled)
+            follow_group(desk, order, ended, filled)
     if filled:
         follow_reducing(desk, order.account_id, order.instrument_id)
 
 
-def follow_group(desk: Desk, order: Order, terms: Terms, ended: bool, filled: bool) -> None:
-    """Tell every other leg, the newest first and the first leg last."""
-    first = desk.orders[terms.group_seq]
+def others(desk: Desk, order: Order) -> Iterator[tuple[Order, bool]]:
+    """Give every other leg of its group, the newest first, and whether only one may trade."""
+    if order.terms is None or not order.terms.group_seq:
+        return
+    first = desk.orders[order.terms.group_seq]
     assert first.terms is not None
-    legs = [o for o in desk.orders.values() if o.terms and o.terms.group_seq == first.seq]
-    for leg in sorted(legs, key=lambda o: -o.seq):
-        if leg is order:
+    for leg in sorted(desk.orders.values(), key=lambda o: -o.seq):
+        if leg is order or leg.terms is None or leg.terms.group_seq != first.seq:
             continue
+        brackets = order.terms.contingency == leg.terms.contingency == "bracket"
+        yield leg, first.terms.contingency == "oco" or (brackets and first not in (order, leg))
+
+
+def follow_group(desk: Desk, order: Order, ended: bool, filled: bool) -> None:
+    """Tell every other leg, the first leg last."""
+    for leg, rival in others(desk, order):
         assert leg.terms is not None
-        brackets = terms.contingency == leg.terms.contingency == "bracket"
-        if first.terms.contingency == "oco" or (brackets and first not in (order, leg)):
+        if rival:
             if filled and leg.cum_qty:
                 race(desk, order, leg)
             ask(leg, by_group=True)
-        elif order is first and leg.held and not leg.asked:
+        elif leg.terms.group_seq == order.seq and leg.held and not leg.asked:
             follow_first(desk, order, leg, ended, filled)
 
 
 def disarm_rivals(desk: Desk, order: Order) -> None:
     """Let no rival that is held leave beside a leg that left for its price."""
-    terms = order.terms
-    if terms is None or not terms.group_seq or not terms.waits_for_price:
+    if order.terms is None or not order.terms.waits_for_price:
         return
-    first = desk.orders[terms.group_seq]
-    assert first.terms is not None
-    for leg in desk.orders.values():
-        if leg is order or leg.terms is None or leg.terms.group_seq != first.seq:
-            continue
-        brackets = terms.contingency == leg.terms.contingency == "bracket"
-        if first.terms.contingency == "oco" or (brackets and first not in (order, leg)):
+    for leg, rival in others(desk, order):
+        if rival and leg.terms is not None:
             leg.terms.armed = False
 
 

@@ -1,0 +1,100 @@
+"""Orders that are at their venue one self after another: the oracle's half of moves and parts.
+
+Called by `tests.model.desk`. Written from REQUIREMENTS §1-2, DESIGN §7 and CORNERS 19 and 31: where
+a venue has no replace a cancel goes out, and behind its proof a new order of what is left; an
+iceberg that the desk replenishes, and a leg that is as large as what its first leg has filled, go
+out a part at a time in the same way. What has ended is told apart from what is there by the ids of
+its messages. What must stay true: at most one self of an order is at its venue.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tests.model import waiting
+from tests.model.life import Order
+
+if TYPE_CHECKING:
+    from tests.model.desk import Desk
+
+Event = dict[str, Any]
+
+LOSES = ("rejected", "replace_rejected", "unknown_order")
+"""Words that say of an order's new self that it is not there."""
+
+
+def is_over(order: Order, r: Event) -> bool:
+    """Whether a word is of a self that is proved to have ended, or of one that never left."""
+    piece = order.pieces.get(r["street_revision"])
+    return piece is None or piece is not order.piece or piece.over
+
+
+def beyond_part(order: Order, r: Event) -> bool:
+    """Whether a fill is of more than the part that is at the venue."""
+    piece = order.piece
+    if is_over(order, r) or not piece.partial:
+        return False
+    return bool(order.filled_of(piece) + r["last_qty"] > piece.qty)
+
+
+def told_cum(order: Order, r: Event) -> int:
+    """Give CumQty(14) of the order by what the venue counts of one self of it."""
+    piece = order.pieces.get(r["street_revision"], order.piece)
+    return int(order.cum_qty - order.filled_of(piece) + r["cum_qty"])
+
+
+def proves_end(order: Order, r: Event) -> bool:
+    """Whether a canceled order is what the order was before the replace in flight."""
+    change = order.replacing
+    if change is None or change.gone or not (change.moves or change.renames):
+        return False
+    return bool(r["street_revision"] != change.revision)
+
+
+def moves(desk: Desk, order: Order) -> bool:
+    """Whether a replace of an order goes by a cancel and, behind its proof, a new order."""
+    in_parts = order.shown_qty > 0 or followed(desk, order) is not None
+    return in_parts or desk.venues[order.venue_id].replace_rule == "cancel_new"
+
+
+def next_qty(desk: Desk, order: Order, order_qty: int) -> int:
+    """Give what of an order of that size may be at its venue next."""
+    left = order_qty - order.cum_qty
+    if order.shown_qty:
+        left = min(left, order.shown_qty)
+    first = followed(desk, order)
+    return max(min(left, first.cum_qty - order.cum_qty) if first else left, 0)
+
+
+def followed(desk: Desk, order: Order) -> Order | None:
+    """Find the leg that an order is never larger than what it has filled."""
+    if order.terms is None or order.terms.contingency != "oto_first" or not order.terms.is_child:
+        return None
+    first = desk.orders.get(order.terms.group_seq)
+    return None if first is order else first
+
+
+def move(desk: Desk) -> list[str]:
+    """Send the new selves of orders whose old ones have ended, the oldest proof first."""
+    kinds: list[str] = []
+    for order in [desk.orders[seq] for seq in desk.vacated]:
+        change, first = order.replacing, followed(desk, order)
+        assert change is not None
+        qty = next_qty(desk, order, change.qty)
+        waits = desk.recovering or desk.venues[order.venue_id].link != "up"
+        waits = waits or order.asked or order.asked_qty > 0
+        if waits or (not qty and first is not None and first.live):
+            continue
+        event: Event = {"kind": "moved", "order_seq": order.seq, "price": change.price}
+        event |= {"order_qty": qty, "verdict": "accepted", "outcome": "released"}
+        fault = next(waiting.release_faults(desk, order, change.price, qty), "") if qty else "ended"
+        kinds.append("moved")
+        if fault:
+            event |= {"outcome": "ended"} if not qty else {"outcome": "refused", "verdict": fault}
+            desk.apply(event)
+            continue
+        desk.apply(event)
+        terms = {"price": 0 if order.ord_type == "market" else change.price, "order_qty": qty}
+        desk.apply(desk.message(order, "new_order", change.revision, **terms))
+        kinds.append("routed")
+    return kinds
