@@ -737,14 +737,15 @@ class Desk:
     def finish(self, new_order: bool = False) -> list[str]:
         """Do the desk's own work behind an input: legs, cancels asked for, broken sums."""
         kinds = [] if new_order else waiting.work_due(self) + parts.move(self)
-        sent = 0
-        for order in sorted(self.orders.values(), key=lambda o: o.seq):
+        for _ in range(
+            SWEEP_CANCELS
+        ):  # the oldest first, those among them that one of them asks for
             # What is here ends without a message, under any mode.
-            if order.asked and (order.is_here or not self.cancel_fault(order)):
-                if sent == SWEEP_CANCELS:
-                    break
-                kinds += self.send_cancel(order, {})
-                sent += 1
+            asked = [o for o in self.orders.values() if o.asked]
+            ready = [o for o in asked if o.is_here or not self.cancel_fault(o)]
+            if not ready:
+                break
+            kinds += self.send_cancel(min(ready, key=lambda o: o.seq), {})
         for seq in list(self.to_ask):
             order = self.orders[seq]
             if self.venues[order.venue_id].link != "down":
