@@ -8,7 +8,8 @@
 //! that cash, net and total PnL are exact and only the realised split is that of now.
 //!
 //! ```text
-//!  index (u32, twice the rows) -> rows: fill | adjustment | alias -> fill     chains: base + newest -> older
+//!  index (u32, twice the rows) -> rows: fill | adjustment | alias -> fill
+//!  chains: base + newest -> older         orders: newest -> older
 //! ```
 
 use crate::number::qty_fits;
@@ -75,7 +76,8 @@ pub struct FillRow {
     /// What it is, bits.
     pub flags: u8,
     pad: u8,
-    pad2: u32,
+    /// The fill before it of its order, one more than its row; 0: none.
+    older_own: u32,
 }
 
 impl FillRow {
@@ -123,7 +125,8 @@ pub struct Fills {
     rows: Table<FillRow>,
     index: Table<u32>, // row + 1
     chains: Table<Chain>,
-    walk: Vec<u32>, // scratch of a refold
+    newest_own: Table<u32>, // by slot of an order: row + 1
+    walk: Vec<u32>,         // scratch of a refold
     len: u64,
     free: u32,   // first freed row
     fresh: u32,  // first row never used
@@ -135,15 +138,22 @@ pub struct Fills {
 }
 
 impl Fills {
-    /// Room for `fills_max` executions, a power of two; at most 15 of 16 rows are used. A fill stays in
-    /// its chain, and at least is known by its id, for `fill_days`.
-    pub fn new(fills_max: usize, chains: usize, fill_days: u16) -> std::io::Result<Self> {
+    /// Room for `fills_max` executions of `orders_max` orders, powers of two; at most 15 of 16 rows are
+    /// used. A fill stays in its chain, and at least is known by its id, for `fill_days`.
+    pub fn new(
+        fills_max: usize,
+        orders_max: usize,
+        chains: usize,
+        fill_days: u16,
+    ) -> std::io::Result<Self> {
         assert!(fills_max.is_power_of_two());
+        assert!(orders_max.is_power_of_two());
         assert!(fills_max < NONE as usize);
         Ok(Self {
             rows: Table::zeroed(fills_max)?,
             index: Table::zeroed(fills_max * 2)?,
             chains: Table::zeroed(chains)?,
+            newest_own: Table::zeroed(orders_max)?,
             walk: Vec::with_capacity(fills_max),
             len: 0,
             free: NONE,
@@ -222,37 +232,44 @@ impl Fills {
     }
 
     /// An unmatched fill of an order that only the stream has told, without the id of its match, and
-    /// that says the same: a walk.
-    pub fn find_unnamed(&self, chain: usize, order_seq: u64, payload: u32) -> Option<u32> {
+    /// that says the same.
+    pub fn find_unnamed(&self, order_seq: u64, payload: u32) -> Option<u32> {
         const NOT: u8 = COPY | NAMED | MATCHED;
-        self.find_in_chain(chain, order_seq, payload, |flags| flags & NOT == 0)
+        self.find_own(order_seq, payload, |flags| flags & NOT == 0)
     }
 
-    /// An unmatched fill of an order that only a drop copy has told, and that says the same: a walk.
-    pub fn find_copy(&self, chain: usize, order_seq: u64, payload: u32) -> Option<u32> {
-        self.find_in_chain(chain, order_seq, payload, |flags| flags & (COPY | MATCHED) == COPY)
+    /// An unmatched fill of an order that only a drop copy has told, and that says the same.
+    pub fn find_copy(&self, order_seq: u64, payload: u32) -> Option<u32> {
+        self.find_own(order_seq, payload, |flags| flags & (COPY | MATCHED) == COPY)
     }
 
     /// The oldest such row: fills are told in their order, mostly.
-    fn find_in_chain(
-        &self,
-        chain: usize,
-        order_seq: u64,
-        payload: u32,
-        wanted: impl Fn(u8) -> bool,
-    ) -> Option<u32> {
-        let found = self.chain(chain).filter(|&at| {
+    fn find_own(&self, order_seq: u64, payload: u32, wanted: impl Fn(u8) -> bool) -> Option<u32> {
+        let found = self.own(order_seq).filter(|&at| {
             let row = &self.rows[at as usize];
-            row.order_seq == order_seq && wanted(row.flags) && row.says(payload)
+            wanted(row.flags) && row.says(payload)
         });
         found.last()
     }
 
-    /// A fill of the order that looks the same in everything but its id: a walk, for reports without.
-    pub fn find_print(&self, chain: usize, order_seq: u64, print: u64) -> Option<u32> {
-        self.chain(chain).find(|&at| {
+    /// A fill of the order that looks the same in everything but its id, for reports without.
+    pub fn find_print(&self, order_seq: u64, print: u64) -> Option<u32> {
+        self.own(order_seq).find(|&at| self.rows[at as usize].print == print)
+    }
+
+    /// Fills of an order that are in their chains, newest first.
+    fn own(&self, order_seq: u64) -> impl Iterator<Item = u32> {
+        let mut next = self.newest_own[order_seq as usize & (self.newest_own.len() - 1)];
+        let mut newer = u64::MAX;
+        std::iter::from_fn(move || {
+            let at = next.checked_sub(1)?;
             let row = &self.rows[at as usize];
-            (row.order_seq, row.print) == (order_seq, print)
+            // One forgotten since may be another's by now, or a later one of the same order.
+            if row.order_seq != order_seq || row.flags & CHAINED == 0 || row.event_seq >= newer {
+                return None;
+            }
+            (next, newer) = (row.older_own, row.event_seq);
+            Some(at)
         })
     }
 
@@ -323,6 +340,11 @@ impl Fills {
         let chain = &mut self.chains[row.chain as usize];
         self.rows[at as usize].older = chain.newest;
         (chain.newest, chain.count) = (at, chain.count + 1);
+        if row.order_seq != 0 {
+            let slot = row.order_seq as usize & (self.newest_own.len() - 1);
+            self.rows[at as usize].older_own =
+                std::mem::replace(&mut self.newest_own[slot], at + 1);
+        }
         Some(at)
     }
 
@@ -593,7 +615,7 @@ mod tests {
 
     #[test]
     fn a_booked_fill_is_known_and_a_full_table_says_so() {
-        let mut fills = Fills::new(64, 1, 5).unwrap();
+        let mut fills = Fills::new(64, 8, 1, 5).unwrap();
         for n in 0..60 {
             assert!(fills.find(key(&row(n, 7))).is_none());
             assert!(fills.book(row(n, 7)).is_some());
@@ -605,7 +627,7 @@ mod tests {
 
     #[test]
     fn one_exec_id_on_two_orders_venues_or_days_is_two_fills() {
-        let mut fills = Fills::new(16, 1, 5).unwrap();
+        let mut fills = Fills::new(16, 8, 1, 5).unwrap();
         fills.book(row(1, 7));
         for other in [
             FillRow { order_seq: 99, ..row(1, 7) },
@@ -626,10 +648,11 @@ mod tests {
         fn the_table_is_a_map_and_the_chain_a_list(
             ops in prop::collection::vec((0u8..4, 0u64..40, -9i64..9, 1i64..50), 1..200)
         ) {
-            let mut fills = Fills::new(32, 2, FILL_DAYS).unwrap();
+            let mut fills = Fills::new(32, 8, 2, FILL_DAYS).unwrap();
             let mut known: HashMap<u64, (u16, bool)> = HashMap::new();
             let mut list: Vec<(u64, i64, i64)> = Vec::new();
             let mut base: Vec<(u64, i64, i64)> = Vec::new();
+            let mut chained: Vec<(u64, u64)> = Vec::new(); // what is busted stays in it
             let (mut day, mut seq) = (10u16, 0u64);
             for (op, n, qty, px) in ops {
                 let mut new = FillRow { last_qty: qty, last_px: px, booked_day: day, ..row(n, 1) };
@@ -640,6 +663,7 @@ mod tests {
                         if fills.book(new).is_some() {
                             known.insert(n, (day, false));
                             list.push((n, qty, px));
+                            chained.push((n, seq));
                         }
                     }
                     2 => {
@@ -655,6 +679,7 @@ mod tests {
                         fills.purge(day, 64, |order_seq| order_seq == 1);
                         for (n, (booked, live)) in known.iter_mut() {
                             if day > *booked + FILL_DAYS {
+                                chained.retain(|&(old, _)| old != *n);
                                 if let Some(i) = list.iter().position(|f| f.0 == *n) {
                                     base.push(list.remove(i));
                                 }
@@ -669,6 +694,11 @@ mod tests {
                 prop_assert_eq!(fills.len() as usize, known.len());
                 for n in 0..40 {
                     prop_assert_eq!(fills.find(key(&row(n, 1))).is_some(), known.contains_key(&n));
+                }
+                for order_seq in 1..=5 {
+                    let own = fills.own(order_seq).map(|at| fills.row(at).event_seq);
+                    let told = chained.iter().rev().filter(|(n, _)| n % 5 + 1 == order_seq);
+                    prop_assert!(own.eq(told.map(|&(_, seq)| seq)), "of order {order_seq}");
                 }
                 let net: i64 = base.iter().chain(&list).map(|f| f.1).sum();
                 prop_assert_eq!(fills.refold(0).0, net);

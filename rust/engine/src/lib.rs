@@ -284,7 +284,12 @@ impl Engine {
             orders: Table::zeroed(config.orders_max)?,
             live: Table::zeroed(config.orders_max / 64)?,
             dedup: dedup::Dedup::new(config.ids_max)?,
-            fills: fills::Fills::new(config.fills_max, pairs + legs, config.fill_days)?,
+            fills: fills::Fills::new(
+                config.fills_max,
+                config.orders_max,
+                pairs + legs,
+                config.fill_days,
+            )?,
             queries: Vec::with_capacity(QUERIES_MAX),
             asked_qty: Table::zeroed(config.orders_max)?,
             vacant_count: 0,

@@ -242,9 +242,6 @@ impl Engine {
         if let Some(fill) = ids.and_then(|ids| fills::match_ids(ids).find_map(other)) {
             return Some(fill);
         }
-        let chains = self.chains_of(order.account_id, order.instrument_id);
-        let in_chains =
-            |find: &dyn Fn(usize) -> Option<u32>| chains.into_iter().flatten().find_map(find);
         if copy {
             // Some venues tell the stream's own ExecID(17) as the copy's SecondaryExecID(527).
             let told = ids.iter().flat_map(|ids| [ids.trd_match_id, ids.secondary_exec_id]);
@@ -252,8 +249,7 @@ impl Engine {
             if streamed.is_some() {
                 return streamed;
             }
-            let unnamed = |at| self.fills.find_unnamed(at, order.order_seq, payload);
-            if named && let Some(fill) = in_chains(&unnamed) {
+            if named && let Some(fill) = self.fills.find_unnamed(order.order_seq, payload) {
                 return Some(fill);
             }
         } else if self.fills.has_copies() {
@@ -261,14 +257,12 @@ impl Engine {
             if copied.is_some() {
                 return copied;
             }
-            let copied = |at| self.fills.find_copy(at, order.order_seq, payload);
-            if !named && let Some(fill) = in_chains(&copied) {
+            if !named && let Some(fill) = self.fills.find_copy(order.order_seq, payload) {
                 return Some(fill);
             }
         }
         if report.exec_id == [0; 16] {
-            let print = fills::print_of(report);
-            return in_chains(&|at| self.fills.find_print(at, order.order_seq, print));
+            return self.fills.find_print(order.order_seq, fills::print_of(report));
         }
         if self.fills.has_synthetic() {
             let exec_id = fills::synthetic_id(report);
