@@ -69,6 +69,8 @@ def run(args: list[str]) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         message = f"{where}{error.strerror or error}"
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            message = f"{where}a file stands where a directory is needed: name another place"
         return fail("os", message, as_json=as_json, exit_code=2)
     return code if isinstance(code, int) else 0
 

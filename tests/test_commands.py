@@ -141,6 +141,15 @@ def test_bad_input_is_one_sentence_and_an_exit_code(args, code, error, tmp_path)
     assert people.stderr.startswith("error: ")
 
 
+def test_a_file_in_the_place_of_a_desk_is_named_with_what_is_needed(tmp_path):
+    place = tmp_path / "file"
+    place.touch()
+    for args in (("run", EXAMPLE), ("demo", "--synthetic")):
+        ran = pyoms(*args, "--desk", place)
+        assert ran.returncode == 2
+        assert f"{place}: a file stands where a directory is needed" in ran.stderr
+
+
 def test_a_running_desk_is_looked_at_killed_and_released_from_beside_it(tmp_path):
     desk = tmp_path / "desk"
     desk.mkdir()
