@@ -629,6 +629,7 @@ impl Engine {
     /// Sends cancels for orders that a mass cancel or the kill switch has marked, a bounded number a
     /// step, oldest order first. What cannot go now is not looked at again before something of its own,
     /// its link or the kill switch has changed.
+    #[inline(never)]
     fn sweep<L: Log, O: Outbox>(&mut self, now_ns: i64, log: &mut L, outbox: &mut O) {
         let mut sent = 0;
         for _ in 0..SWEEP_LOOKS {
