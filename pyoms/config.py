@@ -599,6 +599,7 @@ class _Reader:
         self.check_hedging(accounts, engine.hedging_max)
         account_names = [account.name for account in accounts]
         venues = self.named("venue", engine.venues_max, lambda t: self.venue(t, account_names))
+        self.check_adopting(venues, accounts)
         names = [venue.name for venue in venues]
         instruments = self.named(
             "instrument", engine.instruments_max, lambda t: self.instrument(t, names, currencies)
@@ -873,6 +874,19 @@ class _Reader:
             ),
             position_mode=table.choice("position_mode", CODES["position_mode"], "net"),
         )
+
+    def check_adopting(
+        self, venues: tuple[VenueConfig, ...], accounts: tuple[AccountConfig, ...]
+    ) -> None:
+        """Refuse an account of legs: a found order tells no PositionEffect(77)."""
+        hedging = [account.name for account in accounts if account.position_mode != "net"]
+        for i, venue in enumerate(venues, 1):
+            if venue.adopt_account in hedging:
+                told = f'{_shown(venue.adopt_account)} keeps legs apart (position_mode = "hedging")'
+                self.fail(
+                    f"venue[{i}].adopt_account",
+                    f"{told} and a found order tells no leg: name an account that nets",
+                )
 
     def check_hedging(self, accounts: tuple[AccountConfig, ...], hedging_max: int) -> None:
         """No more accounts keep their legs apart than the engine has room for."""

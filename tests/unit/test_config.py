@@ -47,6 +47,15 @@ def test_a_venue_adopts_unknown_orders_by_word_and_for_an_account_of_the_file():
     assert stops.venues[0].flags == 1 | 4
 
 
+def test_an_account_that_hedges_adopts_nothing():
+    word = 'unknown_orders = "adopt"\nadopt_account = "MAKER"'
+    hedged = TEXT.replace('position_mode = "net"', 'position_mode = "hedging"')
+    with pytest.raises(ConfigError, match="name an account that nets") as told:
+        config.parse(hedged.replace('unknown_orders = "flag"', word), "desk.toml")
+    assert (told.value.file, told.value.key) == ("desk.toml", "venue[1].adopt_account")
+    assert '"MAKER" keeps legs apart' in str(told.value)
+
+
 def test_commented_keys_of_the_example_are_good_too():
     uncommented = re.sub(r"(?m)^# (cpu) =", r"\1 =", TEXT)
     whole = config.parse(uncommented)
