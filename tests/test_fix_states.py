@@ -752,7 +752,7 @@ class Story:
     def market(self, ids: None, words: list[str]) -> str:
         action = CODES["book_action"]["trade"].code
         price = to_fixed(words[0], "price")
-        self.oms.take("book_update", instrument_id=1, price=price, action=action)
+        self.oms.take("book_update", instrument_id=1, price=price, action=action, qty=ONE)
         return "accepted"
 
     def time(self, ids: None, words: list[str]) -> str:

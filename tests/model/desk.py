@@ -147,6 +147,7 @@ class Venue:
     phase: str = "unknown"
     day: int = 0
     closed: bool = False  # its day is over, and the next has not opened
+    closed_seq: int = 0  # the first order that came after its day had closed
     opened: list[tuple[int, int]] = field(default_factory=list)
     replace_rule: str = "in_flight_counted"
     replenishes: bool = False  # icebergs, by itself
@@ -760,7 +761,7 @@ class Desk:
         kinds = [] if event["kind"] in ("quote", "trade", "time_input") else [event["kind"]]
         if event["kind"] == "quote":
             kinds += waiting.quote_seen(self, event["instrument_id"])
-        elif event["kind"] == "trade":
+        elif event["kind"] == "trade" and self._believes(event):
             px = event["price"]
             kinds += waiting.price_seen(self, event["instrument_id"], "trade", px, None)
         elif event["kind"] == "time_input":
@@ -1561,6 +1562,8 @@ class Desk:
             if not venue.opened or venue.opened[-1][1] != e["trade_day"]:
                 venue.opened.append((self.now_ns, e["trade_day"]))
         elif e["trade_day"] in (0, venue.day) or venue.day == 0:
+            if not venue.closed:
+                venue.closed_seq = max(self.orders, default=0) + 1
             venue.closed, venue.unjudged = True, False
             waiting.end_day(self, e)
 
@@ -1612,8 +1615,17 @@ class Desk:
         row = self.instruments[e["instrument_id"]]
         row.bid, row.ask, row.quoted_ns = e["bid_px"], e["ask_px"], self.now_ns
 
+    def _believes(self, e: Event) -> bool:
+        """Whether a print is a price of this market: one far from best bid and offer is not."""
+        row, px = self.instruments[e["instrument_id"]], e["price"]
+        if row.no_band or row.reference_fault():
+            return row.is_price(px)
+        low, high = row.bid - row.edge(row.bid), row.ask + row.edge(row.ask)
+        return row.is_price(px) and low <= px <= high
+
     def _apply_trade(self, e: Event) -> None:
-        self.instruments[e["instrument_id"]].last_px = e["price"]
+        if self._believes(e):
+            self.instruments[e["instrument_id"]].last_px = e["price"]
 
     def _apply_rate(self, e: Event) -> None:
         self.rates[e["currency_id"]] = e["rate"]

@@ -241,8 +241,8 @@ class Driven:
 
     def trade(self, instrument_id: int, price: int) -> tuple[str, list[Event]]:
         """Take a trade of the market."""
-        action = code("book_action", "trade")
-        return self.step("book_update", instrument_id=instrument_id, price=price, action=action)
+        fields = {"instrument_id": instrument_id, "price": price, "qty": layout.ONE}
+        return self.step("book_update", action=code("book_action", "trade"), **fields)
 
     def command(self, kind: str, command: Event) -> tuple[str, list[Event]]:
         """Take a command of the model."""

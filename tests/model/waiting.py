@@ -482,7 +482,8 @@ def run_timers(desk: Desk) -> list[str]:
 def day_over(desk: Desk, order: Order) -> bool:
     """Whether the day that has closed at its venue was this order's last."""
     venue = desk.venues[order.venue_id]
-    if not venue.closed or order.time_in_force == "gtc":
+    after = order.seq >= venue.closed_seq  # it waits for the next day
+    if not venue.closed or after or order.time_in_force == "gtc":
         return False
     if order.time_in_force == "gtd":
         return order.terms is not None and 0 < order.terms.expire_day <= venue.day

@@ -571,8 +571,10 @@ impl Engine {
         if matches!(exec_type, ExecType::TradeCancel | ExecType::TradeCorrect) {
             return self.apply_amend(e, ids);
         }
-        assert!(self.orders[slot].order_seq == e.header.order_seq);
         let order = &self.orders[slot];
+        if order.order_seq != e.header.order_seq {
+            return self.book_forgotten(e, ids);
+        }
         let reason = reason_of(ids);
         let trigger =
             self.trigger_of(exec_type, order, e, reason).expect("judged before it was logged");
@@ -589,9 +591,8 @@ impl Engine {
                 _ => self.act(slot, e.header.ingest_time_ns, action, revision, None),
             };
         }
-        let chain = self.chain_of(order);
-        let signed = if order.is_buy() { e.last_qty } else { -e.last_qty };
-        let remembered = self.remember_fill(e, ids, chain, signed);
+        let (order, chain) = (*order, self.chain_of(order));
+        let remembered = self.remember_fill(e, ids, &order, chain);
         self.counters.fills += 1;
         let fill = Filled { qty: e.last_qty, px: e.last_px, fee: e.fee };
         mutant!(overfill_clipped: fill = Filled {
@@ -607,19 +608,21 @@ impl Engine {
 
     /// Whether the fill found room in the memory of fills.
     #[inline]
-    fn remember_fill(
+    pub(crate) fn remember_fill(
         &mut self,
         e: &ExecutionReport,
         ids: Option<&ExecRef>,
+        order: &Order,
         chain: usize,
-        signed: i64,
     ) -> bool {
         self.purge_fills(2);
+        let signed = if order.is_buy() { e.last_qty } else { -e.last_qty };
         let (key, payload) = self.fill_key(e, e.header.order_seq);
         let today = self.today();
         let mut row = fills::FillRow::new(key, payload, chain, self.event_seq, today);
         (row.last_px, row.last_qty, row.fee, row.print) =
             (e.last_px, signed, e.fee, fills::print_of(e));
+        row = row.with_parent(order.parent_order_seq);
         row.flags = if e.exec_id == [0; 16] { fills::SYNTHETIC } else { 0 };
         if e.flags & layout::REPORT_DROP_COPY != 0 {
             row.flags |= fills::COPY;
@@ -654,9 +657,9 @@ impl Engine {
     /// The known fill gets its other id.
     #[cold]
     fn apply_reconciled(&mut self, e: &ExecutionReport, ids: Option<&ExecRef>) {
-        let slot = self.slot(e.header.order_seq);
-        assert!(self.orders[slot].order_seq == e.header.order_seq);
-        let fill = self.reconciles(&self.orders[slot], e, ids);
+        let order =
+            self.order_or_forgotten(e.header.order_seq).expect("judged before it was logged");
+        let fill = self.reconciles(&order, e, ids);
         let fill = fill.expect("judged before it was logged");
         let (key, payload) = self.fill_key(e, e.header.order_seq);
         let chain = self.fills.row(fill).chain as usize;
@@ -674,18 +677,21 @@ impl Engine {
         let correct = e.exec_type == ExecType::TradeCorrect as u8;
         let new = correct.then_some((e.last_px, e.last_qty * side, e.fee));
         let old = self.fills.amend(fill, new);
+        let (px, qty) = new.map_or((0, 0), |(px, qty, _)| (px, qty * side));
+        let old_qty = old.last_qty * side;
+        let more = number::points(px, qty) - number::points(old.last_px, old_qty);
         let slot = self.slot(order_seq);
-        if self.orders[slot].order_seq == order_seq {
+        if self.orders[slot].order_seq != order_seq {
+            let time_ns = e.header.ingest_time_ns;
+            self.fill_parent_of(self.parent_of(&old), qty - old_qty, more, time_ns);
+        } else {
             let trigger = if correct { Trigger::Correct } else { Trigger::Bust };
             let action = self.action(&self.orders[slot], trigger, 0);
             let action = action.expect("judged before it was logged");
-            let (px, qty) = new.map_or((0, 0), |(px, qty, _)| (px, qty * side));
-            let old_qty = old.last_qty * side;
             self.change(slot, e.header.ingest_time_ns, None, |order| {
                 order.cum_qty += qty - old_qty;
                 mutant!(correct_counts_twice => if correct { order.cum_qty += old_qty });
-                order.cum_points += crate::number::points(px, qty);
-                order.cum_points -= crate::number::points(old.last_px, old_qty);
+                order.cum_points += more;
                 order.base = if !closed(order.base) {
                     by_fills(order)
                 } else if order.cum_qty >= order.order_qty {
@@ -718,10 +724,9 @@ impl Engine {
     }
 
     /// Writes the book of a chain that no live order moved, and carries it into its account's sums.
-    fn move_book(&mut self, chain: usize, now: (i64, i128)) {
+    pub(crate) fn move_book(&mut self, chain: usize, now: (i64, i128)) {
         let pair = self.pair_of(chain);
-        let account_id = (pair / self.config.instruments_max) as u32;
-        let instrument_id = (pair % self.config.instruments_max) as u32;
+        let (account_id, instrument_id) = self.ids_of(pair);
         let old = self.row_sums(account_id, instrument_id);
         self.set_book(chain, now);
         let new = self.row_sums(account_id, instrument_id);
@@ -1014,7 +1019,7 @@ impl Engine {
     /// wants what is left of its children canceled. Where a fill is taken back, what fills had ended is
     /// open again, and what had ended before them is as it was.
     #[cold]
-    fn fill_parent(&mut self, slot: usize, qty: i64, points: i128, time_ns: i64) {
+    pub(crate) fn fill_parent(&mut self, slot: usize, qty: i64, points: i128, time_ns: i64) {
         let before = self.orders[slot];
         assert!(before.is_parent());
         let trigger = if qty > 0 { Trigger::ChildFilled } else { Trigger::ChildAmended };

@@ -31,10 +31,11 @@ pub(crate) const DAY_CLOSED: u8 = 2;
 pub(crate) const DAY_UNJUDGED: u8 = 3;
 
 impl Engine {
-    /// Whether the day that has closed at its venue was this order's last.
+    /// Whether the day that has closed at its venue was this order's last: one that came after the close
+    /// waits for the next day.
     fn day_over(&self, order: &Order) -> bool {
         let venue = order.venue_id as usize;
-        if self.days[venue] != DAY_CLOSED {
+        if self.days[venue] != DAY_CLOSED || order.order_seq >= self.closed_seq[venue] {
             return false;
         }
         match TimeInForce::from_code(order.time_in_force) {
@@ -46,18 +47,17 @@ impl Engine {
         }
     }
 
-    /// How a cancel of an order ends it without a message, and why: 0 when one must go out.
+    /// How a cancel of an order ends it without a message, and why: 0 when one must go out. It expires by
+    /// its own time or day alone: whoever else wanted it gone has canceled it.
     pub(crate) fn closes_here(&self, order: &Order) -> (u8, OwnCause) {
         let terms = self.order_terms(order.order_seq);
         let why = terms.and_then(|terms| OwnCause::from_code(terms.why)).unwrap_or(OwnCause::None);
-        let here = order.is_here();
-        if here && self.day_over(order) {
-            return (2, OwnCause::DayEnd);
-        }
-        match (here, why) {
-            (false, why) => (0, why),
-            (true, OwnCause::Expiry) => (2, why),
-            (true, why) => (1, why),
+        match why {
+            why if !order.is_here() => (0, why),
+            OwnCause::Expiry | OwnCause::DayEnd => (2, why),
+            // Without terms nothing says why: it was asked for at the end of its day.
+            _ if terms.is_none() && self.day_over(order) => (2, OwnCause::DayEnd),
+            why => (1, why),
         }
     }
 
@@ -78,6 +78,9 @@ impl Engine {
             let up = venue.link == LinkState::Up as u8;
             self.days[e.venue_id as usize] = if up { DAY_OPEN } else { DAY_UNJUDGED };
         } else if today {
+            if self.days[e.venue_id as usize] != DAY_CLOSED {
+                self.closed_seq[e.venue_id as usize] = self.next_order_seq;
+            }
             self.days[e.venue_id as usize] = DAY_CLOSED;
             self.end_day(e.venue_id, e.proved != 0, e.header.ingest_time_ns);
         }

@@ -65,7 +65,7 @@ pub struct FillRow {
     older: u32,
     /// The row booked after it, or the next free one.
     later: u32,
-    /// Alias: the row it means.
+    /// Alias: the row it means; a fill: low bits of the number of its order's parent, 0 for none.
     of: u32,
     /// Venue.
     pub venue_id: u16,
@@ -87,6 +87,16 @@ impl FillRow {
         let chain = chain as u32;
         let told = Self { payload, chain, event_seq, booked_day, ..Self::default() };
         Self { exec_id, order_seq, venue_id, trade_day, ..told }
+    }
+
+    /// As a fill of a child.
+    pub fn with_parent(self, order_seq: u64) -> Self {
+        Self { of: order_seq as u32, ..self }
+    }
+
+    /// Low bits of the number of its order's parent, 0 for none.
+    pub fn parent(&self) -> u32 {
+        if self.flags & ALIAS == 0 { self.of } else { 0 }
     }
 
     /// Whether a teller says this price and quantity of it: as first told, or as corrected since.
@@ -280,6 +290,14 @@ impl Fills {
             .take(chain.count as usize)
     }
 
+    /// The fill of an order that was booked last, while it is remembered and no order that has taken its
+    /// slot has filled.
+    pub fn of_order(&self, order_seq: u64) -> Option<&FillRow> {
+        let slot = order_seq as usize & (self.newest_own.len() - 1);
+        let row = &self.rows[self.newest_own[slot].checked_sub(1)? as usize];
+        (order_seq != 0 && row.order_seq == order_seq && row.flags & ALIAS == 0).then_some(row)
+    }
+
     /// A row by the number that `find_ref` and its like gave.
     pub fn row(&self, at: u32) -> &FillRow {
         &self.rows[at as usize]
@@ -300,7 +318,7 @@ impl Fills {
     /// Takes a row and remembers it by its id; `None` when the table is full.
     fn insert(&mut self, row: FillRow) -> Option<u32> {
         assert!(row.event_seq != 0);
-        if self.len >= self.capacity() {
+        if self.is_full() {
             return None;
         }
         let at = if self.free != NONE {
@@ -509,6 +527,11 @@ impl Fills {
     /// Whether none is booked.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Whether no more find room.
+    pub fn is_full(&self) -> bool {
+        self.len >= self.capacity()
     }
 
     /// Executions it has room for.

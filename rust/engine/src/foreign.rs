@@ -22,6 +22,11 @@ fn session_of(venue_id: u16) -> u16 {
     u16::MAX - venue_id
 }
 
+/// The venue of such a number; of a session's own, one that is no venue.
+pub(crate) fn venue_of(session_id: u16) -> usize {
+    (u16::MAX - session_id).into()
+}
+
 fn padded(street_id: &[u8; 20]) -> [u8; 36] {
     let mut id = [0; 36];
     id[..20].copy_from_slice(street_id);
@@ -52,13 +57,26 @@ impl Engine {
     /// The adopted order that a report names by the venue's own id of it.
     #[cold]
     pub(crate) fn adopted(&self, report: &ExecutionReport) -> Option<(&Order, u16)> {
+        let order = self.order(self.adopted_seq(report))?;
+        (order.venue_id == report.venue_id).then_some((order, 0))
+    }
+
+    /// Our number of the order that a venue's own id names; 0 for one that we do not know.
+    pub(crate) fn adopted_seq(&self, report: &ExecutionReport) -> u64 {
         if report.venue_id == 0 || report.venue_id as usize >= self.venues.len() {
-            return None;
+            return 0;
         }
         let (id, session_id) = (padded(&report.street_id), session_of(report.venue_id));
-        let row = self.dedup.find(dedup::id_hash(&id, session_id), session_id, &id)?;
-        let order = self.order(self.dedup.row(row).order_seq)?;
-        (order.venue_id == report.venue_id).then_some((order, 0))
+        let row = self.dedup.find(dedup::id_hash(&id, session_id), session_id, &id);
+        row.map_or(0, |row| self.dedup.row(row).order_seq)
+    }
+
+    /// Whether a report tells of a day whose fills we no longer remember: what has been booked of them
+    /// cannot be told from what was not.
+    fn is_of_old(&self, report: &ExecutionReport) -> bool {
+        let (day, today) =
+            (self.fill_key(report, 0).0.trade_day, self.venues[report.venue_id as usize].trade_day);
+        day.saturating_add(self.config.fill_days) < today
     }
 
     /// Whether an order was found at its venue: it came from no session of ours.
@@ -163,6 +181,7 @@ impl Engine {
             && account.hedging == 0 // a foreign order tells no PositionEffect(77), so no leg is its
             && instrument.defined == 2
             && shows_order(report)
+            && !self.is_of_old(report)
             && arch::is_padded_text(&id)
             && self.sound(order.instrument_id, price, order.order_qty)
             && self.dedup.has_room(hash);

@@ -169,6 +169,9 @@ impl Engine {
     /// Whether the TTL of an id has run out: it starts at the end of its order.
     pub(crate) fn id_expired(&self, row: u32, now_ns: i64) -> bool {
         let row = self.dedup.row(row);
+        if self.keeps_foreign_id(row.session_id, row.order_seq) {
+            return false;
+        }
         let start = match self.order(row.order_seq) {
             Some(order) if order.live() => return false,
             Some(order) => order.end_time_ns.max(row.time_ns),

@@ -193,7 +193,7 @@ impl Engine {
 
     // Prices ---------------------------------------------------------------------------------------
 
-    /// A trade has been seen.
+    /// A trade has been seen that is a print of this market.
     #[inline]
     pub(crate) fn trade_seen<L: Log, O: Outbox>(
         &mut self,
@@ -204,7 +204,7 @@ impl Engine {
         log: &mut L,
         outbox: &mut O,
     ) {
-        if self.watched[instrument_id as usize] == 0 || !self.is_price(instrument_id, px) {
+        if self.watched[instrument_id as usize] == 0 {
             return;
         }
         self.price_seen(instrument_id, Source::Trade, px, time_ns, now_ns, log, outbox);
@@ -215,6 +215,18 @@ impl Engine {
         let flags = self.instruments[instrument_id as usize].flags;
         mutant!(stop_met_by_no_price => return px != NO_PRICE);
         px != NO_PRICE && (px > 0 || flags & layout::FLAG_NEGATIVE_PRICES != 0)
+    }
+
+    /// Whether a trade is believed: of something, at a price that is one, and within the band around best
+    /// bid and offer where they give one. A print far outside is an error or no trade of this market.
+    pub(crate) fn is_print(&self, instrument_id: u32, px: i64, qty: i64) -> bool {
+        let i = &self.instruments[instrument_id as usize];
+        let near = i.reference_fails != 0 || (i.band_low..=i.band_high).contains(&px);
+        mutant!(stop_met_by_a_wild_print: near = true);
+        qty > 0
+            && near
+            && self.is_price(instrument_id, px)
+            && number::points(px, qty).abs() < number::POINTS_MAX
     }
 
     /// Best bid and offer have been seen; a crossed pair says nothing.

@@ -115,6 +115,20 @@ impl Engine {
         self.pair(account_id, (row % self.config.instruments_max) as u32)
     }
 
+    /// Account and instrument of a row.
+    pub(crate) fn ids_of(&self, pair: usize) -> (u32, u32) {
+        let instruments = self.config.instruments_max;
+        ((pair / instruments) as u32, (pair % instruments) as u32)
+    }
+
+    /// PositionEffect(77), as `tags` tell it, of an order of this side whose fills are in a chain.
+    pub(crate) fn tags_of(&self, chain: usize, buy: bool) -> u8 {
+        let Some(row) = chain.checked_sub(self.rows.len()) else { return 0 };
+        let opens = row / self.config.instruments_max % 2 == leg_index(buy, 0);
+        let effect = if opens { PositionEffect::Open } else { PositionEffect::Close };
+        (effect as u8) << TAG_EFFECT_SHIFT
+    }
+
     /// Net quantity and open cost of the book of a chain.
     #[inline]
     pub(crate) fn book_of(&self, chain: usize) -> (i64, i128) {
@@ -262,7 +276,7 @@ impl Engine {
         use Disposition::{Applied, Late, Overfill};
         let books = matches!(disposition, Applied | Late | Overfill)
             && report.exec_type == ExecType::Trade as u8;
-        let order = if books { self.order(order_seq)? } else { return None };
+        let order = &if books { self.order_or_forgotten(order_seq)? } else { return None };
         let chain = self.chain_of(order);
         let before = self.book_of(chain);
         let signed = if order.is_buy() { report.last_qty } else { -report.last_qty };
@@ -282,8 +296,8 @@ impl Engine {
     /// A split agrees with what the fold has made of its fill.
     #[cold]
     pub(crate) fn check_split(&self, e: &PositionSplit) {
-        let order = self.order(e.header.order_seq).expect("its fill was booked");
-        let (net, cost) = self.book_of(self.chain_of(order));
+        let order = self.order_or_forgotten(e.header.order_seq).expect("its fill was booked");
+        let (net, cost) = self.book_of(self.chain_of(&order));
         assert!(e.open_qty > 0);
         if e.close_qty != 0 {
             assert!(net.unsigned_abs() == e.open_qty as u64);

@@ -13,6 +13,7 @@ pub mod dedup;
 pub mod fills;
 mod foreign;
 mod forest;
+mod forgotten;
 mod gate;
 pub mod held;
 mod legs;
@@ -217,6 +218,7 @@ pub struct Engine {
     watched: Table<u64>,
     pegs: forest::Forest,
     days: Vec<u8>,
+    closed_seq: Vec<u64>, // by venue: the first order that came after its day had closed
     due: VecDeque<u64>,
     due_count: u64,
     // Not folded: what is to be tried, what inputs announced, market data, caches, counters.
@@ -328,6 +330,7 @@ impl Engine {
             pegs: forest::Forest::new(config.instruments_max, config.terms_max)?,
             wake_ns: i64::MAX,
             days: vec![0; config.venues_max],
+            closed_seq: vec![0; config.venues_max],
             due: VecDeque::with_capacity(2 * config.terms_max),
             due_count: 0,
             offers: vec![None; config.sessions_max],

@@ -565,7 +565,9 @@ impl Engine {
     ) -> Verdict {
         self.refresh_row(order.account_id, order.instrument_id);
         let unchanged = crate::risk::fail(true, Verdict::Unchanged);
-        let (fails, leg) = self.check_replace(order, to, now_ns, log.room());
+        let (mut fails, leg) = self.check_replace(order, to, now_ns, log.room());
+        let used_up = order.revision_last >= street::REVISION_MAX - street::REVISIONS_KEPT;
+        fails |= crate::risk::fail(used_up, Verdict::RevisionFull);
         let verdict = crate::gate::told(fails & !unchanged, leg);
         if verdict != Verdict::Accepted {
             return verdict;
@@ -761,15 +763,19 @@ impl Engine {
             return Verdict::InstrumentUnknown;
         }
         use layout::BookAction::{Fill, Trade};
-        let traded = [Trade as u8, Fill as u8].contains(&update.action);
-        if update.action == Trade as u8 {
+        let print = [Trade as u8, Fill as u8].contains(&update.action);
+        let traded = print && self.is_print(update.instrument_id, update.price, update.qty);
+        self.counters.book_faults += u64::from(print && !traded);
+        if traded && update.action == Trade as u8 {
             self.instruments[id].last_px = update.price;
         }
         if self.instruments[id].book == 0 {
             if traded {
-                // It changes no book: an instrument whose market comes as quotes needs none for it.
                 let (px, time_ns) = (update.price, update.transact_time_ns);
                 self.trade_seen(update.instrument_id, px, time_ns, now_ns, log, outbox);
+            }
+            if print {
+                // It changes no book: an instrument whose market comes as quotes needs none for it.
                 return Verdict::Accepted;
             }
             if self.books_used == self.books.len() {

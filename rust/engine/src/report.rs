@@ -25,7 +25,6 @@ impl Engine {
     /// Judges a report, with the ids that preceded it, and changes nothing.
     #[inline]
     pub(crate) fn judge(&self, report: &ExecutionReport, ids: Option<&ExecRef>) -> Taken {
-        let nobody = |disposition| Taken { order_seq: 0, disposition };
         let street = street::decode(&report.street_id);
         let named = street.and_then(|street| self.order(street.order_seq).zip(Some(street)));
         let ours = named.filter(|(order, street)| {
@@ -38,10 +37,11 @@ impl Engine {
         });
         let ours = ours.map(|(order, street)| (order, street.revision));
         let Some((order, revision)) = ours.or_else(|| self.adopted(report)) else {
-            return match (street, named) {
-                (Some(street), None) => self.judge_forgotten(street.order_seq, report, ids),
-                _ => nobody(Disposition::UnknownOrder),
+            let past = match (self.adopted_seq(report), street, named) {
+                (0, Some(street), None) => street.order_seq,
+                (adopted, ..) => adopted,
             };
+            return self.judge_forgotten(past, report, ids);
         };
         let taken = |disposition| Taken { order_seq: order.order_seq, disposition };
         let Some(exec_type) = ExecType::from_code(report.exec_type) else {
@@ -159,7 +159,7 @@ impl Engine {
             && self.book_takes(self.chain_of(order), signed, px)
     }
 
-    fn judge_trade(
+    pub(crate) fn judge_trade(
         &self,
         order: &Order,
         report: &ExecutionReport,
@@ -193,7 +193,7 @@ impl Engine {
         if self.reconciles(order, report, ids).is_some() {
             return Disposition::Reconciled;
         }
-        if self.fills.len() >= self.fills.capacity() && report.cum_qty <= order.cum_qty {
+        if self.fills.is_full() && report.cum_qty <= order.cum_qty {
             return Disposition::Gap; // no memory of fills left: the venue's own sum decides, aloud
         }
         let named = ids.is_some_and(fills::names_match);
@@ -288,7 +288,7 @@ impl Engine {
         self.fills.find_ref(fills::Key { exec_id, ..self.fill_key(report, order_seq).0 })
     }
 
-    fn judge_amend(
+    pub(crate) fn judge_amend(
         &self,
         order: Option<&Order>,
         order_seq: u64,
@@ -334,16 +334,19 @@ impl Engine {
         if !self.amend_fits(at, new_qty * row.last_qty.signum(), new_px) {
             return Disposition::Malformed;
         }
-        let Some(order) = order else { return Disposition::Late };
-        let trigger = if correct { Trigger::Correct } else { Trigger::Bust };
         let old_qty = row.last_qty.abs();
+        let more = number::points(new_px, new_qty) - number::points(row.last_px, old_qty);
+        let Some(order) = order else {
+            let past = Order { parent_order_seq: self.parent_of(row), ..Order::default() };
+            let takes = self.fits(&past, 0, new_qty - old_qty) && self.parent_takes(&past, more);
+            return if takes { Disposition::Late } else { Disposition::Malformed };
+        };
+        let trigger = if correct { Trigger::Correct } else { Trigger::Bust };
         let reopens = old_qty.min(order.order_qty.max(order.pending_qty)); // no more than it asked for
         if !self.fits(order, reopens, new_qty - old_qty) {
             return Disposition::Malformed;
         }
         let cum_qty = order.cum_qty - old_qty + new_qty;
-        let more =
-            number::points(new_px, new_qty) - number::points(row.last_px, row.last_qty.abs());
         if !number::sum_fits(order.cum_points + more) || !self.parent_takes(order, more) {
             return Disposition::Malformed;
         }
@@ -353,25 +356,6 @@ impl Engine {
             Some(_) if !order.live() => Disposition::Late,
             Some(_) => Disposition::Applied,
         }
-    }
-
-    /// An order we no longer remember: its fills may still be busted and corrected.
-    #[cold]
-    fn judge_forgotten(
-        &self,
-        order_seq: u64,
-        report: &ExecutionReport,
-        ids: Option<&ExecRef>,
-    ) -> Taken {
-        let amends = [ExecType::TradeCancel as u8, ExecType::TradeCorrect as u8];
-        let venue = report.venue_id != 0 && (report.venue_id as usize) < self.venues.len();
-        if amends.contains(&report.exec_type) && order_seq != 0 && venue && report.fee != i64::MIN {
-            let disposition = self.judge_amend(None, order_seq, report, ids);
-            if disposition != Disposition::UnknownExec {
-                return Taken { order_seq, disposition };
-            }
-        }
-        Taken { order_seq: 0, disposition: Disposition::UnknownOrder }
     }
 
     /// The rule by which a replace of an order in flight counts: its venue's, and for what goes there a

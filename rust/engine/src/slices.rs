@@ -11,7 +11,7 @@
 use crate::order::{CANCEL_ASKED, CANCELING, MOVING, Order, REPLACING, VACANT, closed};
 use crate::report::revision_of;
 use crate::terms::{GROW, SLICED};
-use crate::{Engine, Log, Outbox};
+use crate::{Engine, Log, Outbox, street};
 use layout::{ExecutionReport, OrdStatus, OwnCause};
 
 impl Engine {
@@ -73,7 +73,8 @@ impl Engine {
         if !done || here || order.cum_qty >= order.order_qty || order.flight & REPLACING != 0 {
             return;
         }
-        if order.flight & (CANCELING | CANCEL_ASKED) != 0 {
+        let used_up = order.revision_last >= street::REVISION_MAX - street::REVISIONS_KEPT;
+        if used_up || order.flight & (CANCELING | CANCEL_ASKED) != 0 {
             let time_ns = self.time_ns;
             self.change(slot, time_ns, None, |order| order.base = OrdStatus::Canceled as u8);
             return;

@@ -19,6 +19,8 @@ pub const EPOCH_MAX: u32 = 36u32.pow(4) - 1;
 pub const ORDER_SEQ_MAX: u64 = 36u64.pow(10) - 1;
 /// Highest revision a street id can carry: messages about one order.
 pub const REVISION_MAX: u16 = 36u16.pow(3) - 1;
+/// Revisions that the desk's own changes leave to people, timers and the kill switch.
+pub(crate) const REVISIONS_KEPT: u16 = 256;
 
 const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 /// Two digits at a time: half the multiplications of one at a time.

@@ -262,6 +262,7 @@ impl Engine {
             put(terms.as_bytes());
         }
         put(&self.days);
+        put(self.closed_seq.as_bytes());
         self.fills.rows().for_each(|row| put(row.as_bytes()));
         self.fills.chains().for_each(|chain| put(chain.as_bytes()));
         put(self.queries.as_bytes());

@@ -249,3 +249,44 @@ fn a_parent_canceled_by_its_client_behind_the_close_of_its_day_is_canceled() {
     assert_eq!(desk.status(seq), OrdStatus::Canceled);
     closing(&desk);
 }
+
+#[test]
+fn an_order_that_came_after_the_close_waits_for_the_next_day_and_a_mass_cancel_cancels_it() {
+    let mut desk = TestDesk::open();
+    let day = |desk: &mut TestDesk, trade_day, opened, proved| {
+        let mut d = DayChange::ZERO;
+        (d.header.kind, d.venue_id, d.trade_day) = (DayChange::KIND, 1, trade_day);
+        (d.opened, d.proved) = (opened, proved);
+        desk.fact(d);
+    };
+    let held = |desk: &mut TestDesk, id: &str| {
+        let mut o = TestDesk::new_order(id, Side::Buy, 1, 0);
+        o.ord_type = OrdType::Stop as u8;
+        let t = OrderTerms { stop_px: e9(105), ..offer() };
+        assert_eq!(desk.submit_terms(&t, &o), Verdict::Accepted);
+        desk.newest()
+    };
+    day(&mut desk, 7, 1, 0);
+    let before = held(&mut desk, "before");
+    day(&mut desk, 7, 0, 0);
+    assert_eq!(desk.status(before), OrdStatus::Expired);
+    let (a, b, p) = (held(&mut desk, "a"), held(&mut desk, "b"), parent(&mut desk, "p", 5));
+    day(&mut desk, 7, 0, 1); // the proof of the close comes later
+    desk.time();
+    for seq in [a, b, p] {
+        assert!(desk.order(seq).live(), "of the next day");
+    }
+    let mut m = MassCancel::ZERO;
+    (m.header.kind, m.cl_ord_id, m.session_id) = (MassCancel::KIND, text("m"), 1);
+    m.side = Side::Buy as u8;
+    assert_eq!(desk.step(m.as_record()), Verdict::Accepted);
+    for seq in [a, b, p] {
+        assert_eq!(desk.status(seq), OrdStatus::Canceled, "asked for: no day has ended it");
+    }
+    let next = held(&mut desk, "next");
+    day(&mut desk, 8, 1, 0);
+    assert_eq!(desk.status(next), OrdStatus::Held);
+    day(&mut desk, 8, 0, 0);
+    assert_eq!(desk.status(next), OrdStatus::Expired);
+    closing(&desk);
+}

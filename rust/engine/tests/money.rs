@@ -771,3 +771,53 @@ proptest! {
         desk.assert_replay_equals();
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    /// Adjustments and fills as large as their fields: what would leave the range of a sum is refused
+    /// before any of it is booked, and what is taken is the plain sum.
+    #[test]
+    fn an_adjustment_near_the_end_of_the_numbers_is_taken_whole_or_not_at_all(
+        steps in prop::collection::vec((any::<bool>(), extreme(), extreme()), 1..40)
+    ) {
+        let mut desk = TestDesk::open();
+        let mut flags = terms(ES, 1);
+        flags.flags |= FLAG_NEGATIVE_PRICES;
+        desk.fact(flags);
+        let a = desk.place("a", Side::Buy, 5, e9(100));
+        let (mut net, mut cash) = (0i128, 0i128);
+        for (n, (fill, qty, px)) in steps.into_iter().enumerate() {
+            let before = desk.engine.position(1, ES);
+            let taken = if fill {
+                let mut r = trade_report(&desk, a, &format!("X{n}"), 1, 100);
+                (r.last_qty, r.last_px) = (qty, px);
+                !matches!(desk.take(&r), Disposition::Malformed)
+            } else {
+                let mut e = PositionAdjusted::ZERO;
+                (e.header.kind, e.account_id, e.instrument_id) = (PositionAdjusted::KIND, 1, ES);
+                (e.net_qty, e.price) = (qty, px);
+                desk.step(e.as_record()) == Verdict::Accepted
+            };
+            let now = desk.engine.position(1, ES);
+            if taken {
+                net += i128::from(qty);
+                cash -= i128::from(qty) * i128::from(px);
+                prop_assert_eq!(i128::from(now.net_qty), net);
+                prop_assert_eq!(now.realised - now.open_cost, cash);
+            } else {
+                prop_assert_eq!(now, before);
+            }
+        }
+        desk.assert_replay_equals();
+    }
+}
+
+/// Numbers near the ends of their fields, near what orders may be, and small ones.
+fn extreme() -> impl Strategy<Value = i64> {
+    let near = prop::sample::select(vec![i64::MAX, i64::MIN, 1 << 61, 1 << 52, 1 << 40, ONE, 0]);
+    (near, -3i64..4, any::<bool>()).prop_map(|(near, off, negative)| {
+        let number = near.saturating_add(off);
+        if negative { number.saturating_neg() } else { number }
+    })
+}

@@ -338,3 +338,31 @@ fn corner_40_what_a_link_that_is_down_keeps_back_goes_when_it_is_up() {
     assert_eq!(cancels(&desk), seqs);
     closing(&desk);
 }
+
+#[test]
+fn corner_24_and_30_a_bust_and_a_late_fill_of_a_forgotten_child_reach_the_parent_that_lives() {
+    let mut desk = TestDesk::open();
+    let p = parent(&mut desk, "p", 10);
+    let c = child(&mut desk, "c", p, 4);
+    desk.take(&trade_report(&desk, c, "X1", 2, 100));
+    desk.take(&trade_report(&desk, c, "X2", 1, 101));
+    desk.tell(c, 0, ExecType::Canceled);
+    let (late, mut gone) =
+        (trade_report(&desk, c, "X3", 1, 102), desk.report(c, 0, ExecType::TradeCancel));
+    desk.forget(c);
+    assert_eq!(desk.take(&late), Disposition::Late);
+    assert_eq!((desk.order(p).cum_qty, desk.order(p).children_qty), (e9(4), e9(4)));
+    gone.exec_id = text("B");
+    offer_ids(&mut desk, &gone, |ids| ids.exec_ref_id = text("X1"));
+    assert_eq!(desk.take(&gone), Disposition::Late);
+    assert_eq!((desk.order(p).cum_qty, desk.order(p).children_qty), (e9(2), e9(2)));
+    assert_eq!(desk.order(p).cum_points, points(101, 1) + points(102, 1));
+    assert_eq!(desk.status(p), OrdStatus::PartiallyFilled);
+    desk.assert_replay_equals();
+    desk.now_ns += 24 * 3600 * ONE;
+    desk.quote(ES, e9(100), e9(100) + ONE / 4);
+    let d = child(&mut desk, "d", p, 8); // all that it gave back
+    desk.take(&trade_report(&desk, d, "X4", 8, 100));
+    assert_eq!(desk.status(p), OrdStatus::Filled);
+    desk.assert_replay_equals();
+}

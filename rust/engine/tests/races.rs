@@ -45,11 +45,47 @@ fn pair(
 
 #[test]
 fn a_trade_price_that_is_not_positive_triggers_nothing() {
-    for px in [0, -1, -e9(5)] {
+    for (px, band) in [(0, 0), (-1, 0), (-e9(5), FLAG_NO_BAND), (0, FLAG_NO_BAND)] {
         let mut desk = TestDesk::open();
+        let unbanded = InstrumentTerms { flags: FLAG_BAND_PPM | band, ..terms(ES, 1) };
+        desk.fact(unbanded);
         let a = stop(&mut desk, "a", Side::Sell, 5, e9(95), |_| {});
         desk.trade(ES, px);
         assert_eq!(desk.sent_of(a, MsgType::NewOrder), 0, "trade at {px}");
+    }
+}
+
+#[test]
+fn a_print_of_nothing_or_far_from_the_market_triggers_nothing_and_moves_no_trailing_stop() {
+    let print = |desk: &mut TestDesk, price: i64, qty: i64| {
+        let mut u = BookUpdate::ZERO;
+        (u.header.kind, u.instrument_id) = (BookUpdate::KIND, ES);
+        (u.action, u.price, u.qty) = (BookAction::Trade as u8, price, qty);
+        desk.step(u.as_record());
+    };
+    // The band is 10 % around 100.00 / 100.25.
+    let wild =
+        [(i64::MAX, ONE), (e9(111), ONE), (e9(89), ONE), (e9(106), 0), (e9(94), -ONE), (1, 1)];
+    for (px, qty) in wild {
+        let mut desk = TestDesk::open();
+        let a = stop(&mut desk, "a", Side::Sell, 5, e9(95), |_| {});
+        let b = stop(&mut desk, "b", Side::Buy, 5, e9(105), |_| {});
+        let mut o = TestDesk::new_order("t", Side::Sell, 5, 0);
+        o.ord_type = OrdType::TrailingStop as u8;
+        desk.trade(ES, e9(100));
+        let t = OrderTerms { trail: e9(3), ..offer() };
+        assert_eq!(desk.submit_terms(&t, &o), Verdict::Accepted);
+        let t = desk.newest();
+        let flagged = desk.engine.counters().book_faults;
+        print(&mut desk, px, qty);
+        assert_eq!(desk.engine.counters().book_faults, flagged + 1, "{px} {qty}");
+        desk.trade(ES, e9(100));
+        for seq in [a, b, t] {
+            assert_eq!(desk.status(seq), OrdStatus::Held, "{px} {qty}");
+        }
+        print(&mut desk, e9(105), ONE);
+        assert_eq!(desk.sent_of(b, MsgType::NewOrder), 1);
+        closing(&desk);
     }
 }
 

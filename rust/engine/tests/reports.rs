@@ -18,11 +18,6 @@ fn money(desk: &TestDesk) -> (i64, i128, i128) {
     (p.net_qty / ONE, p.open_cost, p.realised)
 }
 
-/// Price x quantity in the scale of costs.
-fn points(px: i64, qty: i64) -> i128 {
-    e9(px) as i128 * e9(qty) as i128
-}
-
 #[test]
 fn corner_24_a_bust_reverses_order_position_and_reserve_and_a_second_copy_nothing() {
     let mut desk = TestDesk::open();
@@ -98,6 +93,88 @@ fn corner_24_the_bust_of_a_canceled_orders_fill_leaves_it_canceled() {
 }
 
 #[test]
+fn corner_3_a_fill_after_its_order_left_the_table_is_booked_and_flagged() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    let first = trade_report(&desk, a, "X1", 2, 100);
+    desk.take(&first);
+    let unfilled = desk.place("b", Side::Buy, 5, e9(100));
+    for seq in [a, unfilled] {
+        desk.tell(seq, 0, ExecType::Canceled);
+    }
+    let late = ExecutionReport { fee: 7, ..trade_report(&desk, a, "X2", 3, 101) };
+    let other = ExecutionReport { last_qty: e9(2), ..late };
+    let nobodys = trade_report(&desk, unfilled, "X3", 3, 101);
+    desk.forget(unfilled);
+    assert_eq!(desk.take(&first), Disposition::Duplicate, "its fill is known");
+    assert_eq!(desk.take(&late), Disposition::Late);
+    assert_eq!(desk.last_report().header.order_seq, a);
+    assert_eq!(money(&desk), (5, points(100, 2) + points(101, 3), 0));
+    assert_eq!(desk.engine.position(1, ES).fees, 7);
+    assert_eq!(desk.take(&late), Disposition::Duplicate);
+    assert_eq!(desk.take(&other), Disposition::Conflict);
+    assert_eq!(desk.take(&ExecutionReport { last_qty: 0, ..late }), Disposition::Malformed);
+    assert_eq!(desk.take(&ExecutionReport { venue_id: 2, ..late }), Disposition::UnknownOrder);
+    assert_eq!(desk.take(&nobodys), Disposition::UnknownOrder, "nobody knows its account");
+    assert_eq!(money(&desk).0, 5);
+    desk.assert_sums_are_folds();
+    assert_eq!(bust(&mut desk, a, "B", "X2", 0), Disposition::Late);
+    assert_eq!(money(&desk), (2, points(100, 2), 0));
+    closing(&desk);
+}
+
+#[test]
+fn corner_32_a_late_fill_through_zero_of_a_forgotten_order_is_told_in_its_parts() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Sell, 9, e9(100));
+    desk.take(&trade_report(&desk, a, "X1", 1, 100));
+    let b = desk.place("b", Side::Buy, 3, e9(100));
+    desk.take(&trade_report(&desk, b, "X2", 3, 100));
+    desk.tell(a, 0, ExecType::Canceled);
+    desk.forget(a);
+    desk.take(&trade_report(&desk, a, "X3", 5, 102));
+    let split = *PositionSplit::from_record(desk.last()).expect("through zero");
+    assert_eq!((split.close_qty, split.open_qty), (e9(2), e9(3)));
+    assert_eq!(money(&desk).0, -3);
+    closing(&desk);
+}
+
+#[test]
+fn corner_33_an_adopted_order_of_days_ago_is_known_and_not_adopted_anew() {
+    let mut desk = TestDesk::open();
+    adopting(&mut desk, 1);
+    let mut fill = word("SCREEN-1", ExecType::Trade, OrdStatus::PartiallyFilled);
+    (fill.exec_id, fill.last_qty, fill.last_px, fill.cum_qty) = (text("L1"), e9(3), e9(99), e9(3));
+    assert_eq!(found(&mut desk, &foreign("SCREEN-1"), &fill), Disposition::Applied);
+    let seq = desk.last_report().header.order_seq;
+    let gone = word("SCREEN-1", ExecType::Canceled, OrdStatus::Canceled);
+    assert_eq!(desk.take(&gone), Disposition::Applied);
+    desk.forget(seq);
+    desk.forget(seq + 1); // and a day more, in which ids are forgotten
+    assert_eq!(found(&mut desk, &foreign("SCREEN-1"), &fill), Disposition::Duplicate);
+    let late = ExecutionReport { exec_id: text("L2"), last_qty: e9(1), ..fill };
+    assert_eq!(found(&mut desk, &foreign("SCREEN-1"), &late), Disposition::Late);
+    let status = word("SCREEN-1", ExecType::OrderStatus, OrdStatus::PartiallyFilled);
+    assert_eq!(found(&mut desk, &foreign("SCREEN-1"), &status), Disposition::UnknownOrder);
+    assert_eq!((money(&desk).0, desk.engine.live_count()), (4, 0), "booked once, reserved never");
+    closing(&desk);
+
+    // Older than any fill that is remembered: nobody can tell whether it was booked.
+    let day = |desk: &mut TestDesk, trade_day| {
+        let mut d = DayChange::ZERO;
+        (d.header.kind, d.venue_id, d.trade_day, d.opened) = (DayChange::KIND, 1, trade_day, 1);
+        desk.fact(d);
+    };
+    desk.now_ns += 6 * DAY_NS;
+    day(&mut desk, 100);
+    let old = ExecutionReport { trade_day: 94, exec_id: text("L9"), ..fill };
+    assert_eq!(found(&mut desk, &foreign("SCREEN-1"), &old), Disposition::UnknownOrder);
+    let new = ExecutionReport { trade_day: 95, exec_id: text("L9"), ..fill };
+    assert_eq!(found(&mut desk, &foreign("SCREEN-2"), &new), Disposition::UnknownOrder);
+    closing(&desk);
+}
+
+#[test]
 fn corner_25_a_correct_makes_the_fill_another_and_a_correct_of_it_again() {
     let mut desk = TestDesk::open();
     let a = desk.place("a", Side::Buy, 5, e9(100));
@@ -153,19 +230,8 @@ fn corner_24_a_bust_days_later_finds_its_fill_also_when_order_and_chain_are_forg
         live.trade_day = 50;
         desk.take(&live);
         let bust_report = desk.report(a, 0, ExecType::TradeCancel);
-        desk.now_ns += days * DAY_NS;
-        desk.quote(ES, e9(100), e9(100) + ONE / 4);
-        // The slot of `a` goes to another order.
-        for n in 0..desk.engine.config().orders_max {
-            desk.now_ns += ONE * 2;
-            desk.quote(ES, e9(100), e9(100) + ONE / 4);
-            let seq = desk.place(&format!("n{n}"), Side::Buy, 1, e9(100));
-            desk.tell(seq, 0, ExecType::Canceled);
-            if desk.engine.order(a).is_none() {
-                break;
-            }
-        }
-        assert!(desk.engine.order(a).is_none());
+        desk.now_ns += (days - 1) * DAY_NS;
+        desk.forget(a);
         let mut day = DayChange::ZERO;
         (day.header.kind, day.venue_id, day.trade_day, day.opened) = (DayChange::KIND, 1, 58, 1);
         desk.fact(day);

@@ -6,11 +6,6 @@ use common::*;
 use engine::EngineConfig;
 use layout::*;
 
-fn closing(desk: &TestDesk) {
-    desk.assert_sums_are_folds();
-    desk.assert_replay_equals();
-}
-
 fn looks(desk: &TestDesk) -> u64 {
     desk.engine.counters().looks
 }

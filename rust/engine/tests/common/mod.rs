@@ -311,6 +311,21 @@ impl TestDesk {
         self.take(&r)
     }
 
+    /// A day after its end the slot of an order goes to another one.
+    pub fn forget(&mut self, order_seq: u64) {
+        self.now_ns += 24 * 3600 * ONE;
+        for n in 0..self.engine.config().orders_max {
+            if self.engine.order(order_seq).is_none() {
+                break;
+            }
+            self.now_ns += ONE * 2;
+            self.quote(ES, e9(100), e9(100) + ONE / 4);
+            let seq = self.place(&format!("{order_seq}-{n}"), Side::Buy, 1, e9(100));
+            self.tell(seq, 0, ExecType::Canceled);
+        }
+        assert!(self.engine.order(order_seq).is_none());
+    }
+
     /// The outcome of what is in flight becomes unknown.
     pub fn lost(&mut self, order_seq: u64) {
         let mut u = OutcomeUnknown::ZERO;
@@ -434,6 +449,11 @@ pub fn gtc(desk: &mut TestDesk, id: &str, qty: i64) -> u64 {
     o.time_in_force = TimeInForce::Gtc as u8;
     assert_eq!(desk.submit(&o), Verdict::Accepted);
     desk.newest()
+}
+
+/// Price x quantity in the scale of costs.
+pub fn points(px: i64, qty: i64) -> i128 {
+    e9(px) as i128 * e9(qty) as i128
 }
 
 /// A fill under an id of its own, not told yet.
