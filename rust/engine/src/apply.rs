@@ -693,6 +693,7 @@ impl Engine {
                 mutant!(correct_counts_twice => if correct { order.cum_qty += old_qty });
                 order.cum_points += more;
                 order.base = if !closed(order.base) {
+                    complete_vacant(order);
                     by_fills(order)
                 } else if order.cum_qty >= order.order_qty {
                     filled_or(order.base)
@@ -862,9 +863,7 @@ impl Engine {
                         order.flight &= !UNSURE; // the fill proves that the order arrived
                     }
                     order.base = by_fills(order);
-                    if order.is_vacant() && order.cum_qty >= order.pending_qty {
-                        replace(order); // nothing is left that could go out
-                    }
+                    complete_vacant(order);
                 } else if order.cum_qty >= order.order_qty {
                     mutant!(late_fill_completes_nothing => return);
                     order.base = filled_or(order.base); // precedence: filled before canceled
@@ -1413,6 +1412,13 @@ pub(crate) fn by_fills(order: &Order) -> u8 {
         OrdStatus::PartiallyFilled as u8
     } else {
         OrdStatus::New as u8
+    }
+}
+
+/// Nothing is left that could go out of an order between two of its selves: it is what it was to be.
+fn complete_vacant(order: &mut Order) {
+    if order.is_vacant() && order.cum_qty >= order.pending_qty {
+        replace(order);
     }
 }
 

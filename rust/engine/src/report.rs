@@ -390,23 +390,23 @@ impl Engine {
             {
                 Trigger::Replaced
             }
+            // What has ended is not what is there: no word of it but of its fills says anything more.
+            Trigger::Trade | Trigger::Bust | Trigger::Correct => told,
+            _ if (order.flight & VACANT != 0 || order.flight & REPLACING == 0)
+                && order.was(revision, rule) =>
+            {
+                Trigger::OldCanceled
+            }
+            // Where a cancel went out no replace did: its new self has not left, or is acknowledged.
+            Trigger::Replaced
+                if rule == ReplaceRule::CancelNew as u8 && !order.binds(revision, rule) =>
+            {
+                Trigger::PendingNew
+            }
             Trigger::CancelRejected if order.own_cancel(revision) => Trigger::ReplaceRejected,
             // There is no old self any more to go back to.
             Trigger::ReplaceRejected if order.flight & VACANT != 0 => Trigger::Rejected,
             Trigger::Canceled | Trigger::FoundCanceled if order.was(revision, rule) => {
-                Trigger::OldCanceled
-            }
-            // An end of another kind ends the order while it is what it was, and says nothing after.
-            Trigger::Rejected
-            | Trigger::Expired
-            | Trigger::FoundRejected
-            | Trigger::FoundExpired
-            | Trigger::FoundFilled
-            | Trigger::FoundLive
-            | Trigger::FoundWaiting
-                if (order.flight & VACANT != 0 || order.flight & REPLACING == 0)
-                    && order.was(revision, rule) =>
-            {
                 Trigger::OldCanceled
             }
             // A part that has filled is not the order: its fills have said so, or are to come. Where a

@@ -160,6 +160,50 @@ fn an_id_is_forgotten_a_ttl_after_its_order_ended_and_not_before() {
     desk.assert_replay_equals();
 }
 
+/// Places an order, lets its venue cancel it and after `ended_ns` say that it still works it, and two
+/// days later asks to cancel it, by its id and by its number; other ids come and go meanwhile.
+fn cancel_of_a_reopened_order(ended_ns: i64) -> (Verdict, Verdict) {
+    let mut desk = TestDesk::open();
+    let seq = desk.place("a", Side::Buy, 5, e9(100));
+    desk.tell(seq, 0, ExecType::New);
+    desk.tell(seq, 0, ExecType::Canceled);
+    let pass = |desk: &mut TestDesk, ns: i64| {
+        desk.now_ns += ns;
+        desk.quote(ES, e9(100), e9(100) + TICK);
+        for n in 0..8 {
+            let bad = TestDesk::new_order(&format!("{}-{n}", desk.now_ns), Side::Buy, 0, e9(100));
+            desk.submit(&bad); // each id that is taken lets old ones go
+        }
+    };
+    pass(&mut desk, ended_ns);
+    let mut restated = desk.report(seq, 0, ExecType::Restated);
+    restated.leaves_qty = e9(5);
+    assert_eq!(desk.take(&restated), Disposition::Late, "its venue still works it");
+    assert_eq!(desk.status(seq), OrdStatus::New);
+    pass(&mut desk, 2 * small_config().id_ttl_ns);
+    let by_id = desk.cancel("c", "a");
+    let mut command = CancelOrder::ZERO;
+    (command.header.kind, command.header.order_seq) = (CancelOrder::KIND, seq);
+    (command.cl_ord_id, command.session_id) = (text("d"), 1);
+    let by_number = desk.step(command.as_record());
+    desk.assert_replay_equals();
+    (by_id, by_number)
+}
+
+#[test]
+fn an_order_that_reopens_while_its_id_is_remembered_keeps_it_as_long_as_it_lives() {
+    let ttl = small_config().id_ttl_ns;
+    let told = cancel_of_a_reopened_order(ttl / 2);
+    assert_eq!(told, (Verdict::Accepted, Verdict::CancelPending));
+}
+
+#[test]
+fn an_order_that_reopens_after_its_id_was_forgotten_is_canceled_by_its_number_alone() {
+    let ttl = small_config().id_ttl_ns;
+    let told = cancel_of_a_reopened_order(ttl + 1);
+    assert_eq!(told, (Verdict::OrderUnknown, Verdict::Accepted));
+}
+
 #[test]
 fn a_full_id_table_refuses_loudly_and_a_live_order_keeps_its_id() {
     let mut desk = TestDesk::with(engine::EngineConfig { ids_max: 64, ..small_config() });

@@ -227,6 +227,65 @@ fn answer(desk: &mut TestDesk, seq: u64, revision: u16, status: OrdStatus) -> Di
 }
 
 #[test]
+fn corner_19_a_replace_that_was_never_sent_is_not_believed_to_hold() {
+    for revision in [0, 1, 2] {
+        let (mut desk, seq) = moving();
+        assert_eq!(desk.tell(seq, revision, ExecType::Replaced), Disposition::Stale, "{revision}");
+        assert_eq!((desk.order(seq).price, id(&desk, seq)), (e9(100), "a".into()), "{revision}");
+        assert_eq!(desk.status(seq), OrdStatus::PendingReplace, "its cancel is on its way");
+        desk.tell(seq, 2, ExecType::CancelRejected);
+        assert_eq!((desk.status(seq), desk.order(seq).order_qty), (OrdStatus::New, e9(10)));
+        closing(&desk);
+    }
+}
+
+#[test]
+fn corner_19_no_word_of_what_has_ended_sets_aside_restates_or_ends_what_is_there() {
+    let words = [
+        ExecType::Suspended,
+        ExecType::DoneForDay,
+        ExecType::Calculated,
+        ExecType::Restated,
+        ExecType::Expired,
+        ExecType::Rejected,
+        ExecType::ReplaceRejected,
+        ExecType::UnknownOrder,
+    ];
+    for acked in [false, true] {
+        for word in words {
+            let (mut desk, seq) = moving();
+            desk.tell(seq, 2, ExecType::Canceled);
+            desk.time();
+            if acked {
+                desk.tell(seq, 1, ExecType::New);
+            }
+            let (status, open) = (desk.status(seq), desk.engine.row(1, ES).open_qty());
+            let mut late = desk.report(seq, 0, word);
+            (late.last_px, late.last_qty) = (e9(50), e9(1));
+            assert_eq!(desk.take(&late), Disposition::Stale, "{word:?} {acked}");
+            assert_eq!((desk.status(seq), desk.engine.row(1, ES).open_qty()), (status, open));
+            closing(&desk);
+        }
+    }
+}
+
+#[test]
+fn corner_19_a_correction_that_leaves_the_new_order_nothing_fills_the_order_and_stops_no_desk() {
+    let (mut desk, seq) = moving();
+    fill_on(&mut desk, seq, 0, 3);
+    desk.link(LinkState::Down);
+    assert_eq!(desk.tell(seq, 0, ExecType::Canceled), Disposition::Applied);
+    let mut correct = desk.report(seq, 0, ExecType::TradeCorrect);
+    (correct.exec_id, correct.last_qty, correct.last_px) = (text("E1"), e9(12), e9(99));
+    assert_eq!(desk.take(&correct), Disposition::Overfill);
+    desk.link(LinkState::Up);
+    desk.time();
+    assert_eq!((desk.status(seq), desk.order(seq).cum_qty), (OrdStatus::Filled, e9(12)));
+    assert_eq!(sent(&desk, MsgType::NewOrder).len(), 1);
+    closing(&desk);
+}
+
+#[test]
 fn corner_19_an_unknown_outcome_of_the_cancel_is_resolved_by_the_venue_alone() {
     let (mut desk, seq) = moving();
     lose(&mut desk, seq);
