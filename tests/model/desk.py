@@ -750,7 +750,7 @@ class Desk:
         for seq in list(self.to_ask):
             order = self.orders[seq]
             if self.venues[order.venue_id].link != "down":
-                self.apply(self.message(order, "order_status", order.revision))
+                self.apply(self.message(order, "order_status", order.street_revision))
                 kinds.append("routed")
         return kinds
 
@@ -1023,8 +1023,6 @@ class Desk:
             return order, "outside_table"  # no venue can know of what never left
         if parts.is_over(order, r) and not r["exec_type"].startswith("trade"):
             return order, "stale"  # a word of what has ended before, or of what never left
-        if order.unproved and r["exec_type"] in parts.LOSES:
-            return order, "move_lost"
         return order, judge(order, r)
 
     def fill_key(self, order: Order, r: Event) -> tuple[object, ...]:
@@ -1109,7 +1107,8 @@ class Desk:
         most = max(order.qty, order.replacing.qty if order.replacing else 0)
         if order.cum_qty + qty > most or parts.beyond_part(order, r):
             return "overfill"
-        fresh = order.live and order.aside != "done_for_day" and not parts.is_over(order, r)
+        piece = order.pieces.get(r["street_revision"])
+        fresh = order.live and order.aside != "done_for_day" and not (piece and piece.over)
         return "applied" if fresh else "late"
 
     def amended(self, order: Order, r: Event) -> tuple[object, ...] | None:
@@ -1199,7 +1198,9 @@ class Desk:
     def _judge_new(self, order: Order, r: Event) -> str:
         if self.renews(order, r):
             return "applied"
-        return "applied" if order.live and (order.unproved or not order.known) else "stale"
+        if order.bound_by(r["street_revision"]):
+            return "applied"
+        return "applied" if order.live and not order.known else "stale"
 
     def _judge_pending_new(self, order: Order, r: Event) -> str:
         return "stale"
@@ -1216,6 +1217,8 @@ class Desk:
     def _judge_rejected(self, order: Order, r: Event) -> str:
         if order.beyond:
             return "overfill"
+        if order.unproved:
+            return "move_lost"  # what it was has ended before
         return "applied" if order.live else "stale"
 
     def _judge_replaced(self, order: Order, r: Event) -> str:
@@ -1225,24 +1228,27 @@ class Desk:
             if not newer or last.qty <= min(order.qty, order.cum_qty):
                 return "stale"
             return "late" if last.qty > order.cum_qty else "applied"
-        answers = order.replacing and order.replacing.revision == r["street_revision"]
-        return "applied" if answers else "stale"
+        return "applied" if order.proves_replace(r["street_revision"]) else "stale"
 
     def _judge_replace_rejected(self, order: Order, r: Event) -> str:
-        if not order.proves_replace(r["street_revision"]):
+        if order.unproved:
+            return self._judge_rejected(order, r)
+        change = order.replacing
+        if change is None or r["street_revision"] not in (change.revision, change.cancel_revision):
             return "stale"
         return "overfill" if order.beyond else "applied"
 
     def _judge_cancel_rejected(self, order: Order, r: Event) -> str:
         answers = order.canceling and order.canceling.revision == r["street_revision"]
         change = order.replacing
-        makes_room = change and change.moves and not change.gone
-        if makes_room and change and change.revision + 1 == r["street_revision"]:
+        if change and not change.gone and change.cancel_revision == r["street_revision"]:
             return "overfill" if order.beyond else "applied"
         return "applied" if answers else "stale"
 
     def _judge_unknown_order(self, order: Order, r: Event) -> str:
         """Believe that the venue never had it only while nothing else was heard of it."""
+        if order.unproved and order.unsure and order.proves_replace(r["street_revision"]):
+            return self._judge_rejected(order, r)
         if order.status == "unknown" and not order.known:
             return "applied"
         return "outside_table"
@@ -1257,6 +1263,8 @@ class Desk:
             return "malformed"
         if self.renews(order, r):
             return "applied"
+        if parts.proves_end(order, r):
+            return "applied"  # what it becomes waits for the fills that are missing
         if order.live and self.lacks_fills(order, r):
             return "gap"  # a break: the fills are asked for before anything closes
         if told == "rejected":
@@ -1270,7 +1278,7 @@ class Desk:
             and not order.proves_replace(r["street_revision"])
         ):
             return "overfill"
-        news = order.unsure or not order.known or order.unproved
+        news = order.unsure or not order.known or order.bound_by(r["street_revision"])
         return "applied" if order.live and news else "stale"
 
     def lacks_fills(self, order: Order, r: Event) -> bool:
@@ -1411,7 +1419,8 @@ class Desk:
         assert order.replacing is not None
         if e["outcome"] == "released":
             left = order.replacing.qty - order.cum_qty
-            order.arrive(Piece(e["order_qty"], partial=e["order_qty"] < left))
+            part = Piece(e["order_qty"], e["order_qty"] < left, own_sum=order.terms is not None)
+            order.arrive(part)
         else:
             order.end("canceled", self.now_ns)
             waiting.follow(self, order, was_live=True, filled=False)
@@ -1569,7 +1578,7 @@ class Desk:
 
     def expire(self, order: Order) -> None:
         """End an order as its venue's day does."""
-        self._take_expired(order, {})
+        self._take_expired(order, {"exec_type": "expired"})
 
     def _apply_desk_state(self, e: Event) -> None:
         self.recovering = bool(e["recovering"])
@@ -1738,7 +1747,7 @@ class Desk:
         fill.piece = order.pieces.get(e["street_revision"], order.piece)
         order.fills[self.fill_key(order, e)] = fill
         order.known = True
-        if order.unproved and fill.piece is order.piece:
+        if order.bound_by(e["street_revision"]):
             order.take_replace()
         if order.unsure and not order.canceling and not order.replacing:
             order.unsure = False
@@ -1802,14 +1811,16 @@ class Desk:
                 self._take_new(order, e)
 
     def _take_new(self, order: Order, e: Event) -> None:
-        order.known, order.aside, order.aside_ns = True, "", 0
-        if order.unproved:
+        if order.bound_by(e["street_revision"]) and not self.renews(order, e):
             order.take_replace()
+        else:
+            order.known, order.aside, order.aside_ns = True, "", 0
 
     def _take_canceled(self, order: Order, e: Event, how: str = "canceled") -> None:
         """End it, by the terms of the replace in flight where the venue names its id."""
-        if how == "canceled" and parts.proves_end(order, e):
-            if order.canceling:
+        if parts.proves_end(order, e):
+            assert order.replacing is not None
+            if order.replacing.moves and (order.canceling or order.asked):
                 order.end("canceled", self.now_ns)
             else:
                 order.vacate()
@@ -1829,8 +1840,7 @@ class Desk:
         order.end("canceled" if order.known else "rejected", self.now_ns)
 
     def _take_replaced(self, order: Order, e: Event) -> None:
-        assert order.last_replace is not None
-        if order.ended and order.last_replace.qty > order.cum_qty:
+        if order.ended and order.last_replace and order.last_replace.qty > order.cum_qty:
             order.reopen()
         order.take_replace()
 
@@ -1866,8 +1876,9 @@ class Desk:
         if self.renews(order, e):
             self._take_new(order, e)
             return
-        if order.unproved:
+        if order.bound_by(e["street_revision"]):
             order.take_replace()
+            return
         if order.unsure and self.settles(e):
             live = e["ord_status"] in ("new", "partially_filled")
             if live and order.aside and e["transact_time_ns"] > order.aside_ns:

@@ -56,6 +56,7 @@ class Piece:
 
     qty: int = 0  # OrderQty(38) of a part
     partial: bool = False
+    own_sum: bool = False  # its CumQty(14) is known apart from what was filled before it
     over: bool = False  # proved: nothing of it is at the venue any more
 
 
@@ -71,6 +72,11 @@ class Change:
     renames: bool = False  # the venue tells it as the old id canceled and the new one acknowledged
     gone: bool = False  # what the order was is proved to have ended
     sent: bool = True  # what it becomes is on its way
+
+    @property
+    def cancel_revision(self) -> int:
+        """Revision of the cancel that makes room for it, -1 for none."""
+        return self.revision + 1 if self.moves else -1
 
 
 @dataclass(slots=True)
@@ -163,6 +169,12 @@ class Order:
     ended_before: str = ""  # a parent that fills completed after its end: that end
 
     @property
+    def follows(self) -> bool:
+        """Whether it is never larger than what the first leg of its group has filled."""
+        first = self.terms is None or self.terms.group_seq in (0, self.seq)
+        return not first and self.terms is not None and self.terms.contingency == "oto_first"
+
+    @property
     def vacant(self) -> bool:
         """Whether what it was has ended at the venue and what it becomes has not left."""
         return self.replacing is not None and self.replacing.gone and not self.replacing.sent
@@ -176,6 +188,13 @@ class Order:
     def unproved(self) -> bool:
         """Whether its new self is on its way and the old one has ended."""
         return self.replacing is not None and self.replacing.gone and self.replacing.sent
+
+    @property
+    def street_revision(self) -> int:
+        """Revision of the message by which its venue knows it."""
+        if self.replacing is not None and self.unproved:
+            return self.replacing.revision
+        return self.revision
 
     def filled_of(self, piece: Piece) -> int:
         """Add up what of the order was filled under one new order."""
@@ -261,7 +280,7 @@ class Order:
         fills beyond the old quantity are of the new one or an overfill, which its answer tells.
         """
         whole = self.cum_qty >= self.qty and not (self.replacing and self.replacing.qty > self.qty)
-        if self.replacing and self.replacing.gone and self.cum_qty >= self.replacing.qty:
+        if self.replacing and self.vacant and self.cum_qty >= self.replacing.qty:
             self.take_replace()
             whole = True
         done = self.aside == "done_for_day"  # goes even before filled
@@ -277,8 +296,8 @@ class Order:
         if self.live:
             self.end_time_ns = time_ns
         moved = self.replacing is not None and (self.replacing.moves or self.replacing.gone)
-        if how == "canceled" and moved and self.cum_qty >= self.qty:
-            how = "filled"  # what it was had filled before its new self was held back
+        if how in ("canceled", "expired") and moved and self.cum_qty >= self.qty:
+            how = "filled"  # what it was had filled, and its new self never was
         self.ended, self.aside, self.aside_ns = how, "", 0
         self.canceling = self.replacing = None
         self.never_left = self.never_left or self.held
@@ -296,9 +315,11 @@ class Order:
     def vacate(self) -> None:
         """Let the proof of what it was stand: what it becomes may go, or is there already."""
         assert self.replacing is not None
-        self.piece.over = self.replacing.gone = self.known = True
+        self.piece.over, self.replacing.gone, self.known = self.replacing.moves, True, True
         self.unsure = False
-        if self.replacing.sent:
+        if self.cum_qty >= self.replacing.qty:
+            self.take_replace()
+        elif self.replacing.sent:
             self.arrive(Piece())
 
     def show(self, qty: int) -> None:
@@ -320,7 +341,7 @@ class Order:
     def arrive(self, piece: Piece) -> None:
         """Let what the order becomes be what its venue speaks of."""
         assert self.replacing is not None
-        self.piece.over, self.replacing.sent = True, True
+        self.piece.over, self.replacing.sent = self.replacing.moves, True
         self.piece = self.pieces[self.replacing.revision] = piece
 
     @property
@@ -330,7 +351,15 @@ class Order:
 
     def proves_replace(self, revision: int) -> bool:
         """Whether the venue names the order by the id of the replace in flight."""
-        return self.replacing is not None and self.replacing.revision == revision
+        change = self.replacing
+        return change is not None and change.sent and change.revision == revision
+
+    def bound_by(self, revision: int) -> bool:
+        """Whether an ack under an id is that of the new self of a replace."""
+        change = self.replacing
+        return (
+            change is not None and (change.gone or change.renames) and self.proves_replace(revision)
+        )
 
     def refuse_replace(self) -> None:
         """Forget the replace in flight: it is not accepted any more."""

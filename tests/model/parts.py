@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 Event = dict[str, Any]
 
-LOSES = ("rejected", "replace_rejected", "unknown_order")
-"""Words that say of an order's new self that it is not there."""
-
 
 def is_over(order: Order, r: Event) -> bool:
     """Whether a word is of a self that is proved to have ended, or of one that never left."""
     piece = order.pieces.get(r["street_revision"])
-    return piece is None or piece is not order.piece or piece.over
+    if piece is None:  # the new self of a replace whose cancel is on its way, or of none
+        change = order.replacing
+        return not (change and change.moves and not change.gone)
+    return piece is not order.piece or piece.over
 
 
 def beyond_part(order: Order, r: Event) -> bool:
@@ -38,22 +38,29 @@ def beyond_part(order: Order, r: Event) -> bool:
 
 
 def told_cum(order: Order, r: Event) -> int:
-    """Give CumQty(14) of the order by what the venue counts of one self of it."""
+    """Give CumQty(14) of the order by what the venue counts of what is there of it.
+
+    Of a self before, and of a plain order that a replace by cancel and new made, the sum is held
+    against the order's own alone: not every fill that is missing shows by that.
+    """
     piece = order.pieces.get(r["street_revision"], order.piece)
-    return int(order.cum_qty - order.filled_of(piece) + r["cum_qty"])
+    if piece is not order.piece or not piece.own_sum:
+        return int(r["cum_qty"])
+    return int(order.cum_qty - order.filled_of(piece) + r["cum_qty"]) if r["cum_qty"] else 0
 
 
 def proves_end(order: Order, r: Event) -> bool:
     """Whether a canceled order is what the order was before the replace in flight."""
     change = order.replacing
-    if change is None or change.gone or not (change.moves or change.renames):
+    said = r["ord_status"] if r["exec_type"] in ("restated", "order_status") else r["exec_type"]
+    if change is None or change.gone or said != "canceled":
         return False
-    return bool(r["street_revision"] != change.revision)
+    return bool(change.moves or (change.renames and r["street_revision"] < change.revision))
 
 
 def moves(desk: Desk, order: Order) -> bool:
     """Whether a replace of an order goes by a cancel and, behind its proof, a new order."""
-    in_parts = order.shown_qty > 0 or followed(desk, order) is not None
+    in_parts = order.shown_qty > 0 or order.follows
     return in_parts or desk.venues[order.venue_id].replace_rule == "cancel_new"
 
 
@@ -68,10 +75,7 @@ def next_qty(desk: Desk, order: Order, order_qty: int) -> int:
 
 def followed(desk: Desk, order: Order) -> Order | None:
     """Find the leg that an order is never larger than what it has filled."""
-    if order.terms is None or order.terms.contingency != "oto_first" or not order.terms.is_child:
-        return None
-    first = desk.orders.get(order.terms.group_seq)
-    return None if first is order else first
+    return desk.orders[order.terms.group_seq] if order.terms and order.follows else None
 
 
 def move(desk: Desk) -> list[str]:

@@ -502,7 +502,7 @@ def end_day(desk: Desk, e: Event) -> None:
             continue
         elif order.is_here:
             ask(order)
-        elif e.get("proved") and order.known and not order.unsure:
+        elif e.get("proved") and order.known and not order.unsure and not order.unproved:
             desk.expire(order)
             follow(desk, order, was_live=True, filled=False)
 
