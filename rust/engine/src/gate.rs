@@ -811,7 +811,8 @@ impl Engine {
         };
         let (net, open) = (row.signed_net(side_index(buy)), row.open_qty[side_index(buy)]);
         let add = add_points.min(number::POINTS_MAX);
-        let (gross_was, gross_new) = if account.hedging != 0 {
+        let known = (t.instrument_id as usize) < self.config.instruments_max;
+        let (gross_was, gross_new) = if account.hedging != 0 && known {
             let of = (buy, t.tags);
             self.gross_apart(t.account_id, t.instrument_id, of, add)
         } else {

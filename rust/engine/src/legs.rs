@@ -81,10 +81,12 @@ impl Engine {
         ((legs as usize - 1) * 2 + leg) * self.config.instruments_max + instrument_id as usize
     }
 
-    /// Both legs of an account in an instrument; empty ones for an account that never hedged.
+    /// Both legs of an account in an instrument; empty ones for an account that never hedged, and where
+    /// there is no such instrument: whoever explains a refusal asks about any number.
     pub(crate) fn both_legs(&self, account_id: u32, instrument_id: u32) -> [Leg; 2] {
         match self.accounts[account_id as usize].legs {
             0 => Default::default(),
+            _ if instrument_id as usize >= self.config.instruments_max => Default::default(),
             legs => [0, 1].map(|leg| self.legs[self.leg_row(legs, instrument_id, leg)]),
         }
     }

@@ -501,6 +501,25 @@ fn a_desk_keeps_legs_for_so_many_accounts_and_no_more() {
 }
 
 #[test]
+fn an_order_of_a_hedging_account_for_no_instrument_is_refused() {
+    for kill in [KillMode::Open, KillMode::ReduceOnly] {
+        let mut desk = hedging();
+        if kill != KillMode::Open {
+            desk.kill(Scope::Desk, 0, kill);
+        }
+        for (n, tags) in [OPEN, CLOSE, 0].into_iter().enumerate() {
+            for instrument_id in [0, 1 << 20, u32::MAX] {
+                let id = format!("{n}-{instrument_id}");
+                let nonsense = NewOrder { instrument_id, ..order(&id, Side::Buy, tags, 1) };
+                let verdict = desk.submit(&nonsense);
+                assert!([Verdict::InstrumentUnknown, Verdict::Killed].contains(&verdict), "{id}");
+            }
+        }
+        closing(&desk);
+    }
+}
+
+#[test]
 fn a_bust_of_a_fill_from_before_the_change_of_mode_moves_the_book_it_is_in() {
     let mut desk = TestDesk::open();
     let buy = desk.place("a", Side::Buy, 3, e9(100));
