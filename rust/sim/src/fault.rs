@@ -94,20 +94,29 @@ pub fn keep(seed: u64, steps: u64, dir: &Path) -> Outcome {
     run::run(seed, steps, dir, true)
 }
 
-/// The fewest steps after which a failing seed still fails: by halving, then checked.
+/// The fewest steps after which a failing seed still fails.
 pub fn shortest(seed: u64, steps: u64, dir: &Path) -> (u64, Outcome) {
+    fewest(steps, |steps| run(seed, steps, dir))
+}
+
+/// The fewest steps, up to so many that fail, whose run fails. A prefix fails in a step or in the
+/// settling behind it, so a longer one may be sound: halving finds a short one, and each shorter one is
+/// tried then.
+fn fewest(steps: u64, mut run: impl FnMut(u64) -> Outcome) -> (u64, Outcome) {
+    let fails = |outcome: &Outcome| !outcome.violations.is_empty();
     let (mut good, mut bad) = (0, steps);
-    let mut outcome = run(seed, bad, dir);
+    let mut outcome = run(bad);
     while bad - good > 1 {
         let middle = good + (bad - good) / 2;
-        let tried = run(seed, middle, dir);
-        if tried.violations.is_empty() {
-            good = middle;
-        } else {
+        let tried = run(middle);
+        if fails(&tried) {
             (bad, outcome) = (middle.min(tried.steps.max(1)), tried);
+        } else {
+            good = middle;
         }
     }
-    (bad, outcome)
+    let shorter = (1..bad).map(|steps| (steps, run(steps))).find(|(_, tried)| fails(tried));
+    shorter.unwrap_or((bad, outcome))
 }
 
 impl Report {
@@ -135,4 +144,22 @@ pub fn campaign((first, last): (u64, u64), steps: u64, dir: &Path, kept: bool) -
     }
     report.log_hash = format!("{hash:016x}");
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_prefix_is_found_where_a_longer_one_is_sound_again() {
+        let mut tried = Vec::new();
+        let (steps, outcome) = fewest(26, |steps| {
+            tried.push(steps);
+            let fails = (3..=4).contains(&steps) || steps >= 19;
+            let violations = if fails { vec![format!("after {steps}")] } else { Vec::new() };
+            Outcome { steps, violations, ..Outcome::default() }
+        });
+        assert_eq!((steps, outcome.violations), (3, vec!["after 3".to_owned()]));
+        assert!(tried.len() < 26, "{tried:?}");
+    }
 }
