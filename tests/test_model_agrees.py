@@ -32,7 +32,7 @@ from pyoms_core import layout
 from tests.model.desk import NO_PRICE, ONE, UNLIMITED, Desk, Event
 from tests.model.life import WAIT_FOR_PRICE, Order
 from tests.model.pair import Pair
-from tests.model.seam import EXEC_INST, Driven, limit_order
+from tests.model.seam import EXEC_INST, Driven, code, limit_order
 from tests.model.waiting import NO_TERMS
 
 START_NS = 1_700_000_000_000_000_000
@@ -111,7 +111,7 @@ ODD_ORDERS = st.fixed_dictionaries(
 AMENDS = ("trade_cancel", "trade_correct")
 FAMILY = ("child", "child", "fill", "fill", "resize", "resize", "cancel", *AMENDS)
 """What may come next in the life of a parent."""
-SCENES = ("trails", "changes", "splits", "doubts", "moves", "hides", "hedges", "groups")
+SCENES = ("trails", "changes", "splits", "doubts", "moves", "hides", "finds", "hedges", "groups")
 """Short stories that chance would seldom tell."""
 SEQS = st.integers(0, 20)  # which order, counted from the newest; above them all: none there is
 WORLD: dict[str, dict[str, Any]] = {
@@ -207,6 +207,8 @@ class Lives(RuleBasedStateMachine):
         oms.define_account("A2", order_notional_max=limit, orders_max=8, window_ms=1000)
         oms.define_session("S2", account="A2")
         oms.define_strategy("K1")
+        rule, flags = code("replace_rule", rule_of), layout.VENUE_ICEBERG * keeps
+        oms.define("venue", "SIM", level=rule, flags=flags, parent_id=2)  # A2 adopts
         oms.define_instrument("ES", tick="0.25", qty_max=1000, contract_multiplier=50, band=20_000)
         oms.define_instrument(
             "SPREAD",
@@ -452,6 +454,10 @@ class Lives(RuleBasedStateMachine):
     # A venue's words -----------------------------------------------------------------------------
 
     def tell(self, report: Event, doubled: bool = False) -> None:
+        named = self.model.orders.get(report["street_seq"])
+        if named and not named.session_id and not report["street_revision"]:
+            report = report | {"street_id": named.cl_ord_id}  # the venue's own, which holds none
+            report |= {"street_epoch": 0, "street_seq": 0}
         self.reports.append(report)
         note(f"{report['exec_type']} {self.pair.report(report)}")
         if doubled:
@@ -766,6 +772,49 @@ class Lives(RuleBasedStateMachine):
                 self.fill(order, min(2 * ONE, order.leaves_qty) if twist else ONE)
                 self.pair.time(self.model.now_ns)
 
+    def find(self, exec_type: str, **told: Any) -> tuple[Order | None, Event]:
+        """Tell of an order that nobody here placed, and what it is; the order if it is adopted."""
+        foreign = {"venue_id": 1, "street_id": self.fresh(), "instrument_id": 1, "side": "sell"}
+        foreign |= {"ord_type": "limit", "price": 100 * ONE, "order_qty": 4 * ONE}
+        foreign |= {"time_in_force": "gtc"} | told
+        nobody = Order(0, "", 0, 2, 1, 1, 0, "sell", "limit", "gtc", 0, 4 * ONE, epoch=0)
+        report = self.word(nobody, exec_type, exec_id=self.fresh())
+        report["street_id"] = foreign["street_id"]
+        if exec_type == "trade":
+            report |= {"last_qty": ONE, "last_px": 101 * ONE, "cum_qty": ONE}
+        before = len(self.model.orders)
+        for _ in range(2):  # told again, it is known
+            note(f"offer_foreign {self.pair.offer_foreign(foreign)}")
+            self.tell(report)
+        adopted = len(self.model.orders) > before
+        note(f"foreign {'adopted' if adopted else 'flagged'} {exec_type}")
+        return (self.model.orders[max(self.model.orders)] if adopted else None), report
+
+    def finds(self, twist: bool) -> None:
+        """Find orders that were placed at the venue itself, fill them and want them away."""
+        self.find("canceled")
+        self.find("new", order_qty=0)
+        self.find("new" if twist else "trade", side="9")
+        self.find("trade", ord_type="market", price=0, order_qty=ONE)
+        self.find("new", ord_type="market", price=0, time_in_force="day")
+        order, _ = self.find("order_status" if twist else "trade")
+        if order is None:
+            return
+        self.fill(order, ONE)
+        self.tell(self.word(order, "order_status", cum_qty=order.cum_qty + ONE))
+        self.pair.time(self.model.now_ns)
+        self.kill("account", 2, "cancel_only" if twist else "halt")
+        self.find("suspended", instrument_id=1 if twist else 77)
+        self.pair.time(self.model.now_ns)
+        self.release_all()
+        self.pair.time(self.model.now_ns)
+        if order.canceling:
+            word = "canceled" if twist else "cancel_rejected"
+            self.tell(self.word(order, word, street_revision=order.canceling.revision))
+        day, exec_id = named_fills(order)[-1]
+        report = self.word(order, "trade_cancel", exec_ref_id=exec_id, exec_id=self.fresh())
+        self.tell(report | {"trade_day": day})
+
     def hedges(self, twist: bool) -> None:
         """Let an account keep legs apart, close no more of one than there is, and stay so."""
         self.change_mode(2, "hedging")
@@ -982,7 +1031,8 @@ def test_engine_and_oracle_agree_on_every_scene_at_every_kind_of_venue(
         lives.teardown()
     moves = {"moved released", "rejected move_lost"} if rule_of == "cancel_new" else set()
     parts = set() if keeps else {"moved released"}
-    assert moves | parts <= set(SEEN)
+    finds = {f"foreign adopted {word}" for word in ("new", "trade", "order_status", "suspended")}
+    assert moves | parts | finds | {"foreign flagged canceled", "foreign flagged new"} <= set(SEEN)
 
 
 def test_only_the_seam_of_the_oracle_knows_the_product() -> None:

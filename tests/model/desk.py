@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.model import parts, waiting
+from tests.model import found, parts, waiting
 from tests.model.life import WAIT_FOR_PRICE, Change, Fill, Order, Piece, Terms
 from tests.model.money import LEGS, Booking, Position, Split, fold, total
 
@@ -152,6 +152,7 @@ class Venue:
     replace_rule: str = "in_flight_counted"
     replenishes: bool = False  # icebergs, by itself
     unjudged: bool = False  # its day opened while no cancel could leave
+    adopts: int = 0  # account of the orders that are found there, 0 to flag them
     calendar: tuple[int, int] | None = None  # minutes east of UTC, minute at which a day begins
     clock_ns: int = 0  # since when; before, it was the one below
     was_calendar: tuple[int, int] | None = None
@@ -162,6 +163,7 @@ class Desk:
     """State folded from events, and the judgement of commands and reports on it."""
 
     id_ttl_ns: int = 24 * 3600 * ONE
+    fill_days: int = 5  # days of which fills are remembered
     epoch: int = 0
     now_ns: int = 0
     recovering: bool = True
@@ -187,6 +189,7 @@ class Desk:
     )  # orders between two selves, oldest proof first
     # Outside the state: offers wait for their command, and a price may have moved a trailing stop.
     offers: dict[int, Event] = field(default_factory=dict)
+    offered: dict[int, Event] = field(default_factory=dict)  # by venue: an order that is not ours
     moves: dict[int, tuple[int, int, bool]] = field(default_factory=dict)
     applied: list[Event] = field(default_factory=list)
 
@@ -1012,6 +1015,8 @@ class Desk:
             or r["venue_id"] != order.venue_id
             or r["street_revision"] > order.revision_last
         ):
+            order = found.named(self, r)
+        if order is None:
             return None, "unknown_order"
         judge = getattr(self, f"_judge_{r['exec_type']}", None)
         if judge is None or r["cum_qty"] < 0 or r["leaves_qty"] < 0:
@@ -1293,10 +1298,21 @@ class Desk:
         """Whether a live status decides what is in flight: not one told anew, or still deciding."""
         return not (r.get("again") or r["ord_status"] in ("pending_cancel", "pending_replace"))
 
+    def offer_foreign(self, f: Event) -> tuple[str, list[str]]:
+        """Keep what a venue says of an order until its next report comes."""
+        if f["venue_id"] not in self.venues:
+            return "venue_unknown", self.finish()
+        self.offered[f["venue_id"]] = f
+        return "accepted", self.finish()
+
     def report(self, r: Event) -> tuple[str, list[str]]:
         """Take a venue's word: its disposition and the kinds of events."""
         offered = "exec_ref_id" in r and r["venue_id"] in self.venues
         before = self.finish() if "exec_ref_id" in r else []  # the ids are an input of their own
+        foreign = self.offered.pop(r["venue_id"], None)
+        if foreign and foreign["street_id"] == r.get("street_id") and self.judge(r)[0] is None:
+            self.apply(found.found(self, foreign, r))
+            before.append("foreign_order")
         order, disposition = self.judge(r)
         seq = order.seq if order else 0
         event = r | {"kind": "execution_report", "order_seq": seq, "disposition": disposition}
@@ -1366,6 +1382,24 @@ class Desk:
         self.orders[order.seq] = order
         self._take_id(e, e.get("body", ()), order.seq, "accepted")
         self._count_send(order)
+
+    def _apply_foreign_order(self, e: Event) -> None:
+        """Make an order of what was found: as if accepted, with no session and no message."""
+        if not e["order_seq"]:
+            return
+        order = Order(
+            seq=e["order_seq"],
+            cl_ord_id=e["street_id"],
+            session_id=0,
+            strategy_id=0,
+            qty=e["order_qty"],
+            epoch=self.epoch,
+            **{name: e[name] for name in found.SAME},
+        )
+        order.pieces[0] = order.piece
+        self.orders[order.seq] = order
+        self.ids[found.key_of(e)] = Id((), order.seq, "accepted", self.now_ns)
+        order.asked = self.order_mode(order) in ("cancel_only", "halt")
 
     def _count_send(self, order: Order) -> None:
         for scope, number in (("session", order.session_id), ("account", order.account_id)):
@@ -1602,7 +1636,7 @@ class Desk:
             known = number in self.venues
             venue = self.venues.setdefault(number, Venue())
             venue.replace_rule = e["replace_rule"]
-            venue.replenishes = bool(e.get("flags", 0) & 8)
+            venue.replenishes, venue.adopts = bool(e.get("flags", 0) & 8), e["parent_id"]
             told = (e["utc_offset_min"], e["day_roll_min"]) if e.get("flags", 0) & 2 else None
             if known and told != venue.calendar:
                 venue.clock_ns, venue.was_calendar = self.now_ns, venue.calendar

@@ -50,6 +50,11 @@ class Pair:
         """Take the terms that a session offers for its next command."""
         return self.agreed(self.engine.offer(terms), self.model.offer(terms))
 
+    def offer_foreign(self, order: Event) -> str:
+        """Take what a venue says of an order that is not ours."""
+        taken = self.engine.fact("foreign_order", order)
+        return self.agreed(taken, self.model.offer_foreign(order))
+
     def fact(self, kind: str, good: bool = True, /, **event: object) -> None:
         """Take a fact of the host or a quote; a bad one is refused and leaves nothing."""
         taken = self.engine.fact(kind, event)

@@ -16,6 +16,7 @@ import pyoms_native
 from pyoms.records import record
 from pyoms.tape import Tape
 from pyoms_core import layout
+from tests.model import found
 from tests.model.desk import Desk, Event
 from tests.model.money import Position
 
@@ -141,17 +142,23 @@ def fold_log(batches: Iterator[Any], desk: Desk) -> list[str]:
     differ: list[str] = []
     splits: list[Event] = []
     ids: Event = {}
+    foreign: Event = {}
     for batch in batches:
         for kind, rows in batch.runs():
             for row in rows:
                 event = event_of(kind, row)
                 if kind == "exec_ref":
                     ids = event
+                if kind == "foreign_order":
+                    foreign = event
                 if kind == "execution_report":
                     event["exec_ref_id"] = ids.get("exec_ref_id", "")
                     matches = (ids.get("trd_match_id"), ids.get("secondary_exec_id"))
                     event["match_ids"], ids = tuple(match for match in matches if match), {}
                     desk.now_ns = max(desk.now_ns, event["time_ns"])
+                    if foreign and found.differs(desk, foreign, event):
+                        differ.append(f"event {event['event_seq']}: model differs of {foreign}")
+                    foreign = {}
                     order, disposition = desk.judge(event)
                     said = (event["order_seq"], event["disposition"])
                     if said != (order.seq if order else 0, disposition):
@@ -224,7 +231,8 @@ class Driven:
 
     def fact(self, kind: str, event: Event) -> tuple[str, list[Event]]:
         """Take a fact of the model."""
-        named = {k: code(NAMED[k], v) for k, v in event.items() if isinstance(v, str)}
+        words = {k: v for k, v in event.items() if isinstance(v, str) and k in NAMED}
+        named = {k: code(NAMED[k], v) for k, v in words.items()}
         return self.step(kind, **event | named)
 
     def position_mode(self, account_id: int, hedging: bool) -> tuple[str, list[Event]]:
@@ -263,7 +271,7 @@ class Driven:
         return name_of("verdict", verdict), self.new_events(before)
 
     def report(self, r: Event) -> tuple[str, list[Event]]:
-        """Take a venue's word of the model."""
+        """Take a venue's word of the model; an id of the venue's own stands for itself."""
         fields = {k: v for k, v in r.items() if not k.startswith("street_") and k != "exec_ref_id"}
         fields["exec_type"] = code("exec_type", r["exec_type"])
         fields["ord_status"] = code("ord_status", r["ord_status"]) if r["ord_status"] else 0
@@ -272,7 +280,8 @@ class Driven:
         if "exec_ref_id" in r:
             ids = {"exec_id": r["exec_id"], "exec_ref_id": r["exec_ref_id"]}
             self.core.step(record("exec_ref", venue_id=r["venue_id"], **ids))
-        taken = self.core.report(record("execution_report", street_id=street_id(*split), **fields))
+        named = r.get("street_id") or street_id(*split)
+        taken = self.core.report(record("execution_report", street_id=named, **fields))
         return name_of("disposition", taken), self.new_events(before)
 
 

@@ -168,7 +168,7 @@ impl Engine {
         let banded = instrument.reference_fails == 0 && edge != i64::MIN && edge != i64::MAX;
         let price = match order.price {
             0 if report.last_px != 0 => report.last_px,
-            0 if banded => edge,
+            0 if banded => instrument.inward(edge, buy),
             told => told,
         };
         let session_id = session_of(order.venue_id);

@@ -857,6 +857,24 @@ fn corner_33_an_order_found_at_the_venue_is_flagged_unless_its_venue_adopts_by_w
 }
 
 #[test]
+fn corner_33_an_order_found_without_a_price_reserves_on_the_tick_and_rests_over_the_day() {
+    let mut desk = TestDesk::open();
+    adopting(&mut desk, 1);
+    desk.quote(ES, e9(100), e9(101)); // its band ends at 111.1, between two ticks
+    let mut order = foreign("SCREEN-1");
+    (order.ord_type, order.price) = (OrdType::Market as u8, 0);
+    let new = word("SCREEN-1", ExecType::New, OrdStatus::New);
+    assert_eq!(found(&mut desk, &order, &new), Disposition::Applied);
+    let seq = desk.last_report().header.order_seq;
+    assert_eq!(desk.order(seq).price, e9(111), "as a market order of ours");
+    let mut day = DayChange::ZERO;
+    (day.header.kind, day.venue_id, day.trade_day, day.opened) = (DayChange::KIND, 1, 100, 1);
+    desk.fact(day);
+    assert_eq!(desk.status(seq), OrdStatus::New, "no price of its own is off the tick");
+    closing(&desk);
+}
+
+#[test]
 fn an_order_found_at_the_venue_is_no_order_of_an_account_that_hedges() {
     let mut desk = TestDesk::open();
     let mut account = definition(Entity::Account, "A1", 0, AccountLevel::Account as u8);
