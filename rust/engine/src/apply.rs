@@ -588,6 +588,7 @@ impl Engine {
                 Action::Resolve if renews(order, e) => {
                     self.act_on_word(slot, action, exec_type, e, reason);
                 }
+                Action::TakeUp => self.take_up(slot, &self.orders[slot].clone(), e),
                 _ => self.act(slot, e.header.ingest_time_ns, action, revision, None),
             };
         }
@@ -688,6 +689,8 @@ impl Engine {
             let trigger = if correct { Trigger::Correct } else { Trigger::Bust };
             let action = self.action(&self.orders[slot], trigger, 0);
             let action = action.expect("judged before it was logged");
+            let before = self.orders[slot];
+            self.shift_slice(&before, e, qty - old_qty);
             self.change(slot, e.header.ingest_time_ns, None, |order| {
                 order.cum_qty += qty - old_qty;
                 mutant!(correct_counts_twice => if correct { order.cum_qty += old_qty });
@@ -706,6 +709,9 @@ impl Engine {
                     OrdStatus::Canceled as u8
                 };
             });
+            if self.works_again(&before, e) && self.orders[slot].unfilled_qty() > 0 {
+                self.take_up(slot, &before, e);
+            }
             if self.orders[slot].cum_qty == 0 && self.orders[slot].tags & layout::TAG_TERMS != 0 {
                 self.undo_due(slot);
             }
@@ -721,6 +727,45 @@ impl Engine {
             let payload = payload ^ fills::AMENDS;
             let alias = fills::FillRow::new(key, payload, chain, self.event_seq, today);
             self.fills.alias(fill, alias, false);
+        }
+    }
+
+    /// The venue works again what was over for us, and before the report that says so the order stood so.
+    /// What had only filled goes on as the part that is out. What had ended otherwise, or has another part
+    /// out, is wanted no more: it is canceled, one part after the other as the venue tells of them.
+    #[cold]
+    fn take_up(&mut self, slot: usize, before: &Order, e: &ExecutionReport) {
+        let revision = revision_of(e, before.order_seq);
+        self.expect(slot, Trigger::OldWorks, revision, Action::TakeUp);
+        let vacant = before.is_vacant();
+        let next_part = vacant
+            && before.replace_id_row == before.id_row
+            && (before.pending_price, before.pending_qty) == (before.price, before.order_qty);
+        let another = before.live() && !vacant;
+        let queried = e.exec_type == ExecType::OrderStatus as u8;
+        self.change(slot, e.header.ingest_time_ns, None, |order| {
+            if next_part {
+                order.end_replace();
+            } else if vacant {
+                order.flight &= !VACANT;
+            }
+            if !another || queried && order.flight & REPLACING == 0 {
+                order.revision = revision;
+            }
+            if closed(order.base) {
+                order.base = OrdStatus::New as u8;
+            }
+            order.base = by_fills(order);
+        });
+        let cum_qty = self.orders[slot].cum_qty;
+        if let Some(terms) = self.terms_mut(before.order_seq).filter(|t| t.is_sliced() && !another)
+        {
+            terms.slice_from = cum_qty.saturating_sub(e.cum_qty).max(0);
+            terms.slice_end = cum_qty.saturating_add(e.leaves_qty);
+        }
+        let only_filled = before.base == OrdStatus::Filled as u8 && !queried;
+        if !next_part && !only_filled {
+            self.want_cancel(slot);
         }
     }
 
@@ -914,7 +959,8 @@ impl Engine {
             | Action::Restate
             | Action::Calculate
             | Action::Amend
-            | Action::AmendLate => unreachable!("a report's own, see act_on_word and apply_amend"),
+            | Action::AmendLate
+            | Action::TakeUp => unreachable!("a report's own, see act_on_word and apply_amend"),
             Action::TakeBack => unreachable!("a parent's own, see fill_parent"),
         });
     }

@@ -147,6 +147,11 @@ impl Order {
         if closed(self.base) { 0 } else { (self.order_qty - self.cum_qty).max(0) }
     }
 
+    /// Quantity that no fill has taken yet, whatever became of the order.
+    pub(crate) fn unfilled_qty(&self) -> i64 {
+        (self.order_qty - self.cum_qty).max(0)
+    }
+
     /// A parent is an intent: never routed, and its children carry the reserve.
     #[inline(always)]
     pub fn is_parent(&self) -> bool {
@@ -382,6 +387,8 @@ pub enum Trigger {
     ExpiredHere,
     /// The venue has canceled what the order was before its replace.
     OldCanceled,
+    /// The venue works again what the order was before, or what had ended: by a bust, or found by a query.
+    OldWorks,
     /// The new self of a replaced order goes out.
     Moved,
     /// The new self of a replaced order may not go, or has nothing left to do.
@@ -451,6 +458,8 @@ pub enum Action {
     Move,
     /// What a parent counts of its children's fills is less or another; the fills that remain decide.
     TakeBack,
+    /// What it was is at the venue again: open, and none follows it.
+    TakeUp,
 }
 
 impl Action {
@@ -463,7 +472,7 @@ impl Action {
             | Self::RestoreReplace
             | Self::Vacate
             | Self::Move => &[],
-            Self::Open | Self::Renew | Self::Resolve => &[New, PartiallyFilled],
+            Self::Open | Self::Renew | Self::Resolve | Self::TakeUp => &[New, PartiallyFilled],
             Self::Fill => &[PartiallyFilled, Filled],
             Self::LateFill => &[Filled],
             Self::Cancel => &[Canceled, Filled],
@@ -610,6 +619,8 @@ pub const ROWS: &[Row] = &[
     row(&[PendingCancel], Trigger::OldCanceled, Action::Cancel, "a cancel was asked for meanwhile: nothing goes out any more"),
     row(QUIET, Trigger::OldCanceled, Action::Stay, "a copy: what it was has ended before"),
     row(CLOSED, Trigger::OldCanceled, Action::Stay, "the end is known"),
+    row(LIVE, Trigger::OldWorks, Action::TakeUp, "where each part is an order of its own: one that had filled is worked again, and no other follows before it ends"),
+    row(CLOSED, Trigger::OldWorks, Action::TakeUp, "the end was that of another part, or the desk's own: what the venue works again is open, and is canceled"),
     row(&[PendingReplace], Trigger::Moved, Action::Move, "the gate let the new order go"),
     row(&[PendingReplace], Trigger::NotMoved, Action::Cancel, "the gate holds the new order back, or fills have left it nothing"),
     row(&[New, PartiallyFilled], Trigger::ChildFilled, Action::Fill, "what a child fills, its parent has filled; whole, it is done"),
@@ -650,7 +661,7 @@ mod tests {
     fn a_closed_order_is_left_only_by_a_fact_of_the_venue() {
         use Trigger::*;
         let facts = [Trade, Bust, Correct, Restated, Replaced, Calculated];
-        let facts = [&facts[..], &[ChildFilled, ChildAmended]].concat(); // the same, of a child
+        let facts = [&facts[..], &[OldWorks, ChildFilled, ChildAmended]].concat(); // the same, of a child
         for row in ROWS.iter().filter(|row| row.from.iter().any(|&s| closed(s as u8))) {
             assert!(row.action == Action::Stay || facts.contains(&row.on), "{row:?}");
             assert!(!row.why.is_empty());

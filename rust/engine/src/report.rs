@@ -11,7 +11,8 @@ use crate::{Engine, Order, fills, number, street};
 use arch::mutant;
 use layout::{
     Disposition, ExecRef, ExecType, ExecutionReport, FLAG_NEGATIVE_PRICES, OrdStatus,
-    REPORT_DROP_COPY, REPORT_POSS_DUP, REPORT_POSS_RESEND, ReplaceRule, RestatementReason,
+    REPORT_DROP_COPY, REPORT_POSS_DUP, REPORT_POSS_RESEND, REPORT_QUERIED, ReplaceRule,
+    RestatementReason,
 };
 
 /// A report judged: whose it is, what it is taken for.
@@ -65,12 +66,16 @@ impl Engine {
         let Some(trigger) = self.trigger_of(exec_type, order, report, reason) else {
             return taken(Disposition::Malformed);
         };
-        let lacks = order.live() && lacks_fills(order, trigger, self.told_cum(order, report));
+        let told = self.told_cum(order, report);
+        let lacks = order.live() && lacks_fills(order, trigger, told, self.in_parts(order));
         mutant!(answer_closes_over_a_gap: lacks = false);
         if lacks {
             return taken(Disposition::Gap); // closing now would lose the reserve of what is missing
         }
         if trigger == Trigger::Restated && !self.sound_terms(order, report, reason) {
+            return taken(Disposition::Malformed);
+        }
+        if trigger == Trigger::OldWorks && !self.fits(order, order.unfilled_qty(), 0) {
             return taken(Disposition::Malformed);
         }
         taken(match self.action(order, trigger, revision) {
@@ -83,7 +88,7 @@ impl Engine {
                 Disposition::Stale
             }
             Some(Action::SetAside) if aside(order, exec_type).0 == order.base => Disposition::Stale,
-            Some(Action::Restate) if !order.live() => Disposition::Late,
+            Some(Action::Restate | Action::TakeUp) if !order.live() => Disposition::Late,
             // What was filled whole by the terms that now hold stays filled: nothing to alarm about.
             Some(Action::Replace) if !order.live() && order.pending_qty > order.cum_qty => {
                 Disposition::Late
@@ -342,7 +347,11 @@ impl Engine {
             return if takes { Disposition::Late } else { Disposition::Malformed };
         };
         let trigger = if correct { Trigger::Correct } else { Trigger::Bust };
-        let reopens = old_qty.min(order.order_qty.max(order.pending_qty)); // no more than it asked for
+        let reopens = match self.works_again(order, report) {
+            true => order.unfilled_qty().saturating_add(old_qty),
+            false => old_qty,
+        };
+        let reopens = reopens.min(order.order_qty.max(order.pending_qty)); // no more than it asked for
         if !self.fits(order, reopens, new_qty - old_qty) {
             return Disposition::Malformed;
         }
@@ -369,6 +378,15 @@ impl Engine {
         self.venues[order.venue_id as usize].replace_rule
     }
 
+    /// Whether a report says that the venue works what of the order was over for us: where each part, or
+    /// what a replace makes of it, is an order of its own there, and another of them is the present one.
+    pub(crate) fn works_again(&self, order: &Order, report: &ExecutionReport) -> bool {
+        let present = revision_of(report, order.order_seq) == order.street_revision();
+        report.leaves_qty > 0
+            && (!order.live() || order.is_vacant() || !present)
+            && self.replace_rule(order) == ReplaceRule::CancelNew as u8
+    }
+
     /// The trigger of a report; `None` for what has no meaning. Where a replace ends one order at the
     /// venue and begins another, the street id says which of the two is spoken of.
     pub(crate) fn trigger_of(
@@ -384,6 +402,7 @@ impl Engine {
             return Some(told);
         }
         let revision = revision_of(report, order.order_seq);
+        let queried = report.flags & REPORT_QUERIED != 0;
         Some(match told {
             Trigger::Acked | Trigger::FoundLive | Trigger::FoundWaiting
                 if order.binds(revision, rule) =>
@@ -392,6 +411,8 @@ impl Engine {
             }
             // What has ended is not what is there: no word of it but of its fills says anything more.
             Trigger::Trade | Trigger::Bust | Trigger::Correct => told,
+            // A word of its own may be older than the end; the answer to a question is not.
+            Trigger::FoundLive if queried && self.works_again(order, report) => Trigger::OldWorks,
             _ if (order.flight & VACANT != 0 || order.flight & REPLACING == 0)
                 && order.was(revision, rule) =>
             {
@@ -413,8 +434,12 @@ impl Engine {
             // replace waits for its end, that is the end.
             Trigger::FoundFilled if self.in_parts(order) => {
                 let makes_room = order.flight & (MOVING | VACANT) == MOVING;
+                // Where no other is to follow, the end of this one is the order's.
+                let asked = order.flight & (CANCEL_ASKED | CANCELING) != 0 && report.cum_qty > 0;
                 if makes_room && self.part_filled(order) {
                     Trigger::OldCanceled
+                } else if asked {
+                    Trigger::FoundCanceled
                 } else {
                     Trigger::PendingNew
                 }
@@ -446,6 +471,7 @@ impl Engine {
             Trigger::OldCanceled if order.flight & VACANT != 0 || order.flight & REPLACING == 0 => {
                 false
             }
+            Trigger::OldWorks => order.unfilled_qty() > 0,
             // At a venue that does both itself the new one may be there already.
             Trigger::OldCanceled if order.flight & MOVING == 0 => return Some(Action::Vacate),
             Trigger::OldCanceled if order.flight & (CANCEL_ASKED | CANCELING) != 0 => {
@@ -483,12 +509,12 @@ impl Engine {
 
 /// Whether the venue's word on an order counts fills that we lack: by its sum, or because it is filled
 /// and neither its quantity nor a sum that agrees with ours says so.
-fn lacks_fills(order: &Order, trigger: Trigger, cum_qty: i64) -> bool {
+fn lacks_fills(order: &Order, trigger: Trigger, cum_qty: i64, in_parts: bool) -> bool {
     let whole = match order.flight & REPLACING {
         0 => order.order_qty,
         _ => order.order_qty.min(order.pending_qty),
     };
-    let agrees = cum_qty == order.cum_qty && cum_qty > 0;
+    let agrees = cum_qty > 0 && (cum_qty == order.cum_qty || in_parts && cum_qty < order.cum_qty);
     match trigger {
         Trigger::FoundFilled => cum_qty > order.cum_qty || order.cum_qty < whole && !agrees,
         Trigger::FoundLive

@@ -44,6 +44,22 @@ impl Engine {
         }
     }
 
+    /// A fill of an earlier part becomes larger or smaller: where that part stays closed the one that is
+    /// out begins and ends elsewhere, else it is out beside it.
+    pub(crate) fn shift_slice(&mut self, order: &Order, e: &ExecutionReport, more: i64) {
+        let present = revision_of(e, order.order_seq) == order.street_revision();
+        if present || order.is_vacant() || !order.live() {
+            return;
+        }
+        if let Some(terms) = self.terms_mut(order.order_seq).filter(|terms| terms.is_sliced()) {
+            terms.slice_from = (terms.slice_from + more).max(0);
+            if e.leaves_qty <= 0 {
+                let end = if terms.slice_end == 0 { order.order_qty } else { terms.slice_end };
+                terms.slice_end = end.saturating_add(more).max(1);
+            }
+        }
+    }
+
     /// Whether what of an order is at the venue, being a part of it, has filled.
     pub(crate) fn part_filled(&self, order: &Order) -> bool {
         self.order_terms(order.order_seq)

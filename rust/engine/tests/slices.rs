@@ -277,3 +277,139 @@ fn a_canceled_part_that_counts_more_than_we_know_of_it_is_asked_about() {
     assert_eq!(desk.sent_of(seq, MsgType::OrderStatus), 1, "five at the venue, four here");
     closing(&desk);
 }
+
+/// The venue takes back the fill `exec`, told on the part of `revision`; `leaves`: what it works again.
+fn bust_on(desk: &mut TestDesk, seq: u64, revision: u16, exec: &str, leaves: i64) -> Disposition {
+    let mut r = desk.report(seq, revision, ExecType::TradeCancel);
+    (r.exec_id, r.leaves_qty) = (text(exec), e9(leaves));
+    let disposition = desk.take(&r);
+    desk.time();
+    disposition
+}
+
+/// What a query for open orders tells of the part of `revision`.
+fn found_open(desk: &mut TestDesk, seq: u64, revision: u16, leaves: i64) -> Disposition {
+    let mut r = desk.report(seq, revision, ExecType::OrderStatus);
+    (r.ord_status, r.leaves_qty) = (OrdStatus::New as u8, e9(leaves));
+    r.flags = REPORT_QUERIED;
+    let disposition = desk.take(&r);
+    desk.time();
+    disposition
+}
+
+/// Which parts the cancels sent so far name, and the id of the last of them.
+fn canceled_parts(desk: &TestDesk) -> (Vec<u16>, u16) {
+    let cancels = desk.sent.0.iter().filter(|r| r.msg_type == MsgType::Cancel as u8);
+    let of = |r: &Routed| engine::street::decode(&r.orig_street_id).unwrap().revision;
+    let last = cancels.clone().next_back().map_or(0, |r| r.revision);
+    (cancels.map(of).collect(), last)
+}
+
+#[test]
+fn a_part_that_ended_a_canceled_order_and_is_worked_again_is_canceled_at_the_venue() {
+    for (leaves, status) in [(0, OrdStatus::Canceled), (3, OrdStatus::PendingCancel)] {
+        let (mut desk, seq) = iceberg();
+        desk.cancel("c", "a");
+        fill_on(&mut desk, seq, 0, 3);
+        assert_eq!(desk.tell(seq, 1, ExecType::CancelRejected), Disposition::Stale);
+        assert_eq!(desk.status(seq), OrdStatus::Canceled);
+        assert_eq!(bust_on(&mut desk, seq, 0, "E1", leaves), Disposition::Late);
+        assert_eq!((desk.status(seq), desk.order(seq).cum_qty), (status, 0), "{leaves} left");
+        assert!(desk.engine.row(1, ES).open_qty().0 >= e9(leaves), "what may fill is reserved");
+        let (parts, revision) = canceled_parts(&desk);
+        assert_eq!(parts.len(), if leaves > 0 { 2 } else { 1 });
+        desk.tell(seq, revision, ExecType::Canceled);
+        assert_eq!((desk.status(seq), news(&desk).len()), (OrdStatus::Canceled, 1));
+        assert_eq!(desk.engine.row(1, ES).open_qty(), (0, 0));
+        closing(&desk);
+    }
+}
+
+#[test]
+fn an_earlier_part_that_is_worked_again_behind_the_end_is_canceled_by_its_own_id() {
+    let (mut desk, seq) = iceberg();
+    fill_on(&mut desk, seq, 0, 3);
+    desk.tell(seq, 1, ExecType::New);
+    desk.cancel("c", "a");
+    desk.tell(seq, 1, ExecType::Canceled);
+    assert_eq!(desk.status(seq), OrdStatus::Canceled);
+    assert_eq!(bust_on(&mut desk, seq, 0, "E1", 3), Disposition::Late);
+    assert_eq!(desk.status(seq), OrdStatus::PendingCancel);
+    let (parts, _) = canceled_parts(&desk);
+    assert_eq!(parts, [1, 0]);
+    // A late copy of the other part's end: the venue's next answer brings it back.
+    desk.tell(seq, 1, ExecType::Canceled);
+    assert_eq!(found_open(&mut desk, seq, 0, 3), Disposition::Late);
+    let (parts, revision) = canceled_parts(&desk);
+    assert_eq!(parts.last(), Some(&0));
+    desk.tell(seq, revision, ExecType::Canceled);
+    assert_eq!((desk.status(seq), news(&desk).len()), (OrdStatus::Canceled, 2));
+    assert_eq!(desk.engine.row(1, ES).open_qty(), (0, 0));
+    closing(&desk);
+}
+
+#[test]
+fn a_bust_of_an_earlier_part_that_stays_closed_moves_the_sums_of_the_part_that_is_out() {
+    let (mut desk, seq) = iceberg();
+    fill_on(&mut desk, seq, 0, 3);
+    desk.tell(seq, 1, ExecType::New);
+    assert_eq!(bust_on(&mut desk, seq, 0, "E1", 0), Disposition::Applied);
+    let mut fill = desk.report(seq, 1, ExecType::Trade);
+    (fill.exec_id, fill.last_qty, fill.last_px) = (text("X"), e9(3), e9(100));
+    fill.cum_qty = e9(3);
+    assert_eq!(desk.take(&fill), Disposition::Applied);
+    desk.time();
+    assert!(desk.sent.0.iter().all(|r| r.msg_type != MsgType::OrderStatus as u8), "no gap");
+    assert_eq!(news(&desk), [(0, 3, 0), (1, 3, 0), (3, 3, 0)]);
+    assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(7));
+    closing(&desk);
+}
+
+#[test]
+fn two_parts_that_the_venue_works_at_once_are_both_canceled_and_none_follows() {
+    let (mut desk, seq) = iceberg();
+    fill_on(&mut desk, seq, 0, 3);
+    desk.tell(seq, 1, ExecType::New);
+    assert_eq!(bust_on(&mut desk, seq, 0, "E1", 3), Disposition::Applied);
+    assert_eq!(desk.status(seq), OrdStatus::PendingCancel);
+    let (parts, revision) = canceled_parts(&desk);
+    assert_eq!(parts, [1]);
+    desk.tell(seq, revision, ExecType::Canceled);
+    assert_eq!(desk.status(seq), OrdStatus::Canceled);
+    assert_eq!(found_open(&mut desk, seq, 0, 3), Disposition::Late);
+    let (parts, revision) = canceled_parts(&desk);
+    assert_eq!(parts, [1, 0]);
+    desk.tell(seq, revision, ExecType::Canceled);
+    assert_eq!((desk.status(seq), news(&desk).len()), (OrdStatus::Canceled, 2));
+    closing(&desk);
+}
+
+#[test]
+fn a_part_that_is_worked_again_before_the_next_one_goes_keeps_it_back() {
+    let (mut desk, seq) = iceberg();
+    desk.link(LinkState::Down);
+    fill_on(&mut desk, seq, 0, 3);
+    assert_eq!(bust_on(&mut desk, seq, 0, "E1", 3), Disposition::Applied);
+    desk.link(LinkState::Up);
+    desk.time();
+    assert_eq!((desk.status(seq), news(&desk).len()), (OrdStatus::New, 1));
+    fill_on(&mut desk, seq, 0, 3);
+    assert_eq!(news(&desk).len(), 2, "and goes when it has filled again");
+    closing(&desk);
+}
+
+#[test]
+fn a_bust_of_an_earlier_part_makes_the_last_one_a_part_like_the_others() {
+    let (mut desk, seq) = iceberg();
+    for (revision, qty) in [(0, 3), (1, 3), (3, 3)] {
+        fill_on(&mut desk, seq, revision, qty);
+    }
+    desk.tell(seq, 5, ExecType::New); // one of ten is left
+    assert_eq!(bust_on(&mut desk, seq, 1, "E2", 0), Disposition::Applied);
+    assert_eq!(desk.order(seq).cum_qty, e9(6));
+    fill_on(&mut desk, seq, 5, 1);
+    assert_eq!(news(&desk).last(), Some(&(7, 3, 0)), "three are to be done again");
+    fill_on(&mut desk, seq, 7, 3);
+    assert_eq!(desk.status(seq), OrdStatus::Filled);
+    closing(&desk);
+}

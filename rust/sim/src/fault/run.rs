@@ -730,12 +730,16 @@ impl Run {
         let mut wrong = Vec::new();
         let mut known = BTreeMap::new();
         for venue in &self.venues {
-            // An order that goes out a part at a time is several at the venue: the last one tells its
-            // state, all of them what has filled.
+            // An order that goes out a part at a time is several at the venue: the one that is open, or
+            // the last one, tells its state, all of them what has filled.
             let mut parts: BTreeMap<u64, (&VenueOrder, i64)> = BTreeMap::new();
             for part in &venue.orders {
-                let filled = parts.get(&part.order_seq).map_or(0, |&(_, filled)| filled);
-                parts.insert(part.order_seq, (part, filled + part.cum_qty));
+                let (told, filled) = parts.get(&part.order_seq).copied().unwrap_or((part, 0));
+                if told.is_open() && part.is_open() && !std::ptr::eq(told, part) {
+                    wrong.push(format!("order {} is open twice at its venue", part.order_seq));
+                }
+                let told = if told.is_open() { told } else { part };
+                parts.insert(part.order_seq, (told, filled + part.cum_qty));
             }
             for (theirs, filled_qty) in parts.into_values() {
                 known.insert(theirs.order_seq, ());

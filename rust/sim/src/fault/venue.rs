@@ -162,7 +162,9 @@ pub(crate) struct FaultVenue {
     pub(crate) end: VenueEnd,
     pub manners: Manners,
     pub orders: Vec<VenueOrder>,
-    by_order: HashMap<(u32, u64), usize>,
+    /// Every id under which an order was ever known here.
+    by_id: HashMap<[u8; 20], usize>,
+    /// Every id that came with a new order or a replace.
     ids: HashSet<[u8; 20]>,
     pub executions: Vec<Execution>,
     pub holdings: BTreeMap<(u32, u32), Holding>,
@@ -191,7 +193,7 @@ impl FaultVenue {
             }),
             manners: Manners::GOOD,
             orders: Vec::new(),
-            by_order: HashMap::new(),
+            by_id: HashMap::new(),
             ids: HashSet::new(),
             executions: Vec::new(),
             holdings: BTreeMap::new(),
@@ -435,15 +437,13 @@ impl FaultVenue {
     }
 
     fn process(&mut self, world: &mut Inner, routed: &Routed) {
-        let street = engine::street::decode(&routed.street_id).expect("the desk's own id");
-        let key = (street.epoch, street.order_seq);
         if routed.msg_type == MsgType::NewOrder.code() {
-            return self.take_new(world, routed, key);
+            return self.take_new(world, routed);
         }
         if routed.msg_type == MsgType::OrderStatus.code() {
-            return self.tell_again(world, key);
+            return self.tell_again(world, &routed.street_id);
         }
-        let Some(&index) = self.by_order.get(&key) else {
+        let Some(&index) = self.by_id.get(&routed.orig_street_id) else {
             if routed.msg_type == MsgType::Replace.code() {
                 let id = text_of(&routed.street_id).to_owned();
                 world.violations.push(format!("I11: {id} replaces an order that never came"));
@@ -478,14 +478,15 @@ impl FaultVenue {
         (order.street_id, order.price, order.order_qty) =
             (routed.street_id, routed.price, routed.order_qty.max(order.cum_qty));
         order.ord_status = order.by_fills();
+        self.by_id.insert(routed.street_id, index);
         let report = self.report(index, ExecType::Replaced, routed.street_id);
         self.tell(world, index, report, None);
     }
 
     /// The desk misses fills of an order: all of them again, then how it stands.
-    fn tell_again(&mut self, world: &mut Inner, key: (u32, u64)) {
+    fn tell_again(&mut self, world: &mut Inner, id: &[u8; 20]) {
         world.faults.count("status_request");
-        let Some(&index) = self.by_order.get(&key) else { return };
+        let Some(&index) = self.by_id.get(id) else { return };
         for execution in self.executions.iter().filter(|execution| execution.order == index) {
             let mut report = execution.report;
             report.flags |= REPORT_POSS_DUP;
@@ -495,10 +496,11 @@ impl FaultVenue {
         self.end.report(&status, None);
     }
 
-    fn take_new(&mut self, world: &mut Inner, routed: &Routed, key: (u32, u64)) {
+    fn take_new(&mut self, world: &mut Inner, routed: &Routed) {
+        let street = engine::street::decode(&routed.street_id).expect("the desk's own id");
         let index = self.orders.len();
         self.orders.push(VenueOrder {
-            order_seq: key.1,
+            order_seq: street.order_seq,
             street_id: routed.street_id,
             account_id: routed.account_id,
             instrument_id: routed.instrument_id,
@@ -515,7 +517,7 @@ impl FaultVenue {
             expire_day: routed.expire_day,
             told_due: 0,
         });
-        self.by_order.insert(key, index);
+        self.by_id.insert(routed.street_id, index);
         if self.closed || world.random.happens(self.manners.reject) {
             world.faults.count(if self.closed { "reject_closed" } else { "reject" });
             return self.finish(world, index, OrdStatus::Rejected, ExecType::Rejected);
@@ -786,20 +788,17 @@ impl FaultVenue {
                     .filter(|&index| self.orders[index].is_open())
                     .map(|index| plain(self.status(index))),
             ),
-            _ => {
-                let street = engine::street::decode(&query.street_id).expect("the desk's own id");
-                match self.by_order.get(&(street.epoch, street.order_seq)) {
-                    Some(&index) => answers.push(plain(self.status(index))),
-                    None => {
-                        let mut none = ExecutionReport::ZERO;
-                        none.header.kind = ExecutionReport::KIND;
-                        (none.street_id, none.venue_id) = (query.street_id, self.id);
-                        none.exec_type = ExecType::UnknownOrder.code();
-                        none.ord_status = OrdStatus::Rejected.code();
-                        answers.push(plain(none));
-                    }
+            _ => match self.by_id.get(&query.street_id) {
+                Some(&index) => answers.push(plain(self.status(index))),
+                None => {
+                    let mut none = ExecutionReport::ZERO;
+                    none.header.kind = ExecutionReport::KIND;
+                    (none.street_id, none.venue_id) = (query.street_id, self.id);
+                    none.exec_type = ExecType::UnknownOrder.code();
+                    none.ord_status = OrdStatus::Rejected.code();
+                    answers.push(plain(none));
                 }
-            }
+            },
         }
         let count = answers.len() as u32;
         for (ids, mut report) in answers {
