@@ -14,18 +14,19 @@ from tests.model.seam import assert_agree, fold_log
 
 # Kinds of faults that no two hundred days may be without.
 NAMES = """
-    amended_days_later armed_by_leg bust bust_after_end cancel_of_unknown
-    cancel_on_disconnect clock_back clock_forward conflicting_copy connect_refused correct
-    correct_after_end cut_mid_frame day_change day_closed_of_old day_closed_proved
-    day_closed_unproved day_ended_here day_opened day_replayed delay disconnect disk_error
-    disk_full done_for_day drop drop_copy drop_copy_unmatched duplicate exec_id_untold
-    expired fill_before_ack flood foreign_report group_cancel kill_process kill_switch
-    late_fill legs_raced log_full market_absent market_crossed market_not_positive
-    market_silent market_stale mass_cancel nonsense other_body overfill phase_change
-    power_loss query refused_at_trigger reject reject_change reject_closed reject_late
-    release released_by_leg released_by_quote released_by_trade renewed reopened_by_bust
-    reorder replay restated restriction retry slow_venue status_request stopped suspended
-    tail_lost throttled throttled_session timer_expired torn_write trade_day_untold
+    adopted amended_days_later armed_by_leg at_close at_open at_open_too_late auction bust
+    bust_after_end cancel_of_unknown cancel_on_disconnect clock_back clock_forward
+    conflicting_copy connect_refused correct correct_after_end cut_mid_frame day_change
+    day_closed_of_old day_closed_proved day_closed_unproved day_ended_here day_opened
+    day_replayed delay disconnect disk_error disk_full done_for_day drop drop_copy
+    drop_copy_unmatched duplicate exec_id_untold expired fill_before_ack flood foreign_report
+    group_cancel kill_process kill_switch late_fill legs_raced log_full market_absent
+    market_crossed market_not_positive market_silent market_stale mass_cancel moved next_part
+    nonsense other_body overfill phase_change placed_at_venue power_loss query
+    refused_at_trigger reject reject_change reject_closed reject_late release released_by_leg
+    released_by_quote released_by_trade renewed reopened_by_bust reorder replaced_as_new
+    replay restated restriction retry slow_venue status_request stopped suspended tail_lost
+    throttled throttled_session through_zero timer_expired torn_write trade_day_untold
     trail_moved unsolicited_cancel
 """
 KINDS = set(NAMES.split())

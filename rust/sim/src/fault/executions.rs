@@ -3,9 +3,10 @@
 //! to the calendar, the whole day once more. Part of `FaultVenue`. What must stay true: the books
 //! change first and once; an execution is told alike each time but for its id and its flags.
 
-use super::venue::{FaultVenue, Holding, Work, said};
+use super::venue::{FaultVenue, Holding, Work};
 use super::world::Inner;
 use layout::*;
+use wire::pylink::Before;
 
 /// Minute of the second venue's day at which its next trading day begins: eight seconds into a run.
 pub(crate) const DAY_ROLL_MIN: u16 = 1334;
@@ -105,7 +106,7 @@ impl FaultVenue {
     /// The drop copy of a fill: another id, the same match; before, after or instead of its report.
     fn copy(&mut self, world: &mut Inner, at: usize) {
         world.faults.count("drop_copy");
-        let Execution { mut report, mut ids, .. } = self.executions[at];
+        let Execution { mut report, mut ids, order, .. } = self.executions[at];
         report.exec_id = text(&format!("D{}-{at}", self.id));
         report.flags |= REPORT_DROP_COPY;
         if world.random.below(32) == 0 {
@@ -113,8 +114,8 @@ impl FaultVenue {
             ids = ExecRef::ZERO;
         }
         let due_ns = world.mono_ns + world.random.below(30_000_000) as i64;
-        let report = Box::new(report);
-        self.push(due_ns, Work::Tell { report, ids: Box::new(ids), execution: None });
+        let (report, before) = (Box::new(report), Box::new(self.before(order, &ids)));
+        self.push(due_ns, Work::Tell { report, before, execution: None });
     }
 
     /// A fill of any age never was, or was another.
@@ -167,7 +168,8 @@ impl FaultVenue {
 
     /// What an order is after one of its fills was undone: open as before, or open again, or over.
     fn stand_again(&mut self, world: &mut Inner, index: usize, was: OrdStatus) {
-        let newest = self.orders.last().map_or(0, |order| order.order_seq);
+        let newest = self.orders.iter().rev().map(|o| o.order_seq).find(|&seq| seq != 0);
+        let newest = newest.unwrap_or(0);
         let order = &mut self.orders[index];
         if order.is_open() {
             order.ord_status = order.by_fills();
@@ -176,7 +178,8 @@ impl FaultVenue {
         if was != OrdStatus::Filled || order.cum_qty >= order.order_qty {
             return;
         }
-        let keeps = order.rests && newest - order.order_seq < REOPENED_MAX;
+        let remembered = order.order_seq == 0 || newest - order.order_seq < REOPENED_MAX;
+        let keeps = order.rests && remembered;
         order.ord_status = if keeps && world.random.below(2) == 0 {
             world.faults.count("reopened_by_bust");
             order.by_fills_alone()
@@ -190,24 +193,25 @@ impl FaultVenue {
         world.faults.count("day_replayed");
         let first = self.executions.len().saturating_sub(REPLAY_MAX);
         for at in first..self.executions.len() {
-            let Execution { mut report, ids, link_seq, .. } = self.executions[at];
+            let Execution { mut report, ids, link_seq, order, .. } = self.executions[at];
             if link_seq != 0 {
                 report.flags |= REPORT_POSS_DUP;
-                self.end.report_with(said(&ids), &report, None);
+                self.end.report_behind(self.before(order, &ids), &report, None);
             }
         }
     }
 
     /// What a question about fills since a number of the link is answered with: what was not told by
     /// then, and all that was said since of such a fill.
-    pub fn untold(&self, since_link_seq: u32) -> Vec<(ExecRef, ExecutionReport)> {
+    pub fn untold(&self, since_link_seq: u32) -> Vec<(Before, ExecutionReport)> {
         let missing = |e: &Execution| e.link_seq == 0 || e.link_seq > since_link_seq;
         let mut fills = vec![false; self.executions.len()];
         let mut answers = Vec::new();
         for execution in &self.executions {
             fills[execution.fill] |= missing(execution);
             if fills[execution.fill] {
-                answers.push((execution.ids, execution.report));
+                let before = self.before(execution.order, &execution.ids);
+                answers.push((before, execution.report));
             }
         }
         answers

@@ -6,7 +6,7 @@ mod clients;
 
 use super::Outcome;
 use super::executions::DAY_ROLL_MIN;
-use super::venue::{FaultVenue, Holding, Manners, VenueOrder};
+use super::venue::{FaultVenue, Holding, Manners, VenueOrder, Ways};
 use super::watch::{Throttle, Watch, holding_of};
 use super::world::{Death, Kill, SimWorld};
 use crate::random::Random;
@@ -19,11 +19,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const VENUES: usize = 2;
+pub(crate) const VENUES: usize = 2;
 const ACCOUNTS: u32 = 2;
 const INSTRUMENTS: u32 = 3;
 const SESSIONS: u16 = 3;
 const STRATEGIES: u16 = 2;
+/// Account that adopts what is placed at a venue behind the desk's back, where one does.
+const ADOPTER: u32 = 1;
+/// Account that keeps its legs apart, where one does.
+const HEDGER: u32 = 2;
 /// Orders of the second session in its window.
 const SESSION_MAX: u32 = 16;
 /// Rounds that settling may take before the desk counts as stuck.
@@ -44,6 +48,7 @@ struct Run {
     lives: u64,
     /// Some orders go out a part at a time: icebergs that the desk replenishes, legs that follow fills.
     sends_parts: bool,
+    ways: [Ways; VENUES],
 }
 
 /// Runs a seed in a directory of its own; `keep`: the desk stays there, closed in order.
@@ -157,8 +162,9 @@ impl Run {
             ..DeskOptions::default()
         };
         std::fs::create_dir_all(dir.join("shm")).expect("a directory for the ring");
+        let ways = draw_ways(&mut random, seed % 2 == 0);
         let mut venues: Vec<_> =
-            (0..VENUES).map(|at| FaultVenue::new(at, INSTRUMENTS as usize)).collect();
+            (0..VENUES).map(|at| FaultVenue::new(at, INSTRUMENTS as usize, ways[at])).collect();
         for venue in &mut venues {
             venue.manners = Manners::draw(&mut random);
             venue.open(&mut world.lock());
@@ -177,6 +183,7 @@ impl Run {
             tier,
             lives: 0,
             sends_parts: seed % 2 == 0,
+            ways,
         }
     }
 
@@ -328,7 +335,7 @@ impl Run {
         if limits == 0 {
             // The limits come into force last: without them a death has cut the definitions off.
             self.guarded(|run| {
-                for record in setup(run.sends_parts) {
+                for record in setup(run.sends_parts, &run.ways) {
                     let desk = run.desk.as_mut().expect("just opened");
                     let verdict = desk.submit(&record);
                     assert!(verdict == Verdict::Accepted, "{verdict:?} of {record:?}");
@@ -438,8 +445,11 @@ impl Run {
             45..=64 => self.market(true),
             65..=70 => {
                 let at = self.random.below(VENUES as u64) as usize;
-                let phase =
-                    [Phase::Open, Phase::Open, Phase::Halted][self.random.below(3) as usize];
+                let phases = match self.ways[at].auctions {
+                    false => &[Phase::Open, Phase::Open, Phase::Halted][..],
+                    true => &[Phase::Open, Phase::Halted, Phase::PreOpen, Phase::Auction],
+                };
+                let phase = phases[self.random.below(phases.len() as u64) as usize];
                 self.venues[at].calendar(&mut self.world.lock(), phase);
             }
             71..=74 => self.wall_jump(),
@@ -448,6 +458,13 @@ impl Run {
                 self.venues[at].turn_day(&mut self.world.lock());
             }
             81..=83 => self.restrict(),
+            84..=103 => {
+                // No auction lasts for long.
+                let calling = self.venues.iter_mut().find(|venue| venue.in_auction());
+                if let Some(venue) = calling {
+                    venue.calendar(&mut self.world.lock(), Phase::Open);
+                }
+            }
             _ => {}
         }
         for _ in 0..1 + self.random.below(3) {
@@ -734,18 +751,28 @@ impl Run {
             // the last one, tells its state, all of them what has filled.
             let mut parts: BTreeMap<u64, (&VenueOrder, i64)> = BTreeMap::new();
             for part in &venue.orders {
-                let (told, filled) = parts.get(&part.order_seq).copied().unwrap_or((part, 0));
+                let order_seq = match part.order_seq {
+                    0 => self.watch.adopted.get(&part.first_id).copied().unwrap_or(0),
+                    ours => ours,
+                };
+                if order_seq == 0 {
+                    // Placed there, and over before it was ever told: nothing was to be adopted.
+                    if part.is_open() || part.cum_qty > 0 {
+                        wrong.push(format!("{} is unknown here", text_of(&part.first_id)));
+                    }
+                    continue;
+                }
+                let (told, filled) = parts.get(&order_seq).copied().unwrap_or((part, 0));
                 if told.is_open() && part.is_open() && !std::ptr::eq(told, part) {
-                    wrong.push(format!("order {} is open twice at its venue", part.order_seq));
+                    wrong.push(format!("order {order_seq} is open twice at its venue"));
                 }
                 let told = if told.is_open() { told } else { part };
-                parts.insert(part.order_seq, (told, filled + part.cum_qty));
+                parts.insert(order_seq, (told, filled + part.cum_qty));
             }
-            for (theirs, filled_qty) in parts.into_values() {
-                known.insert(theirs.order_seq, ());
-                let Some(ours) = engine.order(theirs.order_seq) else {
-                    wrong
-                        .push(format!("venue {} has order {}, we not", venue.id, theirs.order_seq));
+            for (order_seq, (theirs, filled_qty)) in parts {
+                known.insert(order_seq, ());
+                let Some(ours) = engine.order(order_seq) else {
+                    wrong.push(format!("venue {} has order {order_seq}, we not", venue.id));
                     continue;
                 };
                 let status = theirs.final_status();
@@ -758,6 +785,8 @@ impl Run {
                 let (our_leaves, their_leaves) = (ours.leaves_qty(), theirs.leaves());
                 let same_terms = if sliced {
                     their_leaves > 0 && their_leaves <= our_leaves
+                } else if theirs.cum_qty != filled_qty {
+                    our_leaves == their_leaves // the new one behind a cancel: what was left
                 } else {
                     (ours.order_qty, our_leaves) == (theirs.order_qty, their_leaves)
                 };
@@ -767,8 +796,7 @@ impl Run {
                     && (!ours.live() || same_terms);
                 if !same {
                     wrong.push(format!(
-                        "order {}: ours {:?} {} of {} filled, venue {}: {status:?} {} of {}",
-                        theirs.order_seq,
+                        "order {order_seq}: ours {:?} {} of {} filled, venue {}: {status:?} {} of {}",
                         ours.ord_status(),
                         ours.cum_qty,
                         ours.order_qty,
@@ -850,7 +878,22 @@ fn instrument(id: u32, flags: u32) -> Record {
     *t.as_record()
 }
 
-fn setup(sends_parts: bool) -> Vec<Record> {
+/// The ways of the venues: two plain ones, or what the seed draws.
+fn draw_ways(random: &mut Random, drawn: bool) -> [Ways; VENUES] {
+    let plain = |rule| Ways { rule, adopts: 0, hedges: 0, auctions: false };
+    let mut ways = [ReplaceRule::InFlightCounted, ReplaceRule::InFlightLost].map(plain);
+    if drawn {
+        let hedges = if random.below(2) == 0 { HEDGER } else { 0 };
+        for way in &mut ways {
+            way.rule = ReplaceRule::ALL[random.below(ReplaceRule::ALL.len() as u64) as usize];
+            way.adopts = if random.below(2) == 0 { ADOPTER } else { 0 };
+            (way.hedges, way.auctions) = (hedges, true);
+        }
+    }
+    ways
+}
+
+fn setup(sends_parts: bool, ways: &[Ways; VENUES]) -> Vec<Record> {
     let mut records = Vec::new();
     let mut define = |entity: Entity, name: &str, parent_id: u32, level: u8| {
         let mut d = Definition::ZERO;
@@ -862,16 +905,20 @@ fn setup(sends_parts: bool) -> Vec<Record> {
         if entity == Entity::Venue && !sends_parts {
             d.flags |= VENUE_ICEBERG;
         }
+        if entity == Entity::Account && name == "A2" && ways[0].hedges != 0 {
+            d.flags |= ACCOUNT_HEDGING;
+        }
         records.push(*d.as_record());
     };
     define(Entity::Currency, "USD", 0, 0);
-    define(Entity::Venue, "V1", 0, ReplaceRule::InFlightCounted.code());
-    define(Entity::Venue, "V2", 0, ReplaceRule::InFlightLost.code());
     for id in 1..=INSTRUMENTS {
         define(Entity::Instrument, &format!("I{id}"), 0, 0);
     }
     for id in 1..=ACCOUNTS {
         define(Entity::Account, &format!("A{id}"), 0, AccountLevel::Account.code());
+    }
+    for (at, way) in ways.iter().enumerate() {
+        define(Entity::Venue, &format!("V{}", at + 1), way.adopts, way.rule.code());
     }
     for id in 1..=SESSIONS {
         define(Entity::Session, &format!("S{id}"), if id == SESSIONS { 1 } else { 0 }, 0);

@@ -5,11 +5,12 @@
 //! is in `executions`.
 
 use super::executions::Execution;
+use super::run::VENUES;
 use super::world::{Inner, VENUE_NS};
 use crate::random::Random;
 use layout::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use wire::pylink::{LinkPhase, VenueEnd, VenueEndConfig, VenueEvent};
+use wire::pylink::{Before, LinkPhase, VenueEnd, VenueEndConfig, VenueEvent};
 
 /// Chance of each misdeed, in parts per million.
 #[derive(Clone, Copy)]
@@ -61,9 +62,24 @@ impl Manners {
     }
 }
 
+/// What a venue is by its definition, and what a day draws for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Ways {
+    pub rule: ReplaceRule,
+    /// Account in whose name orders are placed at the venue itself; the desk adopts them. 0: none are.
+    pub adopts: u32,
+    /// Account that keeps its legs apart, 0 for none.
+    pub hedges: u32,
+    /// It has auctions.
+    pub auctions: bool,
+}
+
 /// An order as the venue has it.
 pub(crate) struct VenueOrder {
+    /// The desk's number; 0: placed at the venue itself.
     pub order_seq: u64,
+    /// The id under which it came.
+    pub first_id: [u8; 20],
     pub street_id: [u8; 20],
     pub account_id: u32,
     pub instrument_id: u32,
@@ -83,6 +99,9 @@ pub(crate) struct VenueOrder {
 impl VenueOrder {
     pub fn is_open(&self) -> bool {
         !engine::order::closed(self.ord_status.code())
+    }
+    fn is(&self, time_in_force: TimeInForce) -> bool {
+        self.time_in_force == time_in_force.code()
     }
     /// Whether it is still good when this day is over.
     fn outlives(&self, trade_day: u16) -> bool {
@@ -144,21 +163,22 @@ pub(crate) enum Work {
     /// A report on its way, and the execution that it tells of under its own id.
     Tell {
         report: Box<ExecutionReport>,
-        ids: Box<ExecRef>,
+        before: Box<Before>,
         execution: Option<usize>,
     },
 }
 
 /// The ids that a report has no room for, if there are any.
-pub(crate) fn said(ids: &ExecRef) -> Option<&ExecRef> {
+fn said(ids: &ExecRef) -> Option<ExecRef> {
     let told = [ids.exec_ref_id, ids.trd_match_id, ids.secondary_exec_id];
-    told.iter().any(|id| *id != [0; 16]).then_some(ids)
+    told.iter().any(|id| *id != [0; 16]).then_some(*ids)
 }
 
 /// One venue.
 pub(crate) struct FaultVenue {
     pub id: u16,
     at: usize,
+    ways: Ways,
     pub(crate) end: VenueEnd,
     pub manners: Manners,
     pub orders: Vec<VenueOrder>,
@@ -173,6 +193,7 @@ pub(crate) struct FaultVenue {
     pub trade_day: u16,
     /// Its day is over and the next has not begun.
     pub closed: bool,
+    pub phase: Phase,
     pub mid: Vec<i64>,
     /// Market data is held back until then.
     pub silent_until: i64,
@@ -180,11 +201,12 @@ pub(crate) struct FaultVenue {
 }
 
 impl FaultVenue {
-    pub fn new(at: usize, instruments: usize) -> Self {
+    pub fn new(at: usize, instruments: usize, ways: Ways) -> Self {
         let id = at as u16 + 1;
         Self {
             id,
             at,
+            ways,
             end: VenueEnd::new(VenueEndConfig {
                 venue_id: id,
                 lock_step: false,
@@ -201,6 +223,7 @@ impl FaultVenue {
             works: 0,
             trade_day: 19_000,
             closed: false,
+            phase: Phase::Unknown,
             mid: vec![100 * ONE; instruments + 1],
             silent_until: 0,
             joins: 0,
@@ -249,8 +272,8 @@ impl FaultVenue {
             }
             match self.work.remove(&key).expect("it was just seen") {
                 Work::Process(routed) => self.process(world, &routed),
-                Work::Tell { report, ids, execution } => {
-                    let seq = self.end.report_with(said(&ids), &report, None);
+                Work::Tell { report, before, execution } => {
+                    let seq = self.end.report_behind(*before, &report, None);
                     if let Some(at) = execution {
                         self.executions[at].link_seq = seq;
                     }
@@ -341,6 +364,21 @@ impl FaultVenue {
         }
     }
 
+    /// What goes before a report of an order: the ids it has no room for, and what an order is that the
+    /// desk never sent.
+    pub(crate) fn before(&self, index: usize, ids: &ExecRef) -> Before {
+        let order = &self.orders[index];
+        let foreign = (order.street_id == order.first_id && order.order_seq == 0).then(|| {
+            let mut told = ForeignOrder::ZERO;
+            (told.instrument_id, told.side, told.ord_type) =
+                (order.instrument_id, order.side, order.ord_type);
+            (told.price, told.order_qty) = (order.price, order.order_qty);
+            told.time_in_force = order.time_in_force;
+            told
+        });
+        Before { foreign, ids: said(ids) }
+    }
+
     pub(crate) fn report(
         &self,
         index: usize,
@@ -405,11 +443,11 @@ impl FaultVenue {
             let mut copy = report;
             copy.flags |= if world.random.below(2) == 0 { REPORT_POSS_DUP } else { 0 };
             let later = due_ns + world.random.below(30_000_000) as i64;
-            let (report, ids) = (Box::new(copy), Box::new(ids));
-            self.push(later, Work::Tell { report, ids, execution: None });
+            let (report, before) = (Box::new(copy), Box::new(self.before(index, &ids)));
+            self.push(later, Work::Tell { report, before, execution: None });
         }
-        let (report, ids) = (Box::new(report), Box::new(ids));
-        self.push(due_ns, Work::Tell { report, ids, execution: own });
+        let (report, before) = (Box::new(report), Box::new(self.before(index, &ids)));
+        self.push(due_ns, Work::Tell { report, before, execution: own });
     }
 
     fn finish(&mut self, world: &mut Inner, index: usize, end: OrdStatus, exec_type: ExecType) {
@@ -473,14 +511,34 @@ impl FaultVenue {
         if !replace {
             return self.finish(world, index, OrdStatus::Canceled, ExecType::Canceled);
         }
+        if self.ways.rule == ReplaceRule::CancelNew {
+            let id = text_of(&routed.street_id).to_owned();
+            world.violations.push(format!("I14: {id} replaces at a venue that has no replace"));
+        }
         let order = &mut self.orders[index];
+        let old_id = order.street_id;
         // A quantity below what is filled is amended to it (FIX 4.4 vol. 4, C.3).
         (order.street_id, order.price, order.order_qty) =
             (routed.street_id, routed.price, routed.order_qty.max(order.cum_qty));
         order.ord_status = order.by_fills();
         self.by_id.insert(routed.street_id, index);
+        if self.ways.rule == ReplaceRule::ModifyNew {
+            return self.tell_as_new(world, index, old_id);
+        }
         let report = self.report(index, ExecType::Replaced, routed.street_id);
         self.tell(world, index, report, None);
+    }
+
+    /// A replace told as the end of the old id and the acknowledgement of the new one, in either order.
+    fn tell_as_new(&mut self, world: &mut Inner, index: usize, old_id: [u8; 20]) {
+        world.faults.count("replaced_as_new");
+        let mut old = self.report(index, ExecType::Canceled, old_id);
+        (old.ord_status, old.leaves_qty) = (OrdStatus::Canceled.code(), 0);
+        let new = self.report(index, ExecType::New, self.orders[index].street_id);
+        let new_first = world.random.below(2) == 0;
+        for report in if new_first { [new, old] } else { [old, new] } {
+            self.tell(world, index, report, None);
+        }
     }
 
     /// The desk misses fills of an order: all of them again, then how it stands.
@@ -490,17 +548,23 @@ impl FaultVenue {
         for execution in self.executions.iter().filter(|execution| execution.order == index) {
             let mut report = execution.report;
             report.flags |= REPORT_POSS_DUP;
-            self.end.report_with(said(&execution.ids), &report, None);
+            self.end.report_behind(self.before(index, &execution.ids), &report, None);
         }
         let status = self.status(index);
-        self.end.report(&status, None);
+        self.end.report_behind(self.before(index, &ExecRef::ZERO), &status, None);
     }
 
     fn take_new(&mut self, world: &mut Inner, routed: &Routed) {
         let street = engine::street::decode(&routed.street_id).expect("the desk's own id");
         let index = self.orders.len();
+        let hedges = routed.account_id == self.ways.hedges;
+        if hedges && routed.position_effect == PositionEffect::None.code() {
+            let order_seq = street.order_seq;
+            world.violations.push(format!("order {order_seq} does not tell which leg is meant"));
+        }
         self.orders.push(VenueOrder {
             order_seq: street.order_seq,
+            first_id: routed.street_id,
             street_id: routed.street_id,
             account_id: routed.account_id,
             instrument_id: routed.instrument_id,
@@ -522,13 +586,18 @@ impl FaultVenue {
             world.faults.count(if self.closed { "reject_closed" } else { "reject" });
             return self.finish(world, index, OrdStatus::Rejected, ExecType::Rejected);
         }
+        if self.orders[index].is(TimeInForce::AtOpen) && !self.in_auction() {
+            world.faults.count("at_open_too_late");
+            return self.finish(world, index, OrdStatus::Rejected, ExecType::Rejected);
+        }
         // Some venues fill first and say new afterwards, or never (CORNERS 1).
-        let fill_first = world.random.below(16) == 0;
+        let matches = self.matches(index);
+        let fill_first = world.random.below(16) == 0 && matches;
         let ack = self.report(index, ExecType::New, routed.street_id);
         if !fill_first {
             self.tell(world, index, ack, None);
         }
-        if fill_first || world.random.below(4) == 0 {
+        if fill_first || world.random.below(4) == 0 && matches {
             let qty = self.part(world, routed.order_qty);
             self.trade(world, index, qty);
         }
@@ -546,6 +615,9 @@ impl FaultVenue {
 
     /// Something of the venue's own: a fill, now and then an end that nobody asked for.
     pub fn stir(&mut self, world: &mut Inner) {
+        if self.ways.adopts != 0 && !self.closed && world.random.below(40) == 0 {
+            return self.place(world);
+        }
         let open: Vec<usize> =
             (0..self.orders.len()).rev().take(64).filter(|&i| self.orders[i].is_open()).collect();
         if open.is_empty() || self.closed {
@@ -590,12 +662,47 @@ impl FaultVenue {
             }
             _ if [OrdStatus::Suspended, OrdStatus::DoneForDay]
                 .contains(&self.orders[index].ord_status) => {}
+            _ if !self.matches(index) => {}
             _ => {
                 let leaves = self.orders[index].leaves();
                 let qty = self.part(world, leaves);
                 self.trade(world, index, qty);
             }
         }
+    }
+
+    /// An order that somebody places at the venue itself, behind the desk's back.
+    fn place(&mut self, world: &mut Inner) {
+        world.faults.count("placed_at_venue");
+        let random = &mut world.random;
+        let mine = |id: &u32| (*id as usize - 1) % VENUES == self.at;
+        let instruments: Vec<u32> = (1..self.mid.len() as u32).filter(mine).collect();
+        let instrument_id = instruments[random.below(instruments.len() as u64) as usize];
+        let away = (random.below(9) as i64 - 4) * ONE / 4;
+        let sides = [Side::Buy, Side::Sell, Side::SellShort];
+        let lasts = [TimeInForce::Day, TimeInForce::Gtc];
+        let index = self.orders.len();
+        let id = text(&format!("SCREEN-{}-{index}", self.id));
+        self.orders.push(VenueOrder {
+            order_seq: 0,
+            first_id: id,
+            street_id: id,
+            account_id: self.ways.adopts,
+            instrument_id,
+            side: sides[random.below(3) as usize].code(),
+            ord_type: OrdType::Limit.code(),
+            price: self.mid[instrument_id as usize] + away,
+            order_qty: (1 + random.below(9) as i64) * ONE,
+            cum_qty: 0,
+            ord_status: OrdStatus::New,
+            rests: true,
+            time_in_force: lasts[random.below(2) as usize].code(),
+            expire_day: 0,
+            told_due: 0,
+        });
+        self.by_id.insert(id, index);
+        let report = self.report(index, ExecType::New, id);
+        self.tell(world, index, report, None);
     }
 
     /// The venue's own word about an open order: set aside, good again, on other terms.
@@ -682,9 +789,7 @@ impl FaultVenue {
 
     /// Trading begins.
     pub fn open(&mut self, world: &mut Inner) {
-        let mut change = PhaseChange::ZERO;
-        (change.venue_id, change.phase) = (self.id, Phase::Open.code());
-        self.end.phase_change(&change);
+        self.phase(Phase::Open);
         self.silent_until = world.mono_ns;
     }
 
@@ -694,14 +799,54 @@ impl FaultVenue {
             return;
         }
         world.faults.count("phase_change");
-        self.phase(phase);
+        self.turn_phase(world, phase);
         if world.random.below(4) == 0 {
             world.faults.count("day_change");
             self.begin_day();
         }
     }
 
+    /// Whether orders rest here and none is matched until the auction is over.
+    pub fn in_auction(&self) -> bool {
+        self.phase == Phase::PreOpen || self.phase == Phase::Auction
+    }
+
+    /// Whether an order may trade now by itself.
+    fn matches(&self, index: usize) -> bool {
+        !self.in_auction() && !self.orders[index].is(TimeInForce::AtClose)
+    }
+
+    /// Another phase; behind an auction what was meant for it alone has traded or is over.
+    fn turn_phase(&mut self, world: &mut Inner, phase: Phase) {
+        let opens = self.in_auction() && phase == Phase::Open;
+        if [Phase::PreOpen, Phase::Auction].contains(&phase) {
+            world.faults.count("auction");
+        }
+        self.phase(phase);
+        if opens {
+            self.uncross(world, TimeInForce::AtOpen, "at_open");
+        }
+    }
+
+    /// Orders for an auction trade in it, whole or in part or not at all; those for the opening end there.
+    fn uncross(&mut self, world: &mut Inner, meant: TimeInForce, kind: &'static str) {
+        for index in 0..self.orders.len() {
+            if !self.orders[index].is_open() || !self.orders[index].is(meant) {
+                continue;
+            }
+            world.faults.count(kind);
+            if world.random.below(3) > 0 {
+                let qty = self.part(world, self.orders[index].leaves());
+                self.trade(world, index, qty);
+            }
+            if self.orders[index].is_open() && meant == TimeInForce::AtOpen {
+                self.finish(world, index, OrdStatus::Expired, ExecType::Expired);
+            }
+        }
+    }
+
     fn phase(&mut self, phase: Phase) {
+        self.phase = phase;
         let mut change = PhaseChange::ZERO;
         (change.venue_id, change.phase) = (self.id, phase.code());
         self.end.phase_change(&change);
@@ -732,6 +877,7 @@ impl FaultVenue {
             self.end.day_change(&day);
             return;
         }
+        self.uncross(world, TimeInForce::AtClose, "at_close");
         self.closed = true;
         self.end.day_change(&day);
         self.phase(Phase::Closed);
@@ -775,36 +921,34 @@ impl FaultVenue {
         if self.closed {
             self.open_day(world);
         }
-        self.phase(Phase::Open);
+        self.turn_phase(world, Phase::Open);
     }
 
     fn answer(&mut self, world: &mut Inner, query: &LinkQuery) {
-        let mut answers: Vec<(ExecRef, ExecutionReport)> = Vec::new();
-        let plain = |report| (ExecRef::ZERO, report);
+        let mut answers: Vec<(Before, ExecutionReport)> = Vec::new();
+        let plain = |index| (self.before(index, &ExecRef::ZERO), self.status(index));
         match QueryKind::from_code(query.query_kind) {
             Some(QueryKind::Fills) => answers = self.untold(query.since_link_seq),
             Some(QueryKind::Open) => answers.extend(
-                (0..self.orders.len())
-                    .filter(|&index| self.orders[index].is_open())
-                    .map(|index| plain(self.status(index))),
+                (0..self.orders.len()).filter(|&index| self.orders[index].is_open()).map(plain),
             ),
             _ => match self.by_id.get(&query.street_id) {
-                Some(&index) => answers.push(plain(self.status(index))),
+                Some(&index) => answers.push(plain(index)),
                 None => {
                     let mut none = ExecutionReport::ZERO;
                     none.header.kind = ExecutionReport::KIND;
                     (none.street_id, none.venue_id) = (query.street_id, self.id);
                     none.exec_type = ExecType::UnknownOrder.code();
                     none.ord_status = OrdStatus::Rejected.code();
-                    answers.push(plain(none));
+                    answers.push((Before { foreign: None, ids: None }, none));
                 }
             },
         }
         let count = answers.len() as u32;
-        for (ids, mut report) in answers {
+        for (before, mut report) in answers {
             report.flags |= REPORT_QUERIED;
             report.link_seq = 0;
-            if self.end.publish_with(said(&ids), report.as_record(), None).is_err() {
+            if self.end.publish_behind(before, report.as_record(), None).is_err() {
                 return; // the link failed: the desk asks again
             }
         }

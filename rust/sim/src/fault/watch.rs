@@ -16,6 +16,10 @@ struct Shadow {
     session_id: u16,
     scopes: [(u8, u32); 6],
     side: u8,
+    /// Of an account that keeps its legs apart: 1 the long one, 2 the short one; else 0.
+    leg: u8,
+    /// A replace by cancel and new is on its way.
+    moving: bool,
     parent: u64,
     is_parent: bool,
     order_qty: i64,
@@ -54,6 +58,11 @@ pub(crate) struct Watch {
     orders: HashMap<u64, Shadow>,
     children: BTreeMap<u64, Vec<u64>>,
     holdings: BTreeMap<(u32, u32), Holding>,
+    /// The same of each leg, of accounts that keep them apart.
+    legs: BTreeMap<(u32, u32, u8), Holding>,
+    hedgers: BTreeSet<u32>,
+    /// The venue's id of an order placed there -> the number it was adopted under.
+    pub adopted: HashMap<[u8; 20], u64>,
     fills: Vec<Booked>,
     /// Every id under which a fill was told: its own, a copy's, that of the match, of what amended it.
     ids: HashMap<(u16, u64, [u8; 16]), usize>,
@@ -124,6 +133,8 @@ impl Watch {
                 session_id: e.session_id,
                 scopes,
                 side,
+                leg: self.leg_of(account_id, side, e.tags),
+                moving: false,
                 parent: 0,
                 is_parent,
                 order_qty: e.order_qty,
@@ -160,10 +171,23 @@ impl Watch {
                 _ => "refused_at_trigger",
             });
         } else if let Some(e) = Moved::from_record(record) {
-            self.tell(match TriggerOutcome::from_code(e.outcome) {
-                Some(TriggerOutcome::Released) => "next_part",
-                _ => "no_next_part",
+            let released = e.outcome == TriggerOutcome::Released.code();
+            let shadow = self.orders.get_mut(&order_seq);
+            let moving = shadow.is_some_and(|shadow| std::mem::take(&mut shadow.moving));
+            self.tell(match (moving, released) {
+                (true, true) => "moved",
+                (true, false) => "not_moved",
+                (false, true) => "next_part",
+                (false, false) => "no_next_part",
             });
+        } else if let Some(e) = ForeignOrder::from_record(record) {
+            wrong = wrong.or(self.foreign(e));
+        } else if let Some(e) = Definition::from_record(record) {
+            if e.entity == Entity::Account.code() && e.flags & ACCOUNT_HEDGING != 0 {
+                self.hedgers.insert(e.id);
+            }
+        } else if let Some(e) = PositionSplit::from_record(record) {
+            self.tell(if e.over_close != 0 { "leg_closed_beyond" } else { "through_zero" });
         } else if TrailMoved::from_record(record).is_some() {
             self.tell("trail_moved");
         } else if GroupFlagged::from_record(record).is_some() {
@@ -189,6 +213,7 @@ impl Watch {
                 if shadow.is_parent {
                     shadow.order_qty = e.order_qty;
                 }
+                shadow.moving = e.by_cancel != 0;
                 let (account_id, session_id, scopes) =
                     (shadow.account_id, shadow.session_id, shadow.scopes);
                 if self.killed(&scopes) {
@@ -211,6 +236,33 @@ impl Watch {
             self.touched_rows.insert((shadow.account_id, shadow.instrument_id));
         }
         wrong
+    }
+
+    fn leg_of(&self, account_id: u32, side: u8, tags: u8) -> u8 {
+        let closes = tags >> TAG_EFFECT_SHIFT & 3 == PositionEffect::Close.code();
+        let short = (side == Side::Buy.code()) == closes;
+        if self.hedgers.contains(&account_id) { 1 + u8::from(short) } else { 0 }
+    }
+
+    /// An order found at its venue: ours from now on, or only flagged.
+    fn foreign(&mut self, e: &ForeignOrder) -> Option<String> {
+        let order_seq = e.header.order_seq;
+        if order_seq == 0 {
+            self.tell("foreign_flagged");
+            return None;
+        }
+        self.tell("adopted");
+        let shadow = Shadow {
+            account_id: e.account_id,
+            instrument_id: e.instrument_id,
+            side: e.side,
+            order_qty: e.order_qty,
+            ..Shadow::default()
+        };
+        let known = self.orders.insert(order_seq, shadow).is_some();
+        let before = self.adopted.insert(e.street_id, order_seq);
+        (known || before.is_some())
+            .then(|| format!("I12: {} was adopted twice", text_of(&e.street_id)))
     }
 
     /// Time of the last record.
@@ -284,6 +336,10 @@ impl Watch {
         };
         let key = (shadow.account_id, shadow.instrument_id);
         self.holdings.entry(key).or_default().book(shadow.side, e.last_px, e.last_qty, e.fee);
+        if shadow.leg != 0 {
+            let leg = self.legs.entry((key.0, key.1, shadow.leg)).or_default();
+            leg.book(shadow.side, e.last_px, e.last_qty, e.fee);
+        }
         let (px, qty, fee) = (e.last_px, e.last_qty, e.fee);
         self.fills.push(Booked { order_seq, px, qty, fee, busted: false });
         self.count_fill(order_seq, qty, points(px, qty));
@@ -313,15 +369,22 @@ impl Watch {
         let (Some(at), Some(shadow)) = (at, self.orders.get_mut(&order_seq)) else {
             return Some(format!("I23: order {order_seq} has no fill {} to undo", text_of(&of)));
         };
-        let (old, holding) = (self.fills[at], (shadow.account_id, shadow.instrument_id));
-        let holding = self.holdings.entry(holding).or_default();
-        holding.unbook(shadow.side, old.px, old.qty, old.fee);
+        let (old, (account_id, id)) = (self.fills[at], (shadow.account_id, shadow.instrument_id));
         let now = &mut self.fills[at];
         (now.px, now.qty, now.fee) = (e.last_px, e.last_qty, e.fee);
         if e.exec_type == ExecType::TradeCancel.code() {
             (now.qty, now.busted) = (0, true);
-        } else {
-            holding.book(shadow.side, now.px, now.qty, now.fee);
+        }
+        let now = *now;
+        let leg =
+            (shadow.leg != 0).then(|| self.legs.entry((account_id, id, shadow.leg)).or_default());
+        for holding in
+            [Some(self.holdings.entry((account_id, id)).or_default()), leg].into_iter().flatten()
+        {
+            holding.unbook(shadow.side, old.px, old.qty, old.fee);
+            if now.qty != 0 {
+                holding.book(shadow.side, now.px, now.qty, now.fee);
+            }
         }
         let more = points(now.px, now.qty) - points(old.px, old.qty);
         let qty = now.qty - old.qty;
@@ -426,6 +489,41 @@ impl Watch {
                 "I23: account {account_id} instrument {id} holds {ours:?}, its fills {fills:?}"
             ));
         }
+        if self.hedgers.contains(&account_id) {
+            self.check_legs(engine, account_id, id, wrong);
+        }
+    }
+
+    /// The same of each leg: what its fills have made of it, what live orders may close and open of it.
+    fn check_legs(&self, engine: &Engine, account_id: u32, id: u32, wrong: &mut Vec<String>) {
+        for (leg, number) in [(PositionLeg::Long, 1), (PositionLeg::Short, 2)] {
+            let ours = engine.leg(account_id, id, leg).map(|p| holding(&p)).unwrap_or_default();
+            let fills = self.legs.get(&(account_id, id, number)).copied().unwrap_or_default();
+            if ours != fills {
+                wrong.push(format!(
+                    "I23: account {account_id} instrument {id} {leg:?} {ours:?}, its fills {fills:?}"
+                ));
+            }
+            let (mut closing, mut opening) = (0i64, 0i128);
+            let here = |o: &&engine::Order| (o.account_id, o.instrument_id) == (account_id, id);
+            for order in engine.live_orders().filter(here) {
+                if self.leg_of(account_id, order.side, order.tags) != number {
+                    continue;
+                }
+                let open = order.exposure(engine.replace_rule(order));
+                match order.tags >> TAG_EFFECT_SHIFT & 3 == PositionEffect::Close.code() {
+                    true => closing += open.qty,
+                    false => opening += open.points,
+                }
+            }
+            let held = engine.leg_orders(account_id, id, leg);
+            if held != (closing, opening) {
+                let live = (closing, opening);
+                wrong.push(format!(
+                    "I24: account {account_id} instrument {id} {leg:?} reserves {held:?}, live {live:?}"
+                ));
+            }
+        }
     }
 
     /// Hash of the log without what the machine put in: checksums, ids of log and boot.
@@ -452,7 +550,10 @@ impl Watch {
 
 /// A position of the engine's as a venue would have it.
 pub(crate) fn holding_of(engine: &Engine, account_id: u32, instrument_id: u32) -> Holding {
-    let p = engine.position(account_id, instrument_id);
+    holding(&engine.position(account_id, instrument_id))
+}
+
+fn holding(p: &engine::Position) -> Holding {
     Holding {
         net: p.net_qty.into(),
         cash: p.realised - p.open_cost,

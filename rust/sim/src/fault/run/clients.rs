@@ -1,6 +1,7 @@
 //! The clients of the simulated desk: orders plain and with terms, children, cancels, replaces, mass
 //! cancels, nonsense, and commands sent again. Part of `Run`.
 
+use super::super::venue::FaultVenue;
 use super::{ACCOUNTS, INSTRUMENTS, Run, SESSIONS, STRATEGIES, VENUES};
 use layout::*;
 
@@ -36,6 +37,14 @@ impl Run {
         if random.below(24) == 0 {
             o.tags = TAG_PARENT;
             o.order_qty *= 8;
+        }
+        if o.account_id == self.ways[0].hedges {
+            let effect = match random.below(16) {
+                0 => PositionEffect::None, // refused
+                1..=10 => PositionEffect::Open,
+                _ => PositionEffect::Close,
+            };
+            o.tags |= effect.code() << TAG_EFFECT_SHIFT;
         }
         if random.below(40) == 0 {
             // Nonsense of every field: refused, never a panic.
@@ -78,7 +87,8 @@ impl Run {
             OrdType::Limit,
         ];
         let ord_type = types[random.below(types.len() as u64) as usize];
-        (order.ord_type, order.tags) = (ord_type.code(), TAG_TERMS);
+        order.ord_type = ord_type.code();
+        order.tags = order.tags & !TAG_PARENT | TAG_TERMS;
         let limited =
             [OrdType::StopLimit, OrdType::LimitIfTouched, OrdType::Limit].contains(&ord_type);
         order.price = match limited {
@@ -118,6 +128,36 @@ impl Run {
             _ => {}
         }
         self.join_group(&mut order, &mut terms);
+        terms.session_id = order.session_id;
+        self.submit(*terms.as_record());
+        *order.as_record()
+    }
+
+    /// A limit order for an auction, or one that goes out a part at a time.
+    fn shaped_order(&mut self) -> Record {
+        let record = self.new_order();
+        let Some(order) = NewOrder::from_record(&record) else { return record };
+        let (mut order, mut terms) = (*order, OrderTerms::ZERO);
+        terms.header.kind = OrderTerms::KIND;
+        let calling = self.venues.iter().position(FaultVenue::in_auction);
+        if let Some(at) = calling {
+            order.instrument_id = at as u32 + 1;
+        }
+        let venue = &self.venues[(order.instrument_id as usize).wrapping_sub(1) % VENUES];
+        let mid = venue.mid.get(order.instrument_id as usize).copied().unwrap_or(100 * ONE);
+        (order.ord_type, order.tags) =
+            (OrdType::Limit.code(), order.tags & !TAG_PARENT | TAG_TERMS);
+        order.price = if order.price == 0 { mid } else { order.price };
+        let lasts = [TimeInForce::Day, TimeInForce::Gtc];
+        order.time_in_force = match self.random.below(4) {
+            0..=2 if calling.is_some() => TimeInForce::AtOpen,
+            0 | 1 => TimeInForce::AtClose,
+            _ => {
+                terms.max_floor = ONE;
+                lasts[self.random.below(2) as usize]
+            }
+        }
+        .code();
         terms.session_id = order.session_id;
         self.submit(*terms.as_record());
         *order.as_record()
@@ -173,6 +213,8 @@ impl Run {
 
     pub(super) fn command(&mut self) -> Record {
         let record = match self.random.below(100) {
+            40..=45 if self.ways[0].auctions => self.shaped_order(),
+            0..=9 if self.venues.iter().any(FaultVenue::in_auction) => self.shaped_order(),
             0..=39 => self.new_order(),
             40..=49 => self.terms_order(),
             50..=54 => self.child(),
@@ -221,7 +263,7 @@ impl Run {
         (order.account_id, order.instrument_id) = (parent.account_id, parent.instrument_id);
         (order.side, order.strategy_id) = (parent.side, parent.strategy_id);
         (order.session_id, order.parent_order_seq) = (parent.session_id, parent.order_seq);
-        order.tags &= !TAG_PARENT;
+        order.tags = parent.tags & !TAG_PARENT;
         *order.as_record()
     }
 
