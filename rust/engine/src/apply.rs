@@ -760,7 +760,7 @@ impl Engine {
         let cum_qty = self.orders[slot].cum_qty;
         if let Some(terms) = self.terms_mut(before.order_seq).filter(|t| t.is_sliced() && !another)
         {
-            terms.slice_from = cum_qty.saturating_sub(e.cum_qty).max(0);
+            terms.slice_from = 0; // its fills may be told before and after this: its own sum is no gap
             terms.slice_end = cum_qty.saturating_add(e.leaves_qty);
         }
         let only_filled = before.base == OrdStatus::Filled as u8 && !queried;

@@ -574,6 +574,7 @@ pub const ROWS: &[Row] = &[
     row(LIVE, Trigger::FoundExpired, Action::Expire, "the venue's clock ended it while we were away"),
     row(CLOSED, Trigger::FoundExpired, Action::Stay, "the end is known"),
     row(&[Unknown], Trigger::NotFound, Action::Reject, "the venue proves that it never had the order, or what a replace made of it"),
+    row(&[PendingReplace, PendingCancel], Trigger::NotFound, Action::Reject, "what it was has ended, and the venue never had what a replace made of it"),
     row(CLOSED, Trigger::NotFound, Action::Stay, "the end is known"),
     row(&[PendingNew, New, PartiallyFilled, Suspended, Stopped, DoneForDay, PendingReplace, Unknown], Trigger::CancelSent, Action::BeginCancel, "a cancel is always possible while live"),
     row(QUIET, Trigger::ReplaceSent, Action::BeginReplace, "one change in flight at a time"),

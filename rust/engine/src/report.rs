@@ -434,11 +434,12 @@ impl Engine {
             // replace waits for its end, that is the end.
             Trigger::FoundFilled if self.in_parts(order) => {
                 let makes_room = order.flight & (MOVING | VACANT) == MOVING;
-                // Where no other is to follow, the end of this one is the order's.
-                let asked = order.flight & (CANCEL_ASKED | CANCELING) != 0 && report.cum_qty > 0;
+                // Filled by fills that we have, and more of it out by our count: none can follow that.
+                let told = self.told_cum(order, report);
+                let over = queried && report.cum_qty > 0 && told <= order.cum_qty;
                 if makes_room && self.part_filled(order) {
                     Trigger::OldCanceled
-                } else if asked {
+                } else if over {
                     Trigger::FoundCanceled
                 } else {
                     Trigger::PendingNew
@@ -481,7 +482,7 @@ impl Engine {
                 order.flight & CANCELING != 0 && revision == order.cancel_revision
             }
             Trigger::NotFound => {
-                order.base == OrdStatus::PendingNew as u8
+                order.flight & UNSURE != 0 && order.base == OrdStatus::PendingNew as u8
                     || (order.flight & (MOVING | VACANT) == VACANT
                         && revision == order.replace_revision)
             }

@@ -520,6 +520,20 @@ fn corner_19_where_a_modify_is_told_as_old_canceled_and_new_acknowledged_the_ord
         assert_eq!(desk.status(seq), OrdStatus::Canceled);
         closing(&desk);
     }
+    // What it was had ended by itself, and the replace never arrived: the venue has no such id.
+    for in_doubt in [false, true] {
+        let (mut desk, seq) = desk_of(ReplaceRule::ModifyNew);
+        desk.replace("b", "a", 12, e9(99));
+        if in_doubt {
+            lose(&mut desk, seq);
+            assert_eq!(desk.tell(seq, 1, ExecType::UnknownOrder), Disposition::OutsideTable);
+        }
+        answer(&mut desk, seq, 0, OrdStatus::Canceled);
+        assert_eq!(desk.tell(seq, 1, ExecType::UnknownOrder), Disposition::MoveLost);
+        assert_eq!(desk.status(seq), OrdStatus::Canceled);
+        assert_eq!(desk.engine.row(1, ES).open_qty(), (0, 0));
+        closing(&desk);
+    }
     let (mut desk, seq) = desk_of(ReplaceRule::ModifyNew);
     desk.replace("b", "a", 12, e9(99));
     desk.tell(seq, 0, ExecType::Canceled);

@@ -399,6 +399,28 @@ fn a_part_that_is_worked_again_before_the_next_one_goes_keeps_it_back() {
 }
 
 #[test]
+fn a_bust_that_is_told_behind_the_fill_that_made_up_for_it_leaves_nothing_open() {
+    let (mut desk, seq) = iceberg();
+    fill_on(&mut desk, seq, 0, 3);
+    desk.tell(seq, 1, ExecType::New);
+    desk.cancel("c", "a");
+    desk.tell(seq, 1, ExecType::Canceled);
+    // The venue took E1 back, worked the part again and filled it; the first of the two was lost.
+    assert_eq!(fill_on(&mut desk, seq, 0, 3), Disposition::Late);
+    assert_eq!(bust_on(&mut desk, seq, 0, "E1", 3), Disposition::Late);
+    let (_, revision) = canceled_parts(&desk);
+    desk.tell(seq, revision, ExecType::CancelRejected);
+    let mut found = desk.report(seq, 0, ExecType::OrderStatus);
+    (found.ord_status, found.cum_qty) = (OrdStatus::Filled as u8, e9(3));
+    found.flags = REPORT_QUERIED;
+    assert_eq!(desk.take(&found), Disposition::Applied);
+    desk.time();
+    assert_eq!((desk.status(seq), desk.order(seq).cum_qty), (OrdStatus::Canceled, e9(3)));
+    assert_eq!((news(&desk).len(), desk.engine.row(1, ES).open_qty()), (2, (0, 0)));
+    closing(&desk);
+}
+
+#[test]
 fn a_bust_of_an_earlier_part_makes_the_last_one_a_part_like_the_others() {
     let (mut desk, seq) = iceberg();
     for (revision, qty) in [(0, 3), (1, 3), (3, 3)] {

@@ -162,7 +162,7 @@ impl Run {
             ..DeskOptions::default()
         };
         std::fs::create_dir_all(dir.join("shm")).expect("a directory for the ring");
-        let ways = draw_ways(&mut random, seed % 2 == 0);
+        let ways = draw_ways(&mut random, seed);
         let mut venues: Vec<_> =
             (0..VENUES).map(|at| FaultVenue::new(at, INSTRUMENTS as usize, ways[at])).collect();
         for venue in &mut venues {
@@ -878,15 +878,16 @@ fn instrument(id: u32, flags: u32) -> Record {
     *t.as_record()
 }
 
-/// The ways of the venues: two plain ones, or what the seed draws.
-fn draw_ways(random: &mut Random, drawn: bool) -> [Ways; VENUES] {
+/// The ways of the venues: two plain ones, or of even seeds what is drawn; orders are placed at venues
+/// behind the desk's back in every fourth.
+fn draw_ways(random: &mut Random, seed: u64) -> [Ways; VENUES] {
     let plain = |rule| Ways { rule, adopts: 0, hedges: 0, auctions: false };
     let mut ways = [ReplaceRule::InFlightCounted, ReplaceRule::InFlightLost].map(plain);
-    if drawn {
+    if seed % 2 == 0 {
         let hedges = if random.below(2) == 0 { HEDGER } else { 0 };
         for way in &mut ways {
             way.rule = ReplaceRule::ALL[random.below(ReplaceRule::ALL.len() as u64) as usize];
-            way.adopts = if random.below(2) == 0 { ADOPTER } else { 0 };
+            way.adopts = if seed % 4 == 0 && random.below(4) > 0 { ADOPTER } else { 0 };
             (way.hedges, way.auctions) = (hedges, true);
         }
     }
