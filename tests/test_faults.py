@@ -78,7 +78,7 @@ def test_the_oracle_folds_the_logs_of_days_of_faults_to_the_state_of_the_engine(
     first, last = (int(seed) for seed in FOLDED.split(".."))
     for seed in range(first, last + 1):
         if seed % 4 == 0:
-            continue  # orders are placed at the venues then, and the oracle adopts none
+            continue  # venues of every way: the oracle knows neither modify-new nor adoption
         folder = tmp_path / f"s{seed}" / "desk"
         model = Desk()
         assert fold_log(open_log(folder).batches(), model) == [], seed

@@ -743,6 +743,12 @@ impl Engine {
             && (before.pending_price, before.pending_qty) == (before.price, before.order_qty);
         let another = before.live() && !vacant;
         let queried = e.exec_type == ExecType::OrderStatus as u8;
+        let cum_qty = self.orders[slot].cum_qty;
+        if let Some(terms) = self.terms_mut(before.order_seq).filter(|t| t.is_sliced() && !another)
+        {
+            terms.slice_from = 0; // its fills may be told before and after this: its own sum is no gap
+            terms.slice_end = cum_qty.saturating_add(e.leaves_qty);
+        }
         self.change(slot, e.header.ingest_time_ns, None, |order| {
             if next_part {
                 order.end_replace();
@@ -757,14 +763,8 @@ impl Engine {
             }
             order.base = by_fills(order);
         });
-        let cum_qty = self.orders[slot].cum_qty;
-        if let Some(terms) = self.terms_mut(before.order_seq).filter(|t| t.is_sliced() && !another)
-        {
-            terms.slice_from = 0; // its fills may be told before and after this: its own sum is no gap
-            terms.slice_end = cum_qty.saturating_add(e.leaves_qty);
-        }
         let only_filled = before.base == OrdStatus::Filled as u8 && !queried;
-        if !next_part && !only_filled {
+        if !next_part && !only_filled && self.orders[slot].live() {
             self.want_cancel(slot);
         }
     }

@@ -399,6 +399,26 @@ fn a_part_that_is_worked_again_before_the_next_one_goes_keeps_it_back() {
 }
 
 #[test]
+fn a_part_that_a_query_finds_open_behind_its_last_fill_is_canceled_under_a_kill_too() {
+    for kill in [false, true] {
+        let (mut desk, seq) = iceberg();
+        desk.cancel("c", "a");
+        fill_on(&mut desk, seq, 0, 3);
+        assert_eq!(desk.status(seq), OrdStatus::Canceled);
+        if kill {
+            desk.kill(Scope::Account, 1, KillMode::CancelOnly);
+        }
+        assert_eq!(found_open(&mut desk, seq, 0, 3), Disposition::Late);
+        assert_eq!(desk.status(seq), OrdStatus::PendingCancel, "killed: {kill}");
+        let (parts, revision) = canceled_parts(&desk);
+        assert_eq!(parts, [0, 0]);
+        desk.tell(seq, revision, ExecType::Canceled);
+        assert_eq!((desk.status(seq), news(&desk).len()), (OrdStatus::Canceled, 1));
+        closing(&desk);
+    }
+}
+
+#[test]
 fn a_bust_that_is_told_behind_the_fill_that_made_up_for_it_leaves_nothing_open() {
     let (mut desk, seq) = iceberg();
     fill_on(&mut desk, seq, 0, 3);

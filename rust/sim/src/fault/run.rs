@@ -878,16 +878,15 @@ fn instrument(id: u32, flags: u32) -> Record {
     *t.as_record()
 }
 
-/// The ways of the venues: two plain ones, or of even seeds what is drawn; orders are placed at venues
-/// behind the desk's back in every fourth.
+/// The ways of the venues: two plain ones, or of every fourth seed what is drawn.
 fn draw_ways(random: &mut Random, seed: u64) -> [Ways; VENUES] {
     let plain = |rule| Ways { rule, adopts: 0, hedges: 0, auctions: false };
     let mut ways = [ReplaceRule::InFlightCounted, ReplaceRule::InFlightLost].map(plain);
-    if seed % 2 == 0 {
+    if seed % 4 == 0 {
         let hedges = if random.below(2) == 0 { HEDGER } else { 0 };
         for way in &mut ways {
             way.rule = ReplaceRule::ALL[random.below(ReplaceRule::ALL.len() as u64) as usize];
-            way.adopts = if seed % 4 == 0 && random.below(4) > 0 { ADOPTER } else { 0 };
+            way.adopts = if random.below(4) > 0 { ADOPTER } else { 0 };
             (way.hedges, way.auctions) = (hedges, true);
         }
     }
