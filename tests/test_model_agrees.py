@@ -83,6 +83,8 @@ ODD_TERMS = st.fixed_dictionaries(
         "expire_day": st.sampled_from([1, 900]),
         "max_floor": ODD_QTYS,
         "min_qty": st.just(ONE),
+        "peg_type": st.sampled_from(["none", "bid", "mid", "9"]),
+        "peg_offset": st.sampled_from([-TICK, TICK // 2]),
         "leg_ref": st.just(1),
         "parent_order_seq": st.just(1),
         "reference_px": st.just(ONE),
@@ -111,7 +113,18 @@ ODD_ORDERS = st.fixed_dictionaries(
 AMENDS = ("trade_cancel", "trade_correct")
 FAMILY = ("child", "child", "fill", "fill", "resize", "resize", "cancel", *AMENDS)
 """What may come next in the life of a parent."""
-SCENES = ("trails", "changes", "splits", "doubts", "moves", "hides", "finds", "hedges", "groups")
+SCENES = (
+    "trails",
+    "changes",
+    "splits",
+    "doubts",
+    "moves",
+    "hides",
+    "finds",
+    "pegs",
+    "hedges",
+    "groups",
+)
 """Short stories that chance would seldom tell."""
 SEQS = st.integers(0, 20)  # which order, counted from the newest; above them all: none there is
 WORLD: dict[str, dict[str, Any]] = {
@@ -313,7 +326,7 @@ class Lives(RuleBasedStateMachine):
     @precondition(lambda self: len(self.model.orders) < ORDERS_MAX)
     @rule(
         data=st.data(),
-        ord_type=st.sampled_from([*WAIT_FOR_PRICE, "limit", "limit", "market"]),
+        ord_type=st.sampled_from([*WAIT_FOR_PRICE, "limit", "limit", "market", "pegged"]),
         side=st.sampled_from(["buy", "sell"]),
         qty=QTYS,
         price=PRICES,
@@ -355,7 +368,12 @@ class Lives(RuleBasedStateMachine):
                 command["time_in_force"] = data.draw(st.sampled_from(["at_open", "at_close"]))
             case other:
                 command["time_in_force"] = other
-        self.join_group(data, command, terms)
+        if ord_type == "pegged":
+            command["price"] = data.draw(st.sampled_from([0, price]))
+            terms["peg_type"] = data.draw(st.sampled_from(["bid", "ask", "mid"]))
+            terms["peg_offset"] = data.draw(st.integers(-2, 2)) * TICK
+        else:
+            self.join_group(data, command, terms)
         if limited and not data.draw(st.integers(0, 5)):
             terms["max_floor"] = data.draw(QTYS)
         if not data.draw(CALM):
@@ -673,7 +691,8 @@ class Lives(RuleBasedStateMachine):
         command |= {name: told.pop(name) for name in command.keys() & told.keys()}
         if told:
             command["has_terms"] = True
-            command["price"] = command["price"] if command["ord_type"] in LIMITED else 0
+            limited = command["ord_type"] in (*LIMITED, "pegged")
+            command["price"] = command["price"] if limited else 0
             self.pair.offer(NO_TERMS | {"session_id": command["session_id"]} | told)
         if self.both("new_order", command) != "accepted":
             return None
@@ -814,6 +833,67 @@ class Lives(RuleBasedStateMachine):
         day, exec_id = named_fills(order)[-1]
         report = self.word(order, "trade_cancel", exec_ref_id=exec_id, exec_id=self.fresh())
         self.tell(report | {"trade_day": day})
+
+    def pegs(self, twist: bool) -> None:
+        """Let orders of both sides follow bid, offer and midpoint, and stay where they may not."""
+
+        def moved(ticks: int, ms: int = 101) -> None:
+            self.pair.time(self.model.now_ns + ms * 1_000_000)
+            self.quote(100 * ONE + (ticks - 1) * TICK, 100 * ONE + ticks * TICK, 5)
+
+        def peg(side: str, to: str, ticks: int = 0, worst_px: int = 0, **told: Any) -> Order | None:
+            told |= {"ord_type": "pegged", "price": worst_px, "peg_type": to}
+            return self.place(side, 3 * ONE, **{"peg_offset": ticks * TICK} | told)
+
+        peg("buy", "bid", peg_offset=TICK // 2) if twist else peg("buy", "none")
+        peg("sell", "ask", max_floor=ONE)
+        peg("sell", "ask", exec_inst=("post_only",))
+        peg("buy", "mid", contingency="oco")
+        self.quote(100 * ONE, NO_PRICE, 5)
+        peg("sell", "mid")
+        moved(0)
+        worst_px = 100 * ONE + (TICK if twist else TICK // 2)
+        orders = [peg("buy", "bid", 0, worst_px), peg("sell", "mid", 1), peg("buy", "mid", -1)]
+        orders += [peg("sell", "ask", 0, 100 * ONE), peg("buy", "ask", -2, time_in_force="gtc")]
+        told = [order for order in orders if order is not None]
+        for order in told:
+            self.tell(self.word(order, "new"))
+        moved(2, 50)  # too soon, and then no quote is needed
+        self.pair.time(self.model.now_ns + 51 * 1_000_000)
+        moved(3)  # in flight now
+        for at, order in enumerate(told):
+            note(f"pegged {'follows' if order.replacing else 'stays'}")
+            self.answer(order, at % 2 == twist)
+        self.pair.time(self.model.now_ns + 26 * 1_000_000)
+        if told:
+            self.fill(told[0], ONE)
+            change = {"cl_ord_id": self.fresh(), "order_seq": told[0].seq, "orig_cl_ord_id": ""}
+            change |= {"session_id": 1, "price": told[0].price, "order_qty": 5 * ONE}
+            self.both("replace_order", change | {"has_terms": False})
+        for order in told:
+            self.answer(order, True)
+        self.kill("account", 1, "reduce_only" if twist else "cancel_only")
+        moved(-1)
+        self.release_all()
+        self.quote(102 * ONE, 101 * ONE, 5) if twist else moved(1)
+        moved(2)
+        for order in told:
+            self.answer(order, twist)
+
+    def answer(self, order: Order, taken: bool) -> None:
+        """Answer the replace that an order has in flight, by what its venue has for one."""
+        change = order.replacing
+        if change is None:
+            return
+        if change.moves:
+            cancel = {"street_revision": change.cancel_revision}
+            self.tell(self.word(order, "canceled" if taken else "cancel_rejected", **cancel))
+            self.pair.time(self.model.now_ns)
+            if order.unproved:
+                self.tell(self.word(order, "new"))
+        else:
+            word, revision = "replaced" if taken else "replace_rejected", change.revision
+            self.tell(self.word(order, word, street_revision=revision))
 
     def hedges(self, twist: bool) -> None:
         """Let an account keep legs apart, close no more of one than there is, and stay so."""
@@ -995,7 +1075,7 @@ REACHED = [
     *(f"{kind} applied" for kind in ("new", "canceled", "replaced", "rejected", "expired")),
     *("order_status applied", "order_status gap", "suspended applied"),
     *("new stale", "replace held accepted", "crash in a step", "crash between steps"),
-    *("terms by_quote", "terms reduce_only", "terms post_only"),
+    *("why peg", "terms pegged none day", "terms by_quote", "terms reduce_only", "terms post_only"),
 ]
 """What lives must meet, or the machine that makes them up has gone silent."""
 ROUNDS = 12
@@ -1032,7 +1112,8 @@ def test_engine_and_oracle_agree_on_every_scene_at_every_kind_of_venue(
     moves = {"moved released", "rejected move_lost"} if rule_of == "cancel_new" else set()
     parts = set() if keeps else {"moved released"}
     finds = {f"foreign adopted {word}" for word in ("new", "trade", "order_status", "suspended")}
-    assert moves | parts | finds | {"foreign flagged canceled", "foreign flagged new"} <= set(SEEN)
+    told = {"foreign flagged canceled", "foreign flagged new", "why peg", "pegged follows"}
+    assert moves | parts | finds | told <= set(SEEN)
 
 
 def test_only_the_seam_of_the_oracle_knows_the_product() -> None:

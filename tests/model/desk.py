@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.model import found, parts, waiting
+from tests.model import found, parts, pegs, waiting
 from tests.model.life import WAIT_FOR_PRICE, Change, Fill, Order, Piece, Terms
 from tests.model.money import LEGS, Booking, Position, Split, fold, total
 
@@ -164,6 +164,8 @@ class Desk:
 
     id_ttl_ns: int = 24 * 3600 * ONE
     fill_days: int = 5  # days of which fills are remembered
+    peg_interval_ns: int = ONE // 10
+    peg_ticks: int = 1
     epoch: int = 0
     now_ns: int = 0
     recovering: bool = True
@@ -189,6 +191,7 @@ class Desk:
     )  # orders between two selves, oldest proof first
     # Outside the state: offers wait for their command, and a price may have moved a trailing stop.
     offers: dict[int, Event] = field(default_factory=dict)
+    wake_ns: int = pegs.NEVER_NS  # when pegged orders are looked at without a quote
     offered: dict[int, Event] = field(default_factory=dict)  # by venue: an order that is not ours
     moves: dict[int, tuple[int, int, bool]] = field(default_factory=dict)
     applied: list[Event] = field(default_factory=list)
@@ -439,6 +442,11 @@ class Desk:
                 ppm, best_px = "trail_ppm" in offer["exec_inst"], event["reference_px"]
                 stop_px = waiting.trailed(instrument, buys, offer["trail"], ppm, best_px)
                 event["stop_px"] = stop_px
+            if command["ord_type"] == "pegged" and offer is not None:
+                twice = pegs.reference(instrument, offer["peg_type"])
+                assert twice is not None
+                event["reference_px"] = twice // 2 if twice >= 0 else -(-twice // 2)
+                event["stop_px"] = command["price"]
             event |= {"order_seq": seq, "parent_order_seq": command["parent_order_seq"]}
             here = self.venues[venue_id].replenishes and "iceberg_here" not in event["exec_inst"]
             self.apply(event | {"shown_qty": 0 if here else event["max_floor"]})
@@ -455,7 +463,8 @@ class Desk:
         market = msg_type == "new_order" and order.ord_type == "market"
         qty = order.piece.qty if order.piece.partial and msg_type == "new_order" else order.qty
         event |= {"price": 0 if market else order.price, "order_qty": qty}
-        return event | {"ord_type": order.ord_type, "time_in_force": order.time_in_force} | terms
+        ord_type = "limit" if order.ord_type == "pegged" else order.ord_type
+        return event | {"ord_type": ord_type, "time_in_force": order.time_in_force} | terms
 
     def _faults_with_terms(
         self, command: Event, offer: Event, instrument: Instrument, venue_id: int
@@ -463,11 +472,13 @@ class Desk:
         """Judge the plain order that it is or will be, and its terms behind that."""
         ord_type, held = command["ord_type"], waiting.waits(command, offer)
         probe = command | {"ord_type": waiting.street_type(ord_type)}
-        if ord_type not in ("market", "limit", *WAIT_FOR_PRICE):
+        if ord_type not in ("market", "limit", "pegged", *WAIT_FOR_PRICE):
             probe["ord_type"] = ord_type
         if command["time_in_force"] in ("gtd", "at_open", "at_close"):
             probe["time_in_force"] = "day"
         price = command["price"]
+        if ord_type == "pegged":
+            price = probe["price"] = pegs.first_price(instrument, command, offer)
         if probe["ord_type"] == "market":
             stops = ord_type in WAIT_FOR_PRICE and ord_type != "trailing_stop"
             stop_px = offer["stop_px"] if stops else 0
@@ -763,12 +774,13 @@ class Desk:
         self.apply(event)
         kinds = [] if event["kind"] in ("quote", "trade", "time_input") else [event["kind"]]
         if event["kind"] == "quote":
+            kinds += pegs.reprice(self, event["instrument_id"])
             kinds += waiting.quote_seen(self, event["instrument_id"])
         elif event["kind"] == "trade" and self._believes(event):
             px = event["price"]
             kinds += waiting.price_seen(self, event["instrument_id"], "trade", px, None)
         elif event["kind"] == "time_input":
-            kinds += waiting.run_timers(self)
+            kinds += pegs.wake(self) + waiting.run_timers(self)
         elif event["kind"] == "day_change" and event["opened"]:
             self.venues[event["venue_id"]].unjudged = True
         venue = self.venues.get(event.get("venue_id", 0))
@@ -799,38 +811,39 @@ class Desk:
         elif of_terms:
             faults = self._held_replace_faults(command, order, offer)
         else:
-            faults = self._replace_faults(command, order)
+            faults = self.replace_faults(command, order)
         for verdict in faults:
             self._take_id(command, body, order.seq if order else 0, verdict)
             return verdict, ["change_refused", "refusal"]
         assert order is not None
-        here = order.is_here
-        event: Event = {
-            "kind": "replace_accepted",
-            "order_seq": order.seq,
-            "revision": 0 if order.held else order.revision_last + 1,
-            "body": body,
-            "held": int(order.held),
-            "stop_px": 0,
-        }
-        event |= {k: command[k] for k in ("session_id", "cl_ord_id", "price", "order_qty")}
+        told = command | {"body": body}
         if order.held:
             assert order.terms is not None
             stop_px = offer["stop_px"] if offer else order.terms.stop_px
             if order.terms.trailing and order.terms.armed:
                 stop_px = waiting.stop_now(self, order)
                 self.moves[order.seq] = (stop_px, order.terms.best_px, True)
-            event |= {"stop_px": stop_px, "price": self._held_price(order, command, offer)}
+            told |= {"stop_px": stop_px, "price": self._held_price(order, command, offer)}
+        return "accepted", self.send_replace(order, told)
+
+    def send_replace(self, order: Order, asked: Event) -> list[str]:
+        """Take a replace, and send by what its venue has for one unless the order is here."""
+        here = order.is_here
         moves = not here and parts.moves(self, order)
+        same = ("session_id", "cl_ord_id", "price", "order_qty", "body", "why")
+        event: Event = {"kind": "replace_accepted", "order_seq": order.seq}
+        event |= {"revision": 0 if order.held else order.revision_last + 1}
+        event |= {"held": int(order.held), "stop_px": asked.get("stop_px", 0)}
+        event |= {name: asked[name] for name in same if name in asked}
         self.apply(event | {"by_cancel": int(moves)})
         if here:
-            return "accepted", ["replace_accepted"]
+            return ["replace_accepted"]
         if moves:
             self.apply(self.message(order, "cancel", event["revision"] + 1))
-            return "accepted", ["replace_accepted", "routed"]
-        terms: Event = {"price": command["price"], "order_qty": command["order_qty"]}
+            return ["replace_accepted", "routed"]
+        terms: Event = {"price": asked["price"], "order_qty": asked["order_qty"]}
         self.apply(self.message(order, "replace", event["revision"], **terms))
-        return "accepted", ["replace_accepted", "routed"]
+        return ["replace_accepted", "routed"]
 
     def _named(self, command: Event) -> bool:
         """Whether the order a replace names is held here, whoever asks."""
@@ -900,14 +913,15 @@ class Desk:
             yield "stop_px_invalid"
         yield from self.leg_faults(order, adds[0])
 
-    def _replace_faults(self, c: Event, order: Order) -> Iterator[str]:
+    def replace_faults(self, c: Event, order: Order) -> Iterator[str]:
+        """Every check of a replace of what is at its venue; the desk's own is of what it pegs."""
         instrument, venue = self.instruments[order.instrument_id], self.venues[order.venue_id]
         price, qty = c["price"], c["order_qty"]
         if self.order_mode(order) != "open":
             yield "killed"
         if self.recovering:
             yield "recovering"
-        if order.ord_type != "limit":
+        if order.ord_type != "limit" and "why" not in c:
             yield "ord_type_unsupported"
         if qty <= 0:
             yield "qty_not_positive"
@@ -1109,7 +1123,8 @@ class Desk:
             return "reconciled"
         if r.get("drop_copy") and not r.get("match_ids"):
             return "gap"  # under an id of its own and without a match it proves nothing
-        most = max(order.qty, order.replacing.qty if order.replacing else 0)
+        change = order.replacing
+        most = max(0 if change and change.gone else order.qty, change.qty if change else 0)
         if order.cum_qty + qty > most or parts.beyond_part(order, r):
             return "overfill"
         piece = order.pieces.get(r["street_revision"])
@@ -1180,9 +1195,10 @@ class Desk:
     def restated(self, order: Order, r: Event) -> tuple[object, ...]:
         """Price, quantity, whether renewed and whether open again by the venue's terms.
 
-        A quantity below what is filled is amended to it (FIX 4.4 vol. 4, C.3.c).
+        A quantity below what is filled is amended to it (FIX 4.4 vol. 4, C.3.c). Of an order in
+        parts the venue speaks of the part that it has.
         """
-        price, told = r["last_px"] or order.price, r["last_qty"] > 0
+        price, told = r["last_px"] or order.price, r["last_qty"] > 0 and not parts.in_parts(order)
         qty = max(r["last_qty"], order.cum_qty) if told else order.qty
         fresh = r["ord_status"] in ("new", "partially_filled")
         opens = not order.live and r["leaves_qty"] > 0 and qty > order.cum_qty
@@ -1416,6 +1432,7 @@ class Desk:
         terms.stop_px, terms.trail, terms.best_px = e["stop_px"], e["trail"], e["reference_px"]
         terms.expire_time_ns = terms.timer_ns = e["expire_time_ns"]
         terms.expire_day, terms.exec_inst = e["expire_day"], e["exec_inst"]
+        terms.peg, terms.peg_offset, terms.pegged_ns = e["peg_type"], e["peg_offset"], self.now_ns
         terms.contingency, terms.group_seq = e["contingency"], e["group_seq"]
         order.held = terms.waits_for_price or terms.is_child
         order.shown_qty = e["shown_qty"]
@@ -1507,7 +1524,10 @@ class Desk:
                 order.terms.stop_px = e["stop_px"]
                 order.terms.logged_ns = self.now_ns
         else:
-            order.replacing = Change(e["revision"], e["cl_ord_id"], e["price"], e["order_qty"])
+            own = e["cl_ord_id"] or order.cl_ord_id  # the desk's replace has none
+            order.replacing = Change(e["revision"], own, e["price"], e["order_qty"])
+            if e.get("why") == "peg" and order.terms:
+                order.terms.pegged_ns = self.now_ns
             order.last_replace = order.replacing
             if e["by_cancel"]:
                 order.replacing.moves, order.replacing.sent = True, False

@@ -88,6 +88,9 @@ class Terms:
     trail: int = 0
     best_px: int = 0  # trailing: best price seen; a recovery knows the last logged one
     logged_ns: int = 0
+    peg: str = "none"  # what its price follows: bid, ask or mid; within stop_px
+    peg_offset: int = 0
+    pegged_ns: int = 0  # when it was priced last
     expire_time_ns: int = 0
     expire_day: int = 0
     timer_ns: int = 0  # when the timer next asks for a cancel, 0 for never
@@ -329,7 +332,7 @@ class Order:
     def end_part(self, time_ns: int) -> None:
         """Let the next part go, as the new self of a replace that changes nothing would."""
         self.piece.over = self.known = True
-        if self.canceling:
+        if self.canceling or self.asked:  # nothing goes out any more
             self.end("canceled", time_ns)
             return
         next_one = self.revision_last + 1

@@ -22,6 +22,8 @@ Event = dict[str, Any]
 
 def is_over(order: Order, r: Event) -> bool:
     """Whether a word is of a self that is proved to have ended, or of one that never left."""
+    if order.canceling and order.canceling.revision == r["street_revision"]:
+        return False  # whatever it was sent for: its answer is one to what is there
     piece = order.pieces.get(r["street_revision"])
     if piece is None:  # the new self of a replace whose cancel is on its way, or of none
         change = order.replacing
@@ -53,15 +55,23 @@ def proves_end(order: Order, r: Event) -> bool:
     """Whether a canceled order is what the order was before the replace in flight."""
     change = order.replacing
     said = r["ord_status"] if r["exec_type"] in ("restated", "order_status") else r["exec_type"]
-    if change is None or change.gone or said != "canceled":
+    if change is None or change.gone:
+        return False
+    if said == "filled" and change.moves:  # a query: of that part nothing is left to cancel
+        return r["exec_type"] == "order_status" and order.part_done
+    if said != "canceled":
         return False
     return bool(change.moves or (change.renames and r["street_revision"] < change.revision))
 
 
+def in_parts(order: Order) -> bool:
+    """Whether what its venue has is a part of it, as large as the desk lets it be."""
+    return order.shown_qty > 0 or order.follows
+
+
 def moves(desk: Desk, order: Order) -> bool:
     """Whether a replace of an order goes by a cancel and, behind its proof, a new order."""
-    in_parts = order.shown_qty > 0 or order.follows
-    return in_parts or desk.venues[order.venue_id].replace_rule == "cancel_new"
+    return in_parts(order) or desk.venues[order.venue_id].replace_rule == "cancel_new"
 
 
 def next_qty(desk: Desk, order: Order, order_qty: int) -> int:

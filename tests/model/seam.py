@@ -38,13 +38,14 @@ NAMED = {
     "why": "own_cause",
     "state": "link_state",
     "position_leg": "position_leg",
+    "peg_type": "peg_type",
 }
 """Fields that are codes, and of which enumeration."""
 
 
 ZERO_MEANS = (
     *("verdict", "mode", "contingency", "scope", "phase", "state", "exec_type"),
-    "position_leg",
+    *("position_leg", "peg_type"),
 )
 """Fields whose code 0 has a name."""
 EXEC_INST = {
@@ -244,8 +245,8 @@ class Driven:
     def offer(self, terms: Event) -> tuple[str, list[Event]]:
         """Take the terms that a session offers for its next command."""
         bits = sum(EXEC_INST[word] for word in terms["exec_inst"])
-        contingency = code("contingency", terms["contingency"])
-        return self.step("order_terms", **terms | {"exec_inst": bits, "contingency": contingency})
+        words = {name: code(name, terms[name]) for name in ("contingency", "peg_type")}
+        return self.step("order_terms", **terms | {"exec_inst": bits} | words)
 
     def trade(self, instrument_id: int, price: int) -> tuple[str, list[Event]]:
         """Take a trade of the market."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from tests.model import parts
+from tests.model import parts, pegs
 from tests.model.life import WAIT_FOR_PRICE, Order
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ NO_TERMS: Event = {
     "expire_time_ns": 0,
     "expire_day": 0,
     "peg_offset": 0,
-    "peg_type": 0,
+    "peg_type": "none",
     "group_seq": 0,
     "contingency": "none",
     "leg_ref": 0,
@@ -46,7 +46,8 @@ NO_TERMS: Event = {
 
 def street_type(ord_type: str) -> str:
     """Say what a type goes out as: a limit keeps its limit, the others go at the market."""
-    return "limit" if ord_type in ("limit", "stop_limit", "limit_if_touched") else "market"
+    limited = ("limit", "stop_limit", "limit_if_touched", "pegged")
+    return "limit" if ord_type in limited else "market"
 
 
 def waits(command: Event, offer: Event | None) -> bool:
@@ -72,9 +73,11 @@ def own_faults(
     """Every check that the terms themselves fail, in the order of the catalogue."""
     priced, trailing = c["ord_type"] in WAIT_FOR_PRICE, c["ord_type"] == "trailing_stop"
     limited, held = street_type(c["ord_type"]) == "limit", waits(c, t)
-    takes = {"stop_px": priced and not trailing, "trail": trailing, "max_floor": limited}
-    never = ("min_qty", "peg_offset", "peg_type", "leg_ref", "trigger", "parent_order_seq")
-    wrong = [name for name, fine in takes.items() if t[name] and not fine]
+    pegged = c["ord_type"] == "pegged"
+    takes = {"stop_px": priced and not trailing, "trail": trailing, "peg_offset": pegged}
+    takes |= {"max_floor": limited and not pegged, "peg_type": pegged, "contingency": not pegged}
+    never = ("min_qty", "leg_ref", "trigger", "parent_order_seq")
+    wrong = [name for name, fine in takes.items() if t[name] not in (0, "none") and not fine]
     if wrong or c["is_parent"] or t["reference_px"] or any(t[name] for name in never):
         yield "terms_not_allowed"
     if priced and not trailing and stop_px_wrong(instrument, t["stop_px"]):
@@ -94,7 +97,7 @@ def own_faults(
     if c["time_in_force"] == "at_close" and held:
         yield "phase_not_for_tif"
     allowed = {"reduce_only"}
-    if priced or limited:
+    if (priced or limited) and not pegged:
         allowed |= {"by_quote"} if priced else {"post_only"}
         allowed |= {"post_only", "iceberg_here"} if limited else set()
         allowed |= {"trail_ppm"} if trailing else set()
@@ -108,6 +111,8 @@ def own_faults(
     yield from group_faults(desk, c, t, venue_id)
     if not set(t["exec_inst"]) <= allowed:
         yield "exec_inst_invalid"
+    if pegged and (t["peg_type"] not in pegs.PEGS or t["peg_offset"] % instrument.tick):
+        yield "peg_invalid"
 
 
 def stop_px_wrong(instrument: Instrument, stop_px: int) -> bool:
