@@ -258,15 +258,14 @@ impl Engine {
         }
     }
 
+    /// Queues the row of an order, each once: a fold never takes from the queue, and reports alone may
+    /// make a leg due any number of times.
     pub(crate) fn push_due(&mut self, order_seq: u64) {
-        // What was done since leaves the queue here, so that a fold keeps the same one.
-        if self.due.len() == self.due.capacity() {
-            let mut due = std::mem::take(&mut self.due);
-            due.retain(|&order_seq| self.is_due(order_seq));
-            self.due = due;
+        let row = self.terms_row(order_seq);
+        if self.queued.set(row) {
+            assert!(self.due.len() < self.due.capacity());
+            self.due.push_back(row as u32);
         }
-        assert!(self.due.len() < self.due.capacity());
-        self.due.push_back(order_seq);
     }
 
     fn is_due(&self, order_seq: u64) -> bool {
@@ -287,10 +286,12 @@ impl Engine {
             if log.room() <= self.config.log_reserve / 2 {
                 break;
             }
-            let Some(order_seq) = self.due.pop_front() else { break };
+            let Some(row) = self.due.pop_front() else { break };
+            self.queued.clear(row as usize);
             self.counters.looks += 1;
-            let state = self.order_terms(order_seq).map_or(0, |terms| terms.state);
+            let order_seq = self.order_terms[row as usize].order_seq;
             let terms = self.order_terms(order_seq).copied();
+            let state = terms.map_or(0, |terms| terms.state);
             match terms {
                 Some(terms) if terms.state & RACED != 0 => {
                     let other = self.order(terms.by_order_seq).map_or(0, |o| o.cum_qty);

@@ -219,7 +219,8 @@ pub struct Engine {
     pegs: forest::Forest,
     days: Vec<u8>,
     closed_seq: Vec<u64>, // by venue: the first order that came after its day had closed
-    due: VecDeque<u64>,
+    due: VecDeque<u32>,
+    queued: marks::Marks, // rows of terms in `due`
     due_count: u64,
     // Not folded: what is to be tried, what inputs announced, market data, caches, counters.
     to_cancel: marks::Marks,
@@ -331,7 +332,8 @@ impl Engine {
             wake_ns: i64::MAX,
             days: vec![0; config.venues_max],
             closed_seq: vec![0; config.venues_max],
-            due: VecDeque::with_capacity(2 * config.terms_max),
+            due: VecDeque::with_capacity(config.terms_max),
+            queued: marks::Marks::new(config.terms_max)?,
             due_count: 0,
             offers: vec![None; config.sessions_max],
             offers_count: 0,

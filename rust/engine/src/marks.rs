@@ -26,11 +26,14 @@ impl Marks {
         self.count
     }
 
-    pub(crate) fn set(&mut self, slot: usize) {
+    /// Marks a slot; whether it was not marked before.
+    pub(crate) fn set(&mut self, slot: usize) -> bool {
         let word = &mut self.words[slot / 64];
-        self.count += u64::from(*word >> (slot % 64) & 1 == 0);
+        let new = *word >> (slot % 64) & 1 == 0;
+        self.count += u64::from(new);
         *word |= 1 << (slot % 64);
         self.sums[slot / 4096] |= 1 << (slot / 64 % 64);
+        new
     }
 
     pub(crate) fn clear(&mut self, slot: usize) {
@@ -84,7 +87,7 @@ mod tests {
             for (op, at) in ops {
                 let at = at % slots;
                 match op {
-                    0 => { marks.set(at); plain.insert(at); }
+                    0 => prop_assert_eq!(marks.set(at), plain.insert(at)),
                     1 => { marks.clear(at); plain.remove(&at); }
                     _ => {
                         let next = plain.range(at..).next().or_else(|| plain.first()).copied();

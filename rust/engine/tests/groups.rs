@@ -363,3 +363,58 @@ fn corner_31_a_sibling_that_has_ended_already_is_left_alone() {
         closing(&desk);
     }
 }
+
+fn oto_leg(desk: &mut TestDesk, id: &str, group_seq: u64, side: Side, qty: i64, px: i64) -> u64 {
+    let mut t = offer();
+    (t.contingency, t.group_seq) = (Contingency::OtoFirst as u8, group_seq);
+    assert_eq!(
+        desk.submit_terms(&t, &TestDesk::new_order(id, side, qty, e9(px))),
+        Verdict::Accepted
+    );
+    desk.newest()
+}
+
+fn roomy() -> TestDesk {
+    let mut desk = TestDesk::open();
+    let mut limits = account_limits(1);
+    limits.order_qty_max = e9(1000);
+    desk.limit(limits);
+    desk
+}
+
+/// What is due leaves the queue live and never in a fold (I18).
+#[test]
+fn a_log_of_a_child_that_grew_often_can_be_folded_again() {
+    let mut desk = roomy();
+    let first = oto_leg(&mut desk, "a", 0, Side::Buy, 900, 100);
+    let child = oto_leg(&mut desk, "b", first, Side::Sell, 900, 102);
+    desk.fill(first, 1, e9(100));
+    desk.time();
+    assert_eq!(desk.sent_of(child, MsgType::NewOrder), 1);
+    desk.tell(child, 0, ExecType::New);
+    for n in 0..300 {
+        desk.fill(first, 1, e9(100));
+        desk.time(); // it is to grow: a cancel goes out to make room
+        assert_eq!(desk.sent_of(child, MsgType::Cancel), n + 1);
+        let cancel = desk.order(child).replace_revision + 1;
+        desk.tell(child, cancel, ExecType::CancelRejected); // the venue keeps it as it was
+    }
+    closing(&desk); // the replay panics
+}
+
+#[test]
+fn fills_and_busts_of_a_first_leg_while_the_desk_recovers_end_no_engine() {
+    let mut desk = roomy();
+    let first = oto_leg(&mut desk, "a", 0, Side::Buy, 900, 100);
+    oto_leg(&mut desk, "b", first, Side::Sell, 900, 102);
+    let mut state = DeskState::ZERO;
+    (state.header.kind, state.recovering) = (DeskState::KIND, 1);
+    desk.fact(state);
+    for n in 0..300 {
+        let id = format!("X{n}");
+        let r = trade_report(&desk, first, &id, 1, 100);
+        assert_eq!(desk.take(&r), Disposition::Applied);
+        assert_eq!(amend(&mut desk, first, "", &id, None, 900), Disposition::Applied);
+    }
+    closing(&desk);
+}
