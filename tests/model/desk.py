@@ -1470,7 +1470,7 @@ class Desk:
         assert order.replacing is not None
         if e["outcome"] == "released":
             left = order.replacing.qty - order.cum_qty
-            part = Piece(e["order_qty"], e["order_qty"] < left, own_sum=order.terms is not None)
+            part = Piece(e["order_qty"], e["order_qty"] < left, own_sum=True)
             order.arrive(part)
         else:
             order.end("canceled", self.now_ns)

@@ -600,6 +600,7 @@ impl Engine {
             qty: fill.qty.min(self.orders[slot].leaves_qty()),
             ..fill
         });
+        self.shift_slice(slot, e, fill.qty);
         self.act(slot, e.header.ingest_time_ns, action, revision, Some(fill));
         if !remembered {
             let (net, cost) = self.book_of(chain);
@@ -690,7 +691,7 @@ impl Engine {
             let action = self.action(&self.orders[slot], trigger, 0);
             let action = action.expect("judged before it was logged");
             let before = self.orders[slot];
-            self.shift_slice(&before, e, qty - old_qty);
+            self.shift_slice(slot, e, qty - old_qty);
             self.change(slot, e.header.ingest_time_ns, None, |order| {
                 order.cum_qty += qty - old_qty;
                 mutant!(correct_counts_twice => if correct { order.cum_qty += old_qty });
@@ -746,7 +747,6 @@ impl Engine {
         let cum_qty = self.orders[slot].cum_qty;
         if let Some(terms) = self.terms_mut(before.order_seq).filter(|t| t.is_sliced() && !another)
         {
-            terms.slice_from = 0; // its fills may be told before and after this: its own sum is no gap
             terms.slice_end = cum_qty.saturating_add(e.leaves_qty);
         }
         self.change(slot, e.header.ingest_time_ns, None, |order| {
@@ -757,6 +757,9 @@ impl Engine {
             }
             if !another || queried && order.flight & REPLACING == 0 {
                 order.revision = revision;
+            }
+            if !another {
+                order.children_qty = 0; // its fills may be told before and after this: its own sum is no gap
             }
             if closed(order.base) {
                 order.base = OrdStatus::New as u8;

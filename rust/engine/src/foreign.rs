@@ -71,12 +71,12 @@ impl Engine {
         row.map_or(0, |row| self.dedup.row(row).order_seq)
     }
 
-    /// Whether a report tells of a day whose fills we no longer remember: what has been booked of them
-    /// cannot be told from what was not.
-    fn is_of_old(&self, report: &ExecutionReport) -> bool {
+    /// Whether a report tells of a day whose fills we may remember no longer: what has been booked of them
+    /// cannot be told from what was not. A trading day may be one ahead of the day it was booked on.
+    pub(crate) fn is_of_old(&self, report: &ExecutionReport) -> bool {
         let (day, today) =
             (self.fill_key(report, 0).0.trade_day, self.venues[report.venue_id as usize].trade_day);
-        day.saturating_add(self.config.fill_days) < today
+        day.saturating_add(self.config.fill_days) <= today
     }
 
     /// Whether an order was found at its venue: it came from no session of ours.

@@ -65,8 +65,11 @@ impl Engine {
             Some(ExecType::Trade) => match self.forgotten(order_seq) {
                 Some(order) if order.venue_id == report.venue_id => {
                     match self.judge_trade(&order, report, ids) {
-                        // Booked it could not be remembered, and its copy would be booked again.
-                        Disposition::Late | Disposition::Overfill if self.fills.is_full() => {
+                        // Booked it could not be remembered, and its copy would be booked again; of a
+                        // day of which nothing is remembered it may be such a copy.
+                        Disposition::Late | Disposition::Overfill
+                            if self.fills.is_full() || self.is_of_old(report) =>
+                        {
                             taken(Disposition::Gap)
                         }
                         disposition => taken(disposition),

@@ -14,6 +14,7 @@ use crate::order::{Action, CANCEL_ASKED, Order, QUERIED, Trigger};
 use crate::pipeline::header;
 use crate::terms::street_type;
 use crate::{Engine, Log, Outbox};
+use arch::mutant;
 use layout::{
     LinkState, Message, Moved, MsgType, OrdStatus, OrdType, Routed, TriggerOutcome, Typed,
 };
@@ -69,6 +70,7 @@ impl Engine {
         let judged = self
             .check_leaving(order, (price, qty), market, now_ns, log.room())
             .and_then(|()| self.check_exec_inst(order, exec_inst, price, qty));
+        mutant!(move_not_judged: judged = Ok(()));
         if qty == 0 {
             event.outcome = TriggerOutcome::Ended as u8; // the leg that it follows has ended
             *Moved::view_mut(log.slot(0)) = event;

@@ -71,7 +71,8 @@ pub struct Order {
     pub end_time_ns: i64,
     /// Parent, 0 for none.
     pub parent_order_seq: u64,
-    /// A parent: what its children have filled and still hold.
+    /// A parent: what its children have filled and still hold. Any other: its CumQty(14) when what is at
+    /// its venue went there as a new order, whose own CumQty begins at 0.
     pub children_qty: i64,
     /// Epoch in which it was accepted, part of every street id of it.
     pub epoch: u32,

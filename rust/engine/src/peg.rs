@@ -10,6 +10,7 @@
 
 use crate::order::Order;
 use crate::{Engine, Log, Outbox};
+use arch::mutant;
 use layout::{NO_PRICE, OrdStatus, OrderTerms, OwnCause, PegType};
 
 /// What a price is pegged to.
@@ -46,7 +47,9 @@ impl Engine {
         let step = 2 * i.tick.value as i128;
         let ticks = if buy { wanted.div_euclid(step) } else { -(-wanted).div_euclid(step) };
         let price = i64::try_from(ticks * i.tick.value as i128).ok()?;
-        let price = match peg.worst_px {
+        let worst_px = peg.worst_px;
+        mutant!(peg_beyond_its_worst: worst_px = 0);
+        let price = match worst_px {
             0 => price,
             worst if buy => price.min(i.inward(worst, buy)),
             worst => price.max(i.inward(worst, buy)),

@@ -3,6 +3,7 @@
 //! decided by it. Written as a page by the bin `queues`; called by the pipeline.
 
 use crate::Order;
+use arch::mutant;
 use layout::{QueuePriority, QueueRule};
 use std::fmt::Write;
 
@@ -62,6 +63,7 @@ pub fn of_field(rule: u8, field: Field) -> QueuePriority {
 
 /// What new terms of an order mean for its place: the worst of all they touch.
 pub fn of_replace(rule: u8, order: &Order, price: i64, order_qty: i64) -> QueuePriority {
+    mutant!(every_replace_keeps_its_place => return Kept);
     let nearer = (price > order.price) == order.is_buy();
     let touched = [
         (price != order.price).then_some(if nearer { PriceNearer } else { PriceFarther }),

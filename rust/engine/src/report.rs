@@ -7,6 +7,7 @@ use crate::order::{
     transition,
 };
 use crate::risk::side_index;
+use crate::slices::names_present;
 use crate::{Engine, Order, fills, number, street};
 use arch::mutant;
 use layout::{
@@ -198,8 +199,11 @@ impl Engine {
         if self.reconciles(order, report, ids).is_some() {
             return Disposition::Reconciled;
         }
-        if self.fills.is_full() && report.cum_qty <= order.cum_qty {
-            return Disposition::Gap; // no memory of fills left: the venue's own sum decides, aloud
+        // No memory of fills left, or none of a day so long ago: the venue's own sum decides, aloud.
+        let unsure = self.fills.is_full() || !order.live() && self.is_of_old(report);
+        mutant!(history_replayed_books_again: unsure = self.fills.is_full());
+        if unsure && self.told_cum(order, report) <= order.cum_qty {
+            return Disposition::Gap;
         }
         let named = ids.is_some_and(fills::names_match);
         if report.flags & REPORT_DROP_COPY != 0 && !named {
@@ -207,7 +211,8 @@ impl Engine {
             return Disposition::Gap;
         }
         mutant!(late_fill_dropped => if !order.live() { return Disposition::Stale });
-        let part = self.order_terms(order.order_seq).map_or(0, |terms| terms.slice_end);
+        let part = self.order_terms(order.order_seq).filter(|_| names_present(order, report));
+        let part = part.map_or(0, |terms| terms.slice_end);
         let most = match order.flight & (REPLACING | VACANT) {
             _ if part != 0 => part,
             0 => order.order_qty,
@@ -238,6 +243,7 @@ impl Engine {
         report: &ExecutionReport,
         ids: Option<&ExecRef>,
     ) -> Option<u32> {
+        mutant!(drop_copy_booked_beside_the_stream => return None);
         let (key, payload) = self.fill_key(report, order.order_seq);
         let copy = report.flags & REPORT_DROP_COPY != 0;
         let other = |exec_id| {

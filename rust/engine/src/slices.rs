@@ -12,7 +12,8 @@ use crate::order::{CANCEL_ASKED, CANCELING, MOVING, Order, REPLACING, VACANT, cl
 use crate::report::revision_of;
 use crate::terms::{GROW, SLICED};
 use crate::{Engine, Log, Outbox, street};
-use layout::{ExecutionReport, OrdStatus, OwnCause};
+use arch::mutant;
+use layout::{ExecutionReport, OrdStatus, OwnCause, ReplaceRule};
 
 impl Engine {
     /// How much of what is left of an order may be at the venue.
@@ -37,26 +38,30 @@ impl Engine {
 
     /// Notes in the row of an order what of it goes to the venue now; 0: all that is left.
     pub(crate) fn begin_slice(&mut self, order_seq: u64, shown_qty: i64) {
-        let cum_qty = self.orders[self.slot(order_seq)].cum_qty;
+        let slot = self.slot(order_seq);
+        let cum_qty = self.orders[slot].cum_qty;
+        self.orders[slot].children_qty = cum_qty;
         if let Some(terms) = self.terms_mut(order_seq) {
-            terms.slice_from = cum_qty;
             terms.slice_end = if shown_qty == 0 { 0 } else { cum_qty.saturating_add(shown_qty) };
         }
     }
 
-    /// A fill of an earlier part becomes larger or smaller: where that part stays closed the one that is
-    /// out begins and ends elsewhere, else it is out beside it.
-    pub(crate) fn shift_slice(&mut self, order: &Order, e: &ExecutionReport, more: i64) {
-        let present = revision_of(e, order.order_seq) == order.street_revision();
-        if present || order.is_vacant() || !order.live() {
+    /// More or less is filled of what was at the venue before: where that stays closed what is out now
+    /// begins and ends elsewhere, else it is out beside it.
+    pub(crate) fn shift_slice(&mut self, slot: usize, e: &ExecutionReport, more: i64) {
+        let order = &self.orders[slot];
+        let anew = self.replace_rule(order) == ReplaceRule::CancelNew as u8;
+        if !anew || names_present(order, e) || order.is_vacant() || !order.live() {
             return;
         }
-        if let Some(terms) = self.terms_mut(order.order_seq).filter(|terms| terms.is_sliced()) {
-            terms.slice_from = (terms.slice_from + more).max(0);
-            if e.leaves_qty <= 0 {
-                let end = if terms.slice_end == 0 { order.order_qty } else { terms.slice_end };
-                terms.slice_end = end.saturating_add(more).max(1);
-            }
+        let (order_seq, order_qty) = (order.order_seq, order.order_qty);
+        let from = &mut self.orders[slot].children_qty;
+        *from = from.saturating_add(more).max(0);
+        if let Some(terms) =
+            self.terms_mut(order_seq).filter(|t| t.is_sliced() && e.leaves_qty <= 0)
+        {
+            let end = if terms.slice_end == 0 { order_qty } else { terms.slice_end };
+            terms.slice_end = end.saturating_add(more).max(1);
         }
     }
 
@@ -66,18 +71,15 @@ impl Engine {
             .is_some_and(|terms| terms.slice_end != 0 && order.cum_qty >= terms.slice_end)
     }
 
-    /// CumQty(14) of an order by what a report counts: of the part that is at the venue it counts what
-    /// that part has filled. What it says of a part before is no more than the order's own sum.
+    /// CumQty(14) of an order by what a report counts: of a part, or of the new order that a replace by
+    /// cancel and new made, the venue counts what that has filled. What it says of one before is no more
+    /// than the order's own sum.
     pub(crate) fn told_cum(&self, order: &Order, report: &ExecutionReport) -> i64 {
-        let from = self.order_terms(order.order_seq).map_or(0, |terms| terms.slice_from);
-        let (revision, part) = (revision_of(report, order.order_seq), order.street_revision());
-        // The revision above a later part's own is that of the cancel that made room for it.
-        let of_it = revision == part || revision > part + u16::from(part != 0);
-        if of_it && report.cum_qty > 0 {
-            report.cum_qty.saturating_add(from)
-        } else {
-            report.cum_qty
+        mutant!(own_sum_of_a_new_self_ignored => return report.cum_qty);
+        if report.cum_qty > 0 && !order.is_parent() && names_present(order, report) {
+            return report.cum_qty.saturating_add(order.children_qty);
         }
+        report.cum_qty
     }
 
     /// After a change of an order of which a part is at the venue: when that part has filled, nothing of
@@ -85,6 +87,7 @@ impl Engine {
     pub(crate) fn follow_slice(&mut self, slot: usize) {
         let order = self.orders[slot];
         let done = self.part_filled(&order);
+        mutant!(part_followed_before_it_fills: done = order.cum_qty > 0);
         let here = closed(order.base) || order.base == OrdStatus::Held as u8;
         if !done || here || order.cum_qty >= order.order_qty || order.flight & REPLACING != 0 {
             return;
@@ -140,4 +143,11 @@ impl Engine {
             self.wake_by(now_ns.saturating_add(self.config.peg_interval_ns));
         }
     }
+}
+
+/// Whether a report names what is at the venue of an order, or a later message about it.
+pub(crate) fn names_present(order: &Order, report: &ExecutionReport) -> bool {
+    let (revision, present) = (revision_of(report, order.order_seq), order.street_revision());
+    // The revision above a later one's own is that of the cancel that made room for it.
+    revision == present || revision > present + u16::from(present != 0)
 }

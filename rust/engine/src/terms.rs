@@ -66,8 +66,6 @@ pub struct Terms {
     pub by_order_seq: u64,
     /// CumQty(14) at which what is at the venue of it has filled; 0: all of it is there.
     pub slice_end: i64,
-    /// CumQty(14) at which what is at the venue of it began.
-    pub slice_from: i64,
     /// When a pegged order was priced last.
     pub pegged_ns: i64,
     /// First leg: legs of its group that live.
@@ -86,7 +84,7 @@ pub struct Terms {
     pub(crate) why: u8,
     /// PegPriceType(1094); its offset is `trail`, its worst price `stop_px`.
     pub peg_type: u8,
-    pub(crate) pad: [u8; 12],
+    pub(crate) pad: [u8; 20],
 }
 
 const _: () = assert!(size_of::<Terms>() == 128);

@@ -646,3 +646,35 @@ fn open_quantity_without_a_limit_ends_before_the_last_number_and_is_given_back()
     assert_eq!(desk.engine.row(1, ES).open_qty(), (0, 0));
     closing(&desk);
 }
+
+/// A venue tells its whole history once more; by its own sums nothing of it is new (CORNERS 7, F14).
+#[test]
+fn a_fill_of_an_ended_order_replayed_after_its_memory_was_let_go_is_not_booked_again() {
+    const DAY: i64 = 24 * 3600 * ONE;
+    for whole in [true, false] {
+        let mut desk = TestDesk::open();
+        let day = |desk: &mut TestDesk, trade_day: u16| {
+            let mut d = DayChange::ZERO;
+            (d.header.kind, d.venue_id) = (DayChange::KIND, 1);
+            (d.opened, d.trade_day) = (1, trade_day);
+            desk.fact(d);
+        };
+        day(&mut desk, 100);
+        let a = desk.place("a", Side::Buy, if whole { 10 } else { 20 }, e9(100));
+        let mut r = trade_report(&desk, a, "X1", 10, 100);
+        (r.trade_day, r.cum_qty, r.transact_time_ns) = (100, e9(10), desk.now_ns);
+        assert_eq!(desk.take(&r), Disposition::Applied);
+        if !whole {
+            desk.tell(a, 0, ExecType::Canceled);
+        }
+        for d in 1..=7 {
+            desk.now_ns += DAY;
+            day(&mut desk, 100 + d);
+        }
+        assert!(desk.engine.order(a).is_some(), "still in the table");
+        r.flags = REPORT_POSS_DUP;
+        desk.take(&r);
+        assert_eq!(desk.engine.row(1, ES).net_qty(), e9(10), "told twice is booked once");
+        closing(&desk);
+    }
+}

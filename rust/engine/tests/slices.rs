@@ -3,12 +3,15 @@
 
 mod common;
 use common::*;
-use engine::Engine;
+use engine::{Engine, EngineConfig};
 use layout::*;
 
 /// An iceberg of ten that shows three, its first part acknowledged.
 fn iceberg() -> (TestDesk, u64) {
-    let mut desk = TestDesk::open();
+    iceberg_in(TestDesk::open())
+}
+
+fn iceberg_in(mut desk: TestDesk) -> (TestDesk, u64) {
     let mut t = offer();
     t.max_floor = e9(3);
     let order = TestDesk::new_order("a", Side::Buy, 10, e9(100));
@@ -454,4 +457,90 @@ fn a_bust_of_an_earlier_part_makes_the_last_one_a_part_like_the_others() {
     fill_on(&mut desk, seq, 7, 3);
     assert_eq!(desk.status(seq), OrdStatus::Filled);
     closing(&desk);
+}
+
+#[test]
+fn a_late_fill_of_a_part_before_does_not_fill_the_part_that_is_out() {
+    let (mut desk, seq) = iceberg();
+    assert_eq!(desk.replace("b", "a", 12, e9(100)), Verdict::Accepted);
+    desk.tell(seq, 2, ExecType::Canceled);
+    desk.time();
+    assert_eq!(desk.sent_of(seq, MsgType::NewOrder), 2, "revision 1, three lots");
+    desk.tell(seq, 1, ExecType::New);
+    assert_eq!(fill_on(&mut desk, seq, 0, 1), Disposition::Late);
+    fill_on(&mut desk, seq, 1, 2);
+    // One of the three of revision 1 is still at the venue.
+    assert_eq!(desk.sent_of(seq, MsgType::NewOrder), 2, "the part that is out has one left");
+    fill_on(&mut desk, seq, 1, 1);
+    assert_eq!(desk.sent_of(seq, MsgType::NewOrder), 3);
+    closing(&desk);
+}
+
+#[test]
+fn a_correct_of_a_part_before_does_not_fill_the_part_that_is_out() {
+    let (mut desk, seq) = iceberg();
+    fill_on(&mut desk, seq, 0, 3); // E1
+    desk.tell(seq, 1, ExecType::New);
+    amend(&mut desk, seq, "C1", "E1", Some((4, 100)), 0);
+    fill_on(&mut desk, seq, 1, 2);
+    assert_eq!(desk.sent_of(seq, MsgType::NewOrder), 2, "the part that is out has one left");
+    closing(&desk);
+}
+
+#[test]
+fn after_a_bust_of_a_part_before_the_next_part_goes_all_the_same() {
+    let (mut desk, seq) = iceberg();
+    fill_on(&mut desk, seq, 0, 3); // E1
+    desk.tell(seq, 1, ExecType::New);
+    assert_eq!(amend(&mut desk, seq, "B1", "E1", None, 0), Disposition::Applied);
+    fill_on(&mut desk, seq, 1, 3);
+    assert_eq!(desk.order(seq).cum_qty, e9(3));
+    assert_eq!(desk.sent_of(seq, MsgType::NewOrder), 3, "seven are left and none is out");
+    closing(&desk);
+}
+
+#[test]
+fn what_a_new_self_counts_is_compared_with_what_the_new_self_has_filled() {
+    for ends in [false, true] {
+        let mut desk = TestDesk::open();
+        desk.fact(definition(Entity::Venue, "CME", 0, ReplaceRule::CancelNew as u8));
+        let seq = desk.place("a", Side::Buy, 10, e9(100));
+        desk.tell(seq, 0, ExecType::New);
+        fill_on(&mut desk, seq, 0, 4);
+        assert_eq!(desk.replace("b", "a", 12, e9(99)), Verdict::Accepted);
+        desk.tell(seq, 2, ExecType::Canceled);
+        desk.time();
+        assert_eq!(desk.sent.0.last().unwrap().order_qty, e9(8), "less what has filled");
+        desk.tell(seq, 1, ExecType::New);
+        // Three of the eight have filled at the venue, and the word of it never came.
+        let mut r = desk.report(seq, 1, ExecType::OrderStatus);
+        r.cum_qty = e9(3);
+        let status = if ends { OrdStatus::Canceled } else { OrdStatus::PartiallyFilled };
+        r.ord_status = status as u8;
+        let taken = desk.take(&r);
+        if ends {
+            assert_eq!(taken, Disposition::Gap, "closing now loses the reserve of what is missing");
+            assert!(desk.order(seq).live());
+        }
+        desk.time();
+        assert_eq!(desk.sent_of(seq, MsgType::OrderStatus), 1, "seven there, four here");
+        closing(&desk);
+    }
+}
+
+#[test]
+fn with_the_memory_of_fills_full_a_fill_of_a_later_part_is_booked_by_its_own_sum() {
+    let config = EngineConfig { fills_max: 1 << 6, ..small_config() };
+    let mut desk = TestDesk::with(config);
+    let other = desk.place("other", Side::Buy, 100, e9(100));
+    let (mut desk, seq) = iceberg_in(desk);
+    fill_on(&mut desk, seq, 0, 3);
+    desk.tell(seq, 1, ExecType::New);
+    while desk.fill(other, 1, e9(100)) != Disposition::Gap {}
+    let net = desk.engine.row(1, ES).net_qty();
+    let mut r = trade_report(&desk, seq, "Z", 3, 100);
+    r.street_id = desk.report(seq, 1, ExecType::Trade).street_id;
+    r.cum_qty = e9(3); // of the part
+    assert_eq!(desk.take(&r), Disposition::Applied);
+    assert_eq!(desk.engine.row(1, ES).net_qty(), net + e9(3));
 }

@@ -55,7 +55,7 @@ pub fn order_row(engine: &Engine, o: &Order) -> Row {
         ("street_id", name(Some(text_of(&street)))),
         ("is_live", Value::Flag(o.live())),
         ("is_parent", Value::Flag(o.is_parent())),
-        ("children_qty", whole(o.children_qty)),
+        ("children_qty", whole(if o.is_parent() { o.children_qty } else { 0 })),
         ("is_unsure", Value::Flag(Engine::unsure(o))),
         ("is_cancel_asked", Value::Flag(Engine::cancel_asked(o))),
         ("end_time_ns", whole(o.end_time_ns)),
