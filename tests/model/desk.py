@@ -35,6 +35,8 @@ ASIDE = ("suspended", "stopped", "done_for_day")
 """What a venue may set a live order aside as, strictest last."""
 SWEEP_CANCELS = 32
 """Cancels that one input sends for mass cancels and kills."""
+CANCEL_AGAIN_NS = ONE // 10
+"""The first wait before a refused cancel is repeated, and the grid of all."""
 LIVE_WORDS = ("new", "partially_filled", "pending_cancel", "pending_replace", *ASIDE)
 ENDED_WORDS = ("canceled", "expired", "filled", "rejected")
 """What a queried OrdStatus may say: the order lives, or it ended."""
@@ -757,7 +759,7 @@ class Desk:
         ):  # the oldest first, those among them that one of them asks for
             # What is here ends without a message, under any mode.
             asked = [o for o in self.orders.values() if o.asked]
-            ready = [o for o in asked if o.is_here or not self.cancel_fault(o)]
+            ready = [o for o in asked if o.is_here or not (o.again_ns or self.cancel_fault(o))]
             if not ready:
                 break
             kinds += self.send_cancel(min(ready, key=lambda o: o.seq), {})
@@ -772,6 +774,10 @@ class Desk:
         """Take a fact of the host or the market: kinds of the events it leaves."""
         self.moves.clear()
         self.apply(event)
+        if event["kind"] == "time_input":
+            for order in self.orders.values():
+                if order.again_ns <= self.now_ns:
+                    order.again_ns = 0
         kinds = [] if event["kind"] in ("quote", "trade", "time_input") else [event["kind"]]
         if event["kind"] == "quote":
             kinds += pegs.reprice(self, event["instrument_id"])
@@ -1367,13 +1373,31 @@ class Desk:
         self.now_ns = max(self.now_ns, event.get("time_ns", 0))
         self.applied.append(event)
         fold_one = getattr(self, f"_apply_{event['kind']}", None)
+        order = self.orders.get(event.get("order_seq", 0))
+        was_canceling = order.canceling if order else None
         if fold_one is not None:
             fold_one(event)
+        if order and order.asked:
+            self._pace(order, was_canceling)
         if order := self.orders.get(event.get("order_seq", 0)):
             if order.vacant and order.seq not in self.vacated:
                 self.vacated.append(order.seq)
             elif not order.vacant and order.seq in self.vacated:
                 self.vacated.remove(order.seq)
+
+    def _pace(self, order: Order, was_canceling: Change | None) -> None:
+        """Wait, twice as long each time, before a cancel of the desk's own is sent once more."""
+        if order.canceling:
+            order.again_ns = 0
+        elif was_canceling and order.tries:
+            due_ns = self.now_ns + (CANCEL_AGAIN_NS << min(order.tries - 1, 7))
+            order.again_ns = (due_ns // CANCEL_AGAIN_NS + 1) * CANCEL_AGAIN_NS
+
+    def _try_at_once(self, wanted: Any = lambda _: True) -> None:
+        """Something new has happened: what was refused may do better now."""
+        for order in self.orders.values():
+            if order.asked and not order.canceling and wanted(order):
+                order.tries = order.again_ns = 0
 
     def _apply_order_accepted(self, e: Event) -> None:
         order = Order(
@@ -1503,7 +1527,7 @@ class Desk:
 
     def _apply_cancel_accepted(self, e: Event) -> None:
         order = self.orders[e["order_seq"]]
-        order.asked = False
+        order.tries += order.asked and not e["session_id"]
         self._take_id(e, e.get("body", ()), order.seq, "accepted")
         if e["closed"]:
             order.end("expired" if e["closed"] == 2 else "canceled", self.now_ns)
@@ -1539,7 +1563,7 @@ class Desk:
     def _ask(self, wanted: Any) -> None:
         for order in self.orders.values():
             if order.live and wanted(order):
-                order.asked = True
+                order.asked, order.tries, order.again_ns = True, 0, 0
                 if order.terms:
                     order.terms.armed = False  # no price releases it any more
 
@@ -1563,6 +1587,7 @@ class Desk:
     def _apply_control(self, e: Event) -> None:
         scope, number = e["scope"], e["target_id"] if e["scope"] != "desk" else 0
         self.modes[scope, number] = e["mode"]
+        self._try_at_once()
         if e["mode"] in ("cancel_only", "halt"):
             self._ask(lambda order: scope == "desk" or getattr(order, f"{scope}_id") == number)
 
@@ -1611,12 +1636,16 @@ class Desk:
 
     def _apply_link_change(self, e: Event) -> None:
         self.venues[e["venue_id"]].link = e["state"]
+        self._try_at_once()
 
     def _apply_phase_change(self, e: Event) -> None:
-        if e["instrument_id"]:
-            self.instruments[e["instrument_id"]].phase = e["phase"]
-        else:
-            self.venues[e["venue_id"]].phase = e["phase"]
+        number = e["instrument_id"]
+        place = self.instruments[number] if number else self.venues[e["venue_id"]]
+        if place.phase != e["phase"]:
+            self._try_at_once(
+                lambda order: order.venue_id == e["venue_id"] and number in (0, order.instrument_id)
+            )
+        place.phase = e["phase"]
 
     def _apply_day_change(self, e: Event) -> None:
         venue = self.venues[e["venue_id"]]
@@ -1636,6 +1665,7 @@ class Desk:
 
     def _apply_desk_state(self, e: Event) -> None:
         self.recovering = bool(e["recovering"])
+        self._try_at_once()
 
     def _apply_epoch_started(self, e: Event) -> None:
         self.epoch = e["epoch"]

@@ -158,7 +158,9 @@ class Order:
     canceling: Change | None = None
     replacing: Change | None = None
     unsure: bool = False
-    asked: bool = False  # a mass cancel or a kill wants it canceled
+    asked: bool = False  # a mass cancel or a kill wants it canceled, until it has ended
+    tries: int = 0  # cancels that the desk has sent since it had a new reason to
+    again_ns: int = 0  # the desk's next cancel waits until then, 0 for no wait
     revision: int = 0
     revision_last: int = 0
     terms: Terms | None = None
@@ -305,6 +307,7 @@ class Order:
         self.canceling = self.replacing = None
         self.never_left = self.never_left or self.held
         self.unsure = self.asked = self.held = False
+        self.tries = self.again_ns = 0
         if self.terms:
             self.terms.armed = self.terms.due = False
             self.terms.timer_ns = 0

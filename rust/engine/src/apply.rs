@@ -332,11 +332,11 @@ impl Engine {
         let slot = self.slot(e.header.order_seq);
         assert!(self.orders[slot].order_seq == e.header.order_seq);
         assert!(self.orders[slot].live());
-        self.unask(slot);
         if e.session_id != 0 {
             self.take_id_of(&e.header, &e.cl_ord_id, e.session_id, 0, e.body_hash);
         }
         if e.closed != 0 {
+            self.unask(slot);
             let time_ns = e.header.ingest_time_ns;
             let (trigger, action, base) = match e.closed {
                 1 => (Trigger::CanceledHere, Action::Cancel, OrdStatus::Canceled),
@@ -356,6 +356,9 @@ impl Engine {
             order.flight |= CANCELING;
             order.cancel_revision = e.revision;
         });
+        if e.session_id == 0 && self.orders[slot].flight & CANCEL_ASKED != 0 {
+            self.repeats.count(slot);
+        }
         if e.why == OwnCause::Expiry as u8 {
             self.fold_expiry(e.header.order_seq, e.revision, e.header.ingest_time_ns);
         }
@@ -435,27 +438,30 @@ impl Engine {
                     if held {
                         self.disarm(order_seq); // no price releases it any more
                     }
+                } else {
+                    self.hurry(slot); // who asks again has it tried at once
                 }
             }
         }
         matched
     }
 
-    /// Wants a live order canceled. Where a cancel is in flight the sweep sends another only when
-    /// that one is refused or never left.
+    /// Wants a live order canceled, until it has ended. Where a cancel is in flight the sweep sends
+    /// another only when that one is refused or never left, each time after a longer wait.
     pub(crate) fn want_cancel(&mut self, slot: usize) {
         let order = &mut self.orders[slot];
         let was_asked = order.is_asked();
         mutant!(want_forgotten_behind_a_cancel => if order.flight & CANCELING != 0 { return });
         order.flight |= CANCEL_ASKED;
         self.asked_count += u64::from(order.is_asked() && !was_asked);
-        self.retry(slot);
+        self.hurry(slot);
     }
 
     fn unask(&mut self, slot: usize) {
         self.asked_count -= u64::from(self.orders[slot].is_asked());
         self.orders[slot].flight &= !CANCEL_ASKED;
         self.to_cancel.clear(slot);
+        self.repeats.forget(slot);
     }
 
     fn apply_mass_cancel(&mut self, e: &MassCancel) {
@@ -991,14 +997,9 @@ impl Engine {
         let ended = before.live() && closed(order.base);
         let revived = !before.live() && !closed(order.base);
         if before.flight & CANCEL_ASKED != 0 {
-            self.asked_count += u64::from(order.is_asked());
-            self.asked_count -= u64::from(before.is_asked());
-            if order.is_asked() {
-                self.to_cancel.set(slot);
-            } else {
-                self.to_cancel.clear(slot);
-            }
+            self.follow_asked(slot, &before);
         }
+        let order = &mut self.orders[slot];
         if ended {
             order.end_time_ns = time_ns;
             self.live[slot / 64] &= !(1 << (slot % 64));
@@ -1038,6 +1039,26 @@ impl Engine {
         let grown = now.leaves_qty() > before.leaves_qty() && now.cum_qty == before.cum_qty;
         if (fill.is_some() || grown) && self.reducing_count != 0 {
             self.follow_reducing(before.account_id, before.instrument_id);
+        }
+    }
+
+    /// An order that is wanted gone has changed: a cancel of it has gone out, has failed, or need not go.
+    #[cold]
+    fn follow_asked(&mut self, slot: usize, before: &Order) {
+        let order = &self.orders[slot];
+        self.asked_count += u64::from(order.is_asked());
+        self.asked_count -= u64::from(before.is_asked());
+        if order.is_asked() {
+            if before.flight & CANCELING != 0 {
+                self.repeats.wait(slot, self.time_ns);
+            }
+            self.retry(slot);
+        } else {
+            self.to_cancel.clear(slot);
+            match order.live() {
+                true => self.repeats.stop(slot),
+                false => self.repeats.forget(slot),
+            }
         }
     }
 
@@ -1226,11 +1247,17 @@ impl Engine {
     fn apply_phase(&mut self, e: &PhaseChange) {
         let venue = &mut self.venues[e.venue_id as usize];
         venue.link_seq_in = venue.link_seq_in.max(e.link_seq);
-        if e.instrument_id == 0 {
-            venue.phase = e.phase;
-        } else {
-            self.instruments[e.instrument_id as usize].phase = e.phase;
+        let phase = match e.instrument_id {
+            0 => &mut venue.phase,
+            id => &mut self.instruments[id as usize].phase,
+        };
+        let was = std::mem::replace(phase, e.phase);
+        if was == e.phase || self.asked_count == 0 {
+            return; // told again it is no news: who refused a cancel refuses the next
         }
+        self.hurry_where(|order| {
+            order.venue_id == e.venue_id && [0, order.instrument_id].contains(&e.instrument_id)
+        });
     }
 
     // Definitions and limits ----------------------------------------------------------------------

@@ -162,7 +162,8 @@ impl Engine {
         )
     }
 
-    /// Sends cancels for orders whose ExpireTime(126) has come.
+    /// Sends cancels for orders whose ExpireTime(126) has come; the sweep sends those asked for that have
+    /// waited long enough.
     pub(crate) fn run_timers<L: Log, O: Outbox>(
         &mut self,
         now_ns: i64,
@@ -173,6 +174,9 @@ impl Engine {
             self.wake_ns = i64::MAX;
             self.wake_pegs(now_ns, log, outbox);
             self.wake_parked();
+        }
+        if now_ns >= self.repeats.next_ns() {
+            self.repeats.take_due(now_ns, &mut self.to_cancel);
         }
         let mut sent = 0;
         for _ in 0..TIMER_LOOKS {
@@ -223,20 +227,36 @@ impl Engine {
         if self.asked_count == self.to_cancel.len() && self.vacant_count == self.to_move.len() {
             return;
         }
+        self.hurry_where(|_| true);
+    }
+
+    /// What waits of these live orders is tried at once; a cancel in flight keeps its place.
+    pub(crate) fn hurry_where(&mut self, wanted: impl Fn(&Order) -> bool) {
         for word in 0..self.live.len() {
             let mut bits = self.live[word];
             while bits != 0 {
                 let slot = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-                self.retry(slot);
+                let order = &self.orders[slot];
+                match wanted(order) {
+                    true if order.is_asked() => self.hurry(slot),
+                    true => self.retry(slot),
+                    false => {}
+                }
             }
         }
     }
 
-    /// What waits of one order is tried again.
+    /// What waits of one order is tried at once: a cancel that its venue has refused may do better now.
+    pub(crate) fn hurry(&mut self, slot: usize) {
+        self.repeats.forget(slot);
+        self.retry(slot);
+    }
+
+    /// What waits of one order is tried again, a cancel that its venue has refused when its time comes.
     pub(crate) fn retry(&mut self, slot: usize) {
         let order = &self.orders[slot];
-        if order.is_asked() {
+        if order.is_asked() && (order.is_here() || !self.repeats.waits(slot)) {
             self.to_cancel.set(slot);
         }
         if order.live() && order.is_vacant() {
@@ -256,7 +276,7 @@ impl Engine {
 
     /// Time of the next timer; `i64::MAX` for none.
     pub fn next_timer_ns(&self) -> i64 {
-        self.timers.first_key(RIPE).min(self.wake_ns)
+        self.timers.first_key(RIPE).min(self.wake_ns).min(self.repeats.next_ns())
     }
 
     /// After a fill, a bust, an adjustment or a larger order: reduce-only orders keep the position in the

@@ -727,7 +727,7 @@ impl Engine {
         self.to_cancel.len() != 0
             || self.to_move.len() != 0
             || !self.due.is_empty() && self.recovering == 0
-            || self.wake_ns <= now_ns
+            || self.wake_ns.min(self.repeats.next_ns()) <= now_ns
             || self.timers.first_key(RIPE) <= now_ns
     }
 

@@ -26,6 +26,7 @@ mod pipeline;
 mod plain;
 pub mod position;
 pub mod priority;
+mod repeats;
 mod report;
 pub mod risk;
 mod slices;
@@ -224,6 +225,7 @@ pub struct Engine {
     due_count: u64,
     // Not folded: what is to be tried, what inputs announced, market data, caches, counters.
     to_cancel: marks::Marks,
+    repeats: repeats::Repeats,
     to_move: marks::Marks,
     to_ask: u64,
     parked: Vec<u64>,
@@ -297,6 +299,7 @@ impl Engine {
             asked_qty: Table::zeroed(config.orders_max)?,
             vacant_count: 0,
             to_cancel: marks::Marks::new(config.orders_max)?,
+            repeats: repeats::Repeats::new(config.orders_max)?,
             to_move: marks::Marks::new(config.orders_max)?,
             to_ask: 0,
             parked: Vec::with_capacity(2 * config.terms_max),

@@ -168,3 +168,149 @@ fn thousands_of_timers_whose_cancels_cannot_go_keep_no_other_timer_waiting() {
     assert_eq!(cancels(&desk).len(), STUCK + 1);
     closing(&desk);
 }
+
+/// The venue refuses each cancel of an order that is in flight, at every ten milliseconds.
+fn refuse_cancels(desk: &mut TestDesk, order_seq: u64, for_ns: i64) {
+    let end_ns = desk.now_ns + for_ns;
+    while desk.now_ns < end_ns {
+        let order = *desk.engine.order(order_seq).expect("lives");
+        if order.ord_status() == OrdStatus::PendingCancel {
+            desk.tell(order_seq, order.cancel_revision, ExecType::CancelRejected);
+        }
+        desk.now_ns += 10_000_000;
+        if desk.engine.work_due(desk.now_ns) {
+            desk.time();
+        }
+    }
+}
+
+/// One order at the venue, and how often a cancel of it was sent in the time given.
+fn stopped(stop: impl Fn(&mut TestDesk)) -> (TestDesk, u64) {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 1, e9(100));
+    desk.tell(a, 0, ExecType::New);
+    stop(&mut desk);
+    desk.time();
+    assert_eq!(cancels(&desk), [a]);
+    (desk, a)
+}
+
+#[test]
+fn a_kill_repeats_a_refused_cancel_ever_more_slowly_until_the_venue_takes_it() {
+    let (mut desk, a) = stopped(|desk| {
+        desk.kill(Scope::Desk, 0, KillMode::CancelOnly);
+    });
+    refuse_cancels(&mut desk, a, ONE);
+    let first = cancels(&desk).len();
+    assert!((3..=5).contains(&first), "{first} in a second");
+    refuse_cancels(&mut desk, a, 59 * ONE);
+    let minute = cancels(&desk).len();
+    assert!((9..=13).contains(&minute), "{minute} in a minute");
+    refuse_cancels(&mut desk, a, 600 * ONE);
+    assert!(cancels(&desk).len() >= minute + 40, "it goes on for as long as the order lives");
+    let revision = desk.engine.order(a).expect("lives").revision_last;
+    desk.now_ns += 20 * ONE;
+    desk.time();
+    desk.tell(a, revision + 1, ExecType::Canceled);
+    assert!(!desk.engine.order(a).expect("known").live());
+    assert_eq!(desk.engine.asked_count(), 0);
+    assert!(!desk.engine.work_due(desk.now_ns + 100 * ONE), "nothing is left to do");
+    closing(&desk);
+}
+
+#[test]
+fn a_mass_cancel_repeats_a_refused_cancel_as_a_kill_does() {
+    let (mut desk, a) = stopped(|desk| mass_cancel(desk, "m"));
+    refuse_cancels(&mut desk, a, ONE);
+    assert!((3..=5).contains(&cancels(&desk).len()));
+    assert_eq!(desk.replace("r", "a", 2, e9(100)), Verdict::CancelPending);
+    closing(&desk);
+}
+
+#[test]
+fn a_child_of_a_canceled_parent_is_canceled_again_after_a_refusal() {
+    let mut desk = TestDesk::open();
+    let mut parent = TestDesk::new_order("p", Side::Buy, 5, e9(100));
+    parent.tags = TAG_PARENT;
+    assert_eq!(desk.submit(&parent), Verdict::Accepted);
+    let parent_seq = desk.newest();
+    let mut child = TestDesk::new_order("a", Side::Buy, 5, e9(100));
+    child.parent_order_seq = parent_seq;
+    assert_eq!(desk.submit(&child), Verdict::Accepted);
+    let a = desk.newest();
+    desk.tell(a, 0, ExecType::New);
+    assert_eq!(desk.cancel("c", "p"), Verdict::Accepted);
+    refuse_cancels(&mut desk, a, ONE);
+    assert!((3..=5).contains(&cancels(&desk).len()));
+    closing(&desk);
+}
+
+#[test]
+fn a_new_reason_has_a_refused_cancel_tried_at_once() {
+    let kill = |desk: &mut TestDesk| {
+        desk.kill(Scope::Desk, 0, KillMode::CancelOnly);
+    };
+    type Happens = fn(&mut TestDesk);
+    let reasons: [(&str, Happens); 5] = [
+        ("the market opens", |desk| desk.phase(Phase::Open)),
+        ("the link is up again", |desk| {
+            desk.link(LinkState::Down);
+            desk.link(LinkState::Up);
+        }),
+        ("a kill once more", |desk| {
+            desk.kill(Scope::Account, 1, KillMode::CancelOnly);
+        }),
+        ("a mass cancel", |desk| mass_cancel(desk, "m")),
+        ("a cancel by its client", |desk| {
+            assert_eq!(desk.cancel("c", "a"), Verdict::Accepted);
+        }),
+    ];
+    for (reason, happens) in reasons {
+        let (mut desk, a) = stopped(kill);
+        desk.phase(Phase::Closed);
+        refuse_cancels(&mut desk, a, 60 * ONE);
+        let order = *desk.engine.order(a).expect("lives");
+        if order.ord_status() == OrdStatus::PendingCancel {
+            desk.tell(a, order.cancel_revision, ExecType::CancelRejected);
+        }
+        let before = cancels(&desk).len();
+        desk.phase(Phase::Closed);
+        desk.time();
+        assert_eq!(cancels(&desk).len(), before, "told again it is no news");
+        happens(&mut desk);
+        desk.time();
+        assert_eq!(cancels(&desk).len(), before + 1, "{reason}");
+        closing(&desk);
+    }
+}
+
+#[test]
+fn a_day_of_refused_cancels_leaves_most_revisions_of_an_order() {
+    let (mut desk, a) = stopped(|desk| {
+        desk.kill(Scope::Desk, 0, KillMode::CancelOnly);
+    });
+    for _ in 0..24 * 3600 * 2 {
+        let order = *desk.engine.order(a).expect("lives");
+        if order.ord_status() == OrdStatus::PendingCancel {
+            desk.tell(a, order.cancel_revision, ExecType::CancelRejected);
+        }
+        desk.now_ns += ONE / 2;
+        desk.time();
+    }
+    let used = desk.engine.order(a).expect("lives").revision_last;
+    assert!((6_000..7_000).contains(&used), "{used} of {}", engine::street::REVISION_MAX);
+}
+
+#[test]
+fn a_recovered_desk_repeats_what_was_refused() {
+    let (mut desk, a) = stopped(|desk| mass_cancel(desk, "m"));
+    desk.tell(a, 1, ExecType::CancelRejected);
+    let mut again = engine::Engine::new(desk.engine.config()).expect("memory");
+    desk.log.records.iter().for_each(|record| again.apply(record));
+    assert_eq!(again.state_hash(), desk.engine.state_hash());
+    desk.engine = again;
+    desk.now_ns += ONE;
+    desk.time();
+    assert_eq!(cancels(&desk).len(), 2);
+    closing(&desk);
+}
