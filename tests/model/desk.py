@@ -1201,11 +1201,13 @@ class Desk:
     def restated(self, order: Order, r: Event) -> tuple[object, ...]:
         """Price, quantity, whether renewed and whether open again by the venue's terms.
 
-        A quantity below what is filled is amended to it (FIX 4.4 vol. 4, C.3.c). Of an order in
-        parts the venue speaks of the part that it has.
+        A quantity below what is filled is amended to it (FIX 4.4 vol. 4, C.3.c). The venue speaks
+        of what it has: of a part alone, or of all that was left by what had filled before.
         """
-        price, told = r["last_px"] or order.price, r["last_qty"] > 0 and not parts.in_parts(order)
-        qty = max(r["last_qty"], order.cum_qty) if told else order.qty
+        piece = order.piece
+        price, told = r["last_px"] or order.price, r["last_qty"] > 0 and not piece.partial
+        before = order.cum_qty - order.filled_of(piece) if piece.own_sum else 0
+        qty = max(r["last_qty"] + before, order.cum_qty) if told else order.qty
         fresh = r["ord_status"] in ("new", "partially_filled")
         opens = not order.live and r["leaves_qty"] > 0 and qty > order.cum_qty
         return price, qty, order.live and fresh, opens
@@ -1862,6 +1864,8 @@ class Desk:
             return
         if order.cum_qty >= order.qty:
             order.ended = "calculated" if order.ended == "calculated" else "filled"
+        elif e["leaves_qty"] > 0 and parts.moves(self, order):
+            parts.take_up(order, e)
         elif order.ended == "filled":
             if e["leaves_qty"] > 0:
                 order.reopen()

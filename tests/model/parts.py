@@ -64,14 +64,21 @@ def proves_end(order: Order, r: Event) -> bool:
     return bool(change.moves or (change.renames and r["street_revision"] < change.revision))
 
 
-def in_parts(order: Order) -> bool:
-    """Whether what its venue has is a part of it, as large as the desk lets it be."""
-    return order.shown_qty > 0 or order.follows
-
-
 def moves(desk: Desk, order: Order) -> bool:
     """Whether a replace of an order goes by a cancel and, behind its proof, a new order."""
-    return in_parts(order) or desk.venues[order.venue_id].replace_rule == "cancel_new"
+    in_parts = order.shown_qty > 0 or order.follows
+    return in_parts or desk.venues[order.venue_id].replace_rule == "cancel_new"
+
+
+def take_up(order: Order, r: Event) -> None:
+    """Open what had ended by a part that its venue works again; not wanted any more, cancel it."""
+    filled = order.ended == "filled"
+    order.piece = order.pieces.get(r["street_revision"], order.piece)
+    order.revision = r["street_revision"]
+    order.reopen()
+    if order.piece.partial:
+        order.piece.qty = order.filled_of(order.piece) + r["leaves_qty"]
+    order.asked = not filled
 
 
 def next_qty(desk: Desk, order: Order, order_qty: int) -> int:

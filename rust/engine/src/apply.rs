@@ -802,7 +802,7 @@ impl Engine {
         reason: RestatementReason,
     ) {
         let time_ns = e.header.ingest_time_ns;
-        let in_parts = self.in_parts(&self.orders[slot]);
+        let before = self.filled_before(&self.orders[slot]);
         self.change(slot, time_ns, None, |order| match action {
             Action::SetAside => {
                 order.base = aside(order, exec_type).0;
@@ -819,7 +819,7 @@ impl Engine {
                 (order.base, order.end_time_ns) = (OrdStatus::New as u8, 0);
                 resolve(order, revision_of(e, order.order_seq));
             }
-            Action::Restate => *order = restated(order, e, reason, in_parts),
+            Action::Restate => *order = restated(order, e, reason, before),
             _ => order.base = OrdStatus::Calculated as u8,
         });
     }

@@ -84,7 +84,7 @@ impl Engine {
             Some(action) if leaves_overfilled(order, action, revision) => Disposition::Overfill,
             Some(Action::Stay) => Disposition::Stale,
             Some(Action::Restate)
-                if restated(order, report, reason, self.in_parts(order)) == *order =>
+                if restated(order, report, reason, self.filled_before(order)) == *order =>
             {
                 Disposition::Stale
             }
@@ -123,7 +123,7 @@ impl Engine {
         report: &ExecutionReport,
         reason: RestatementReason,
     ) -> bool {
-        let next = restated(order, report, reason, self.in_parts(order));
+        let next = restated(order, report, reason, self.filled_before(order));
         let declined = reason != RestatementReason::QtyDecline || next.order_qty <= order.order_qty;
         let rule = self.venues[order.venue_id as usize].replace_rule;
         let more = next.exposure(rule).qty.saturating_sub(order.exposure(rule).qty);
@@ -652,19 +652,21 @@ pub(crate) fn restated(
     order: &Order,
     report: &ExecutionReport,
     reason: RestatementReason,
-    in_parts: bool,
+    before: Option<i64>,
 ) -> Order {
     let mut next = *order;
     if report.last_px != 0 {
         next.price = report.last_px;
     }
-    if in_parts {
-        // The venue speaks of the part that it has: the order is as large as its client made it.
-    } else if report.last_qty > 0 {
-        next.order_qty = report.last_qty.max(order.cum_qty);
-    } else if reason == RestatementReason::QtyDecline {
-        let counted = report.cum_qty.saturating_add(report.leaves_qty);
-        next.order_qty = if counted > 0 { counted.max(order.cum_qty) } else { order.order_qty };
+    // The venue speaks of what it has: of a part, so the order is as large as its client made it, or of
+    // all that was left, and what had filled before is the order's too.
+    let counted = match reason {
+        _ if report.last_qty > 0 => report.last_qty,
+        RestatementReason::QtyDecline => report.cum_qty.saturating_add(report.leaves_qty),
+        _ => 0,
+    };
+    if let Some(before) = before.filter(|_| counted > 0) {
+        next.order_qty = counted.saturating_add(before).max(order.cum_qty);
     }
     if order.live() || (report.leaves_qty > 0 && next.order_qty > next.cum_qty) {
         let live = [OrdStatus::New as u8, OrdStatus::PartiallyFilled as u8];

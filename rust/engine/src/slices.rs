@@ -36,6 +36,11 @@ impl Engine {
         self.order_terms(order.order_seq).is_some_and(|terms| terms.slice_end != 0)
     }
 
+    /// What of an order had filled before what its venue has now; `None` while that is a part alone.
+    pub(crate) fn filled_before(&self, order: &Order) -> Option<i64> {
+        (!self.in_parts(order)).then_some(if order.is_parent() { 0 } else { order.children_qty })
+    }
+
     /// Notes in the row of an order what of it goes to the venue now; 0: all that is left.
     pub(crate) fn begin_slice(&mut self, order_seq: u64, shown_qty: i64) {
         let slot = self.slot(order_seq);

@@ -544,3 +544,19 @@ fn with_the_memory_of_fills_full_a_fill_of_a_later_part_is_booked_by_its_own_sum
     assert_eq!(desk.take(&r), Disposition::Applied);
     assert_eq!(desk.engine.row(1, ES).net_qty(), net + e9(3));
 }
+
+#[test]
+fn the_last_part_that_the_venue_restates_makes_the_order_no_smaller() {
+    let (mut desk, seq) = iceberg();
+    for revision in [0, 1, 3] {
+        fill_on(&mut desk, seq, revision, 3);
+    }
+    desk.tell(seq, 5, ExecType::New);
+    let mut r = desk.report(seq, 5, ExecType::Restated);
+    (r.last_px, r.last_qty, r.leaves_qty) = (e9(101), e9(1), e9(1));
+    assert_eq!(desk.take(&r), Disposition::Applied, "another price");
+    let order = desk.order(seq);
+    assert_eq!((order.price, order.order_qty, order.leaves_qty()), (e9(101), e9(10), e9(1)));
+    assert_eq!(desk.status(seq), OrdStatus::PartiallyFilled, "the venue has one left of it");
+    closing(&desk);
+}
