@@ -42,8 +42,8 @@ def beyond_part(order: Order, r: Event) -> bool:
 def told_cum(order: Order, r: Event) -> int:
     """Give CumQty(14) of the order by what the venue counts of what is there of it.
 
-    Of a self before, and of a plain order that a replace by cancel and new made, the sum is held
-    against the order's own alone: not every fill that is missing shows by that.
+    Of a self before the sum is held against the order's own alone: not every fill that is missing
+    shows by that.
     """
     piece = order.pieces.get(r["street_revision"], order.piece)
     if piece is not order.piece or not piece.own_sum:

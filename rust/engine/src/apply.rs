@@ -594,7 +594,10 @@ impl Engine {
                 Action::Resolve if renews(order, e) => {
                     self.act_on_word(slot, action, exec_type, e, reason);
                 }
-                Action::TakeUp => self.take_up(slot, &self.orders[slot].clone(), e),
+                Action::TakeUp => {
+                    let before = *order;
+                    self.take_up(slot, &before, e);
+                }
                 _ => self.act(slot, e.header.ingest_time_ns, action, revision, None),
             };
         }
@@ -624,7 +627,7 @@ impl Engine {
         chain: usize,
     ) -> bool {
         self.purge_fills(2);
-        let signed = if order.is_buy() { e.last_qty } else { -e.last_qty };
+        let signed = order.signed(e.last_qty);
         let (key, payload) = self.fill_key(e, e.header.order_seq);
         let today = self.today();
         let mut row = fills::FillRow::new(key, payload, chain, self.event_seq, today);
@@ -1189,7 +1192,7 @@ impl Engine {
         }
         if let Some(fill) = fill {
             let chain = self.chain_of(&order);
-            let signed = if order.is_buy() { fill.qty } else { -fill.qty };
+            let signed = order.signed(fill.qty);
             position::enter(&mut self.ledgers[pair], signed, fill.px, fill.fee);
             if let Some(ledger) = self.leg_ledger(chain) {
                 position::enter(ledger, signed, fill.px, fill.fee);

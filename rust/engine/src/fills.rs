@@ -267,9 +267,13 @@ impl Fills {
         self.own(order_seq).find(|&at| self.rows[at as usize].print == print)
     }
 
+    fn own_slot(&self, order_seq: u64) -> usize {
+        order_seq as usize & (self.newest_own.len() - 1)
+    }
+
     /// Fills of an order that are in their chains, newest first.
     fn own(&self, order_seq: u64) -> impl Iterator<Item = u32> {
-        let mut next = self.newest_own[order_seq as usize & (self.newest_own.len() - 1)];
+        let mut next = self.newest_own[self.own_slot(order_seq)];
         let mut newer = u64::MAX;
         std::iter::from_fn(move || {
             let at = next.checked_sub(1)?;
@@ -293,8 +297,8 @@ impl Fills {
     /// The fill of an order that was booked last, while it is remembered and no order that has taken its
     /// slot has filled.
     pub fn of_order(&self, order_seq: u64) -> Option<&FillRow> {
-        let slot = order_seq as usize & (self.newest_own.len() - 1);
-        let row = &self.rows[self.newest_own[slot].checked_sub(1)? as usize];
+        let newest = self.newest_own[self.own_slot(order_seq)];
+        let row = &self.rows[newest.checked_sub(1)? as usize];
         (order_seq != 0 && row.order_seq == order_seq && row.flags & ALIAS == 0).then_some(row)
     }
 
@@ -359,7 +363,7 @@ impl Fills {
         self.rows[at as usize].older = chain.newest;
         (chain.newest, chain.count) = (at, chain.count + 1);
         if row.order_seq != 0 {
-            let slot = row.order_seq as usize & (self.newest_own.len() - 1);
+            let slot = self.own_slot(row.order_seq);
             self.rows[at as usize].older_own =
                 std::mem::replace(&mut self.newest_own[slot], at + 1);
         }

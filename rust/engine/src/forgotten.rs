@@ -87,7 +87,7 @@ impl Engine {
         let order = self.forgotten(e.header.order_seq).expect("judged before it was logged");
         assert!(closed(order.base));
         let chain = self.chain_of(&order);
-        let signed = if order.is_buy() { e.last_qty } else { -e.last_qty };
+        let signed = order.signed(e.last_qty);
         let remembered = self.remember_fill(e, ids, &order, chain);
         assert!(remembered);
         self.counters.fills += 1;

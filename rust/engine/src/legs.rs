@@ -281,7 +281,7 @@ impl Engine {
         let order = &if books { self.order_or_forgotten(order_seq)? } else { return None };
         let chain = self.chain_of(order);
         let before = self.book_of(chain);
-        let signed = if order.is_buy() { report.last_qty } else { -report.last_qty };
+        let signed = order.signed(report.last_qty);
         let found = parts(before, signed, report.last_px, report.fee);
         let leg = (chain >= self.rows.len()).then(|| leg_index(order.is_buy(), order.tags));
         let over = leg.is_some_and(|leg| {

@@ -196,6 +196,12 @@ impl Order {
         self.side == layout::Side::Buy as u8
     }
 
+    /// A quantity of it as the position counts it: below zero where it is sold.
+    #[inline(always)]
+    pub(crate) fn signed(&self, qty: i64) -> i64 {
+        if self.is_buy() { qty } else { -qty }
+    }
+
     /// As it stands with a replace to these terms in flight, by the venue's rule.
     pub(crate) fn with_replace(&self, rule: u8, price: i64, order_qty: i64) -> Self {
         let moving = if rule == ReplaceRule::CancelNew as u8 { MOVING } else { 0 };

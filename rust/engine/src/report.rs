@@ -158,7 +158,7 @@ impl Engine {
 
     /// Whether a fill leaves the money of its order and its position within their range.
     fn sums_take(&self, order: &Order, px: i64, qty: i64) -> bool {
-        let signed = if order.is_buy() { qty } else { -qty };
+        let signed = order.signed(qty);
         let more = number::points(px, qty);
         number::sum_fits(order.cum_points + more)
             && self.parent_takes(order, more)
