@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
-    #define PYOMS_LAYOUT_HASH 0x23af769b3ef51be3ULL
+    #define PYOMS_LAYOUT_HASH 0x7ee51f413f6596ccULL
     """
     const uint64_t LAYOUT_HASH "PYOMS_LAYOUT_HASH"
 
@@ -612,7 +612,9 @@ cdef struct foreign_order_t:  # Precedes a report of an order that is not ours, 
     int64_t price
     int64_t order_qty
     uint8_t time_in_force
-    uint8_t reserved[47]
+    uint8_t reserved0
+    uint16_t verdict
+    uint8_t reserved[44]
 
 cdef struct epoch_started_t:  # First event of every run of an engine on this log.
     header_t header

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-LAYOUT_HASH: Final = 0x23af769b3ef51be3
+LAYOUT_HASH: Final = 0x7ee51f413f6596cc
 RECORD_SIZE: Final = 128  # bytes of a record
 ONE: Final = 1000000000  # fixed-point one, 1e-9
 NO_PRICE: Final = -9223372036854775808  # no price in a quote or a refusal
@@ -834,7 +834,9 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("price", "<i8", 64),
             ("order_qty", "<i8", 72),
             ("time_in_force", "u1", 80),
-            ("reserved", ("u1", (47,)), 81),
+            ("reserved0", "u1", 81),
+            ("verdict", "<u2", 82),
+            ("reserved", ("u1", (44,)), 84),
         ],
     ),
     "epoch_started": (

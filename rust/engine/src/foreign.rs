@@ -138,31 +138,40 @@ impl Engine {
     ) -> bool {
         let mut event = *order;
         event.header = Header { kind: ForeignOrder::KIND, ingest_time_ns: now_ns, ..Header::ZERO };
-        event.account_id = 0;
-        if let Some((order_seq, price)) = self.judge_foreign(order, report, now_ns) {
-            event.header.order_seq = order_seq;
-            event.account_id = self.venues[order.venue_id as usize].adopts;
-            event.price = price;
+        (event.account_id, event.verdict) = (0, 0);
+        match self.judge_foreign(order, report, now_ns) {
+            Ok((order_seq, price)) => {
+                event.header.order_seq = order_seq;
+                event.account_id = self.venues[order.venue_id as usize].adopts;
+                event.price = price;
+            }
+            Err(why) => event.verdict = why.code(),
         }
         *ForeignOrder::view_mut(log.slot(0)) = event;
         self.commit(log, 1);
         event.header.order_seq != 0
     }
 
-    /// The number and the price of reserve that an order is adopted with; `None`: it is flagged.
+    /// The number and the price of reserve that an order is adopted with; else why it is only flagged: what
+    /// the order and its venue's policy say comes before what this desk has no room for.
     fn judge_foreign(
         &self,
         order: &ForeignOrder,
         report: &ExecutionReport,
         now_ns: i64,
-    ) -> Option<(u64, i64)> {
-        let venue = self.venues.get(order.venue_id as usize)?;
-        let account = self.accounts.get(venue.adopts as usize)?;
-        let instrument = self.instruments.get(order.instrument_id as usize)?;
-        let id = padded(&order.street_id);
-        let buy = Side::from_code(order.side)? == Side::Buy;
-        OrdType::from_code(order.ord_type)?;
-        TimeInForce::from_code(order.time_in_force)?;
+    ) -> Result<(u64, i64), Verdict> {
+        let venue = self.venues.get(order.venue_id as usize).filter(|venue| venue.defined != 0);
+        let venue = venue.ok_or(Verdict::VenueUnknown)?;
+        let account_id = if venue.adopts == 0 { usize::MAX } else { venue.adopts as usize };
+        let account = self.accounts.get(account_id).filter(|account| account.defined != 0);
+        let account = account.ok_or(Verdict::AccountUnknown)?;
+        let instrument = self.instruments.get(order.instrument_id as usize);
+        let instrument = instrument.filter(|instrument| instrument.defined == 2);
+        let instrument = instrument.ok_or(Verdict::InstrumentUnknown)?;
+        let side = Side::from_code(order.side).ok_or(Verdict::SideUnsupported)?;
+        OrdType::from_code(order.ord_type).ok_or(Verdict::OrdTypeUnsupported)?;
+        TimeInForce::from_code(order.time_in_force).ok_or(Verdict::TimeInForceUnsupported)?;
+        let (buy, id) = (side == Side::Buy, padded(&order.street_id));
         // Without a price it reserves as a market order does, at the far edge of its band.
         let edge = if buy { instrument.band_high } else { instrument.band_low };
         let banded = instrument.reference_fails == 0 && edge != i64::MIN && edge != i64::MAX;
@@ -174,25 +183,32 @@ impl Engine {
         let session_id = session_of(order.venue_id);
         let hash = dedup::id_hash(&id, session_id);
         let known = self.dedup.find(hash, session_id, &id);
-        let takes = venue.adopts != 0
-            && known.is_none_or(|row| self.id_expired(row, now_ns))
-            && venue.defined != 0
-            && account.defined != 0
-            && account.hedging == 0 // a foreign order tells no PositionEffect(77), so no leg is its
-            && instrument.defined == 2
-            && shows_order(report)
-            && !self.is_of_old(report)
-            && arch::is_padded_text(&id)
-            && self.sound(order.instrument_id, price, order.order_qty)
-            && self.dedup.has_room(hash);
-        let (account_id, instrument_id) = (venue.adopts, order.instrument_id);
-        let takes = takes && {
-            let side = order.side;
-            let as_ours = Order { account_id, instrument_id, side, ..Order::default() };
-            self.fits(&as_ours, order.order_qty, 0)
+        let as_ours = Order {
+            account_id: venue.adopts,
+            instrument_id: order.instrument_id,
+            side: order.side,
+            ..Order::default()
         };
+        let sound = self.sound(order.instrument_id, price, order.order_qty)
+            && self.fits(&as_ours, order.order_qty, 0);
         let order_seq = self.free_order_seq_where(now_ns, |_| true);
-        (takes && order_seq != 0).then_some((order_seq, price))
+        let refusals = [
+            (!arch::is_padded_text(&id), Verdict::ClOrdIdMalformed),
+            (known.is_some_and(|row| !self.id_expired(row, now_ns)), Verdict::DuplicateId),
+            (!shows_order(report), Verdict::OrderClosed),
+            // A foreign order tells no PositionEffect(77), so no leg is its.
+            (account.hedging != 0, Verdict::PositionEffectInvalid),
+            (self.is_of_old(report), Verdict::OutcomeUnknown),
+            (order.order_qty <= 0, Verdict::QtyNotPositive),
+            (!sound && price <= 0, Verdict::PriceNotPositive),
+            (!sound, Verdict::NotionalOverflow),
+            (order_seq == 0, Verdict::OrderTableFull),
+            (!self.dedup.has_room(hash), Verdict::IdTableFull),
+        ];
+        match refusals.into_iter().find(|(refused, _)| *refused) {
+            Some((_, why)) => Err(why),
+            None => Ok((order_seq, price)),
+        }
     }
 
     /// Folds an order found at its venue: as if accepted, with no session, no throttle and no message.

@@ -4,6 +4,7 @@
 
 mod common;
 use common::*;
+use engine::EngineConfig;
 use layout::*;
 use proptest::prelude::*;
 
@@ -925,6 +926,38 @@ fn corner_33_a_liquidation_without_an_order_of_ours_is_booked_under_adopt_alone_
     }
     let nameless = word("", ExecType::New, OrdStatus::New);
     assert_eq!(found(&mut desk, &foreign(""), &nameless), Disposition::UnknownOrder);
+    closing(&desk);
+}
+
+#[test]
+fn corner_33_what_is_only_flagged_says_why_and_a_full_id_table_is_no_policy() {
+    let mut desk = TestDesk::with(EngineConfig { ids_max: 16, ..small_config() });
+    let told = |desk: &mut TestDesk, order: &ForeignOrder, exec_type, status| {
+        found(desk, order, &word(text_of(&order.street_id), exec_type, status));
+        let last = desk.log.records.iter().rev().find_map(ForeignOrder::from_record).unwrap();
+        assert_eq!(last.header.order_seq == 0, last.verdict != 0);
+        Verdict::from_code(last.verdict).unwrap()
+    };
+    let live = (ExecType::New, OrdStatus::New);
+    assert_eq!(told(&mut desk, &foreign("A"), live.0, live.1), Verdict::AccountUnknown, "nobody's");
+    adopting(&mut desk, 1);
+    let gone = (ExecType::Canceled, OrdStatus::Canceled);
+    assert_eq!(told(&mut desk, &foreign("A"), gone.0, gone.1), Verdict::OrderClosed);
+    let free = ForeignOrder { price: -1, ..foreign("A") };
+    assert_eq!(told(&mut desk, &free, live.0, live.1), Verdict::PriceNotPositive);
+    assert_eq!(told(&mut desk, &foreign("A"), live.0, live.1), Verdict::Accepted);
+    let mut taken = 0..;
+    let mut place = |desk: &mut TestDesk| {
+        let id = format!("o{}", taken.next().unwrap());
+        desk.submit(&TestDesk::new_order(&id, Side::Buy, 1, e9(100)))
+    };
+    while place(&mut desk) != Verdict::IdTableFull {}
+    assert_eq!(
+        told(&mut desk, &foreign("B"), gone.0, gone.1),
+        Verdict::OrderClosed,
+        "first of all"
+    );
+    assert_eq!(told(&mut desk, &foreign("B"), live.0, live.1), Verdict::IdTableFull);
     closing(&desk);
 }
 

@@ -215,7 +215,9 @@ record! {
         64 price: i64, "Price(44), 0 for none; event: the price at which it reserves";
         72 order_qty: i64, "OrderQty(38)";
         80 time_in_force: u8, "TimeInForce(59)";
-        81 reserved: [u8; 47], "zero";
+        81 reserved0: u8, "zero";
+        82 verdict: u16, "event: why it is only flagged, 0 when adopted";
+        84 reserved: [u8; 44], "zero";
     }
     /// First event of every run of an engine on this log.
     EpochStarted epoch_started = 200, 128 {

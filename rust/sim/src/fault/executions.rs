@@ -201,6 +201,18 @@ impl FaultVenue {
         }
     }
 
+    /// Whose an order is, and what all its fills have made as they stand.
+    pub fn traded(&self, index: usize) -> ((u32, u32), Holding) {
+        let (order, mut traded) = (&self.orders[index], Holding::default());
+        for fill in self.executions.iter().filter(|e| e.order == index && e.is_fill()) {
+            let (px, qty, fee) = fill.stands;
+            if qty != 0 {
+                traded.book(order.side, px, qty, fee);
+            }
+        }
+        ((order.account_id, order.instrument_id), traded)
+    }
+
     /// What a question about fills since a number of the link is answered with: what was not told by
     /// then, and all that was said since of such a fill.
     pub fn untold(&self, since_link_seq: u32) -> Vec<(Before, ExecutionReport)> {
@@ -219,6 +231,15 @@ impl FaultVenue {
 }
 
 impl Holding {
+    /// The sum of two, or (`sign` -1) what is left without the other.
+    pub fn add(&mut self, other: Self, sign: i128) {
+        self.net += sign * other.net;
+        self.cash += sign * other.cash;
+        self.fees += sign * other.fees;
+        self.bought += sign * other.bought;
+        self.sold += sign * other.sold;
+    }
+
     pub fn unbook(&mut self, side: u8, px: i64, qty: i64, fee: i64) {
         let buy = side == Side::Buy.code();
         let signed = if buy { i128::from(qty) } else { -i128::from(qty) };

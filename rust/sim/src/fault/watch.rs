@@ -63,6 +63,8 @@ pub(crate) struct Watch {
     hedgers: BTreeSet<u32>,
     /// The venue's id of an order placed there -> the number it was adopted under.
     pub adopted: HashMap<[u8; 20], u64>,
+    /// The venue's id of an order placed there that was only flagged -> why, the last time.
+    flagged: HashMap<[u8; 20], u16>,
     fills: Vec<Booked>,
     /// Every id under which a fill was told: its own, a copy's, that of the match, of what amended it.
     ids: HashMap<(u16, u64, [u8; 16]), usize>,
@@ -248,9 +250,12 @@ impl Watch {
     fn foreign(&mut self, e: &ForeignOrder) -> Option<String> {
         let order_seq = e.header.order_seq;
         if order_seq == 0 {
-            self.tell("foreign_flagged");
+            self.flagged.insert(e.street_id, e.verdict);
+            let full = e.verdict == Verdict::IdTableFull.code();
+            self.tell(if full { "foreign_no_room" } else { "foreign_flagged" });
             return None;
         }
+        self.flagged.remove(&e.street_id);
         self.tell("adopted");
         let shadow = Shadow {
             account_id: e.account_id,
@@ -263,6 +268,11 @@ impl Watch {
         let before = self.adopted.insert(e.street_id, order_seq);
         (known || before.is_some())
             .then(|| format!("I12: {} was adopted twice", text_of(&e.street_id)))
+    }
+
+    /// Whether the log says of an order placed at its venue that no id was left to adopt it under.
+    pub fn no_room_for(&self, first_id: &[u8; 20]) -> bool {
+        self.flagged.get(first_id) == Some(&Verdict::IdTableFull.code())
     }
 
     /// Time of the last record.
