@@ -8,6 +8,8 @@ the same.
 from __future__ import annotations
 
 import itertools
+import os
+import random
 import re
 import tomllib
 from pathlib import Path
@@ -15,23 +17,16 @@ from typing import Any
 
 import pytest
 
-from pyoms.engine import Engine
 from pyoms_core.layout import ONE
-from tests.model.pair import Pair
-from tests.model.seam import Driven, limit_order
+from tests.stories import Both, Story, Tale, other_orders, read, retell, tell
 from tests.test_fix_states import SCENARIOS
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE: dict[str, Any] = tomllib.loads((ROOT / "tests/data/corners.toml").read_text())
-SMALL = {
-    "orders_max": 64,
-    "ids_max": 256,
-    "fills_max": 256,
-    "accounts_max": 2,
-    "instruments_max": 2,
-    "books_max": 0,
-}
-START_NS = 1_700_000_000_000_000_000
+TALES = read(ROOT / "tests/data/corners.txt")
+LONG = int(os.environ.get("VERIFY_ORACLE_EXAMPLES", "0")) > 0
+DRAWS = 200 if LONG else 8
+"""Orders drawn of a story, beside every order of up to five words."""
 DAY_NS = 24 * 3600 * ONE
 
 
@@ -48,7 +43,7 @@ def names() -> set[str]:
 def test_every_family_has_a_sentence_and_tests_that_exist() -> None:
     there = names()
     titles = {block.splitlines()[0] for block in SCENARIOS.strip().split("\n\n")}
-    told = {int(case.id.split()[0]) for case in stories()}
+    told = {int(title.split()[0]) for title in TALES}
     for family in TABLE["family"]:
         tests, scenarios = family.get("tests", []), family.get("scenarios", [])
         told.discard(family["number"])
@@ -66,252 +61,101 @@ def test_a_family_that_has_a_test_is_not_called_missing() -> None:
     assert told.isdisjoint(TABLE["missing"]), "move it into a [[family]] of tests/data/corners.toml"
 
 
-class Both(Pair):
-    """One engine and one model that are told the same, by the words of a corner."""
+@pytest.mark.parametrize("tale", [pytest.param(tale, id=title) for title, tale in TALES.items()])
+class TestStories:
+    """Every story of the table, told in every way that its world has."""
 
-    def __init__(self) -> None:
-        oms = Engine(now_ns=START_NS, ring_slots=1 << 13, **SMALL)
-        oms.define_account("A1")
-        oms.define_instrument("ES", tick="0.25", contract_multiplier=50, flags=8)
-        super().__init__(Driven(oms.core))
-        self.count = itertools.count(1)
+    def test_comes_to_its_end(self, tale: Tale) -> None:
+        story, _ = tell(tale)
+        story.close(tale)
 
-    def submit(self, qty: int, side: str = "buy", **more: Any) -> int:
-        verdict = self.send(qty, side, **more)
-        return max(self.model.orders) if verdict == "accepted" else 0
+    def test_a_word_told_twice_is_told_once(self, tale: Tale) -> None:
+        """Tell each again at once, and behind later rows, flagged as a copy or not (I13)."""
+        as_told, told = tell(tale)
 
-    def send(self, qty: int, side: str = "buy", **more: Any) -> str:
-        command = limit_order(f"o{next(self.count)}", side, qty * ONE, 100 * ONE) | more
-        verdict = self.command("new_order", command)
-        self.agree()
-        return verdict
+        def again(story: Story, place: int) -> None:
+            if told[place].word:
+                image = story.image()
+                story.say(told[place])
+                assert story.image() == image, tale.rows[place].text
 
-    def change(self, kind: str, seq: int, **terms: Any) -> str:
-        own = {"cl_ord_id": f"c{next(self.count)}", "session_id": 1}
-        verdict = self.command(kind, own | {"order_seq": seq, "orig_cl_ord_id": ""} | terms)
-        self.agree()
-        return verdict
+        story, _ = retell(tale, told, range(len(told)), again)
+        story.close(tale)
+        draw = random.Random(len(told))
+        words = [at for at, row in enumerate(told) if row.word]
+        for at, flags in itertools.product(words, (0, 1, 2) if LONG else (0, 1)):
+            behind = range(at + 1, len(told))
+            for upto in behind if LONG else draw.sample(behind, min(len(behind), 1)):
 
-    def cancel(self, seq: int) -> str:
-        return self.change("cancel_order", seq)
+                def late(
+                    story: Story, place: int, at: int = at, upto: int = upto, flags: int = flags
+                ) -> None:
+                    if place == upto:
+                        story.say(told[at], flags=flags)
 
-    def replace(self, seq: int, qty: int, px: int = 100) -> str:
-        terms = {"price": px * ONE, "order_qty": qty * ONE, "has_terms": False}
-        return self.change("replace_order", seq, **terms)
+                story, _ = retell(tale, told, range(len(told)), late)
+                said = (tale.rows[at].text, upto, flags)
+                assert (story.ends(), story.sums()) == (as_told.ends(), as_told.sums()), said
+                assert story.messages() == as_told.messages(), said
 
-    def tell(self, seq: int, exec_type: str, qty: int = 0, px: int = 100, **more: Any) -> str:
-        report = {
-            "street_epoch": self.model.orders[seq].epoch if seq in self.model.orders else 1,
-            "street_seq": seq,
-            "street_revision": 0,
-            "exec_id": f"E{next(self.count)}",
-            "venue_id": 1,
-            "trade_day": 0,
-            "exec_type": exec_type,
-            "ord_status": "",
-            "last_px": px * ONE,
-            "last_qty": qty * ONE,
-            "cum_qty": 0,
-            "leaves_qty": 0,
-            "fee": 0,
-            "transact_time_ns": START_NS,
-        } | more
-        disposition = self.report(report)
-        self.agree()
-        return disposition
+    def test_any_order_of_its_words_comes_to_the_end_that_the_rule_says(self, tale: Tale) -> None:
+        """Where an input of ours is answered otherwise it is another story, in which both agree."""
+        as_told, told = tell(tale)
+        turned: set[int] = set()
+        for order in other_orders(tale, told, DRAWS):
+            story, same = retell(tale, told, order)
+            if not same:
+                continue
+            turns = {n for n, turn in enumerate(tale.turns) if turn.comes(order)}
+            ends, sent = as_told.ends(), as_told.messages()
+            for turn in (tale.turns[n] for n in sorted(turns)):
+                ends, sent = ends | turn.ends, sent + turn.sent
+            said = "\n".join(tale.rows[at].text for at in order)
+            assert (story.ends(), story.messages()) == (ends, sent), said
+            assert turns or story.sums() == as_told.sums(), said
+            turned |= turns
+        assert len(turned) == len(tale.turns), "a turn that never comes"
 
-    def lose(self, seq: int) -> None:
-        self.fact("outcome_unknown", order_seq=seq, venue_id=1)
-        self.agree()
+    def test_a_replay_behind_each_row_changes_nothing(self, tale: Tale) -> None:
+        story, _ = tell(tale, lambda story: story.both.recover(story.both.engine.core.event_seq))
+        story.close(tale)
 
-    def status(self, seq: int) -> str:
-        return self.model.orders[seq].status
+    def test_a_crash_behind_any_row_changes_no_end(self, tale: Tale) -> None:
+        """Crash behind each row alone, and behind all: later words resolve what is in doubt."""
+        as_told, told = tell(tale)
+        every = range(len(told))
+        for crashes in [*({at} for at in every), set(every)]:
 
+            def crash(story: Story, place: int, crashes: set[int] = crashes) -> None:
+                if place in crashes:
+                    story.both.crash(story.both.engine.core.event_seq)
 
-STORIES = (ROOT / "tests/data/corners.txt").read_text(encoding="utf-8")
-ANSWERS = {
-    "cancel_rejected": "cancel",
-    "canceled": "cancel",
-    "replaced": "replace",
-    "replace_rejected": "replace",
-}
-"""What a word of the venue answers: it names that message unless the row says rev."""
+            story, _ = retell(tale, told, every, crash)
+            story.close(tale)
+            for name, end in as_told.ends().items():
+                if name not in story.seqs or not story.both.model.orders[story.seqs[name]].live:
+                    assert story.ends()[name] == end, (name, crashes)
 
-
-class Story:
-    """One story of the table, told once in one of its ways."""
-
-    def __init__(self, way: str) -> None:
-        self.both, self.way = Both(), way
-        self.seqs: dict[str, int] = {}
-
-    def tell(self, line: str) -> None:
-        """Take one row and compare what it says."""
-        told, _, expected = (part.strip() for part in line.partition("|"))
-        if told.startswith(("net ", "sent ")):
-            return self.close(*told.split())
-        verb, *words = told.split()
-        named = dict(word.split("=", 1) for word in words if "=" in word)
-        plain = [word for word in words if "=" not in word]
-        before = max(self.both.model.orders, default=0)
-        answer = getattr(self, verb)(plain, named)
-        if verb in ("send", "parent") and max(self.both.model.orders, default=0) > before:
-            self.seqs[plain[0]] = before + 1
-        self.both.agree()
-        if self.way != "crashed":  # where a crash leaves a doubt, only the end is the same
-            taken, _, status = (part.strip() for part in expected.partition("|"))
-            assert answer == taken, line
-            if status not in ("", "-"):
-                order = self.both.model.orders[self.seqs[self.subject(plain)]]
-                assert f"{order.status} {order.cum_qty // ONE}" == status, line
-        return None
-
-    def subject(self, plain: list[str]) -> str:
-        """Name the order that a row's status is of: the one it names, else the first."""
-        found = [word for word in plain if word in self.seqs]
-        return found[0] if found else next(iter(self.seqs))
-
-    def close(self, what: str, number: str) -> None:
-        """Compare the position, or the messages that went out."""
-        if what == "net":
-            assert self.both.model.position(1, 1).net_qty == int(number) * ONE
-        else:
-            kinds = [event["kind"] for event in self.both.engine.new_events(0)]
-            assert kinds.count("routed") == int(number)
-
-    # The verbs of the table ----------------------------------------------------------------------
-
-    def send(self, plain: list[str], named: dict[str, str]) -> str:
-        _, side, qty, *more = plain
-        terms: dict[str, Any] = {"time_in_force": more[0] if more else "day"}
-        if "id" in named:
-            terms["cl_ord_id"] = named["id"]
-        if "parent" in named:
-            terms["parent_order_seq"] = self.seqs[named["parent"]]
-        return self.both.send(int(qty), side, **terms)
-
-    def parent(self, plain: list[str], named: dict[str, str]) -> str:
-        return self.both.send(int(plain[2]), plain[1], is_parent=True)
-
-    def cancel(self, plain: list[str], named: dict[str, str]) -> str:
-        return self.both.cancel(self.seqs.get(plain[0], 99))
-
-    def replace(self, plain: list[str], named: dict[str, str]) -> str:
-        qty, _, px = plain[1].partition("@")
-        return self.both.replace(self.seqs[plain[0]], int(qty), int(px or 100))
-
-    def says(self, plain: list[str], named: dict[str, str]) -> str:
-        name, exec_type, *amount = plain
-        qty, _, px = (amount or ["0"])[0].partition("@")
-        seq = self.seqs.get(name, 99)
-        report: dict[str, Any] = {
-            "street_revision": int(named.get("rev", self.answered(seq, exec_type))),
-            "ord_status": named.get("told", ""),
-            "trade_day": int(named.get("day", 0)),
-            "venue_id": int(named.get("venue", 1)),
-            "flags": int(named.get("flags", 0)),
-            "cum_qty": int(named.get("cum", 0)) * ONE,
-            "leaves_qty": int(named.get("leaves", 0)) * ONE,
-            "transact_time_ns": START_NS + int(named.get("late", 0)),
-            "exec_id": named.get("exec", f"E{next(self.both.count)}"),
-        }
-        if "ref" in named:
-            report["exec_ref_id"] = named["ref"]
-        price = int(px or (100 if exec_type.startswith("trade") else 0))
-        told = (seq, exec_type, int(named.get("qty", qty)), price)
-        answer = self.both.tell(*told, **report)
-        if self.way == "doubled":
-            image = self.image()
-            self.both.tell(*told, **report)
-            assert self.image() == image, "a word told twice is told once (I13)"
-        return answer
-
-    def answered(self, seq: int, exec_type: str) -> int:
-        """Find the revision that an answer names: of the last message of its kind."""
-        kind = ANSWERS.get(exec_type, "")
-        sent = [
-            event["revision"]
-            for event in self.both.engine.new_events(0)
-            if event["kind"] == "routed" and event["order_seq"] == seq and event["msg_type"] == kind
-        ]
-        order = self.both.model.orders.get(seq)
-        return int(sent[-1]) if sent else order.revision if order else 0
-
-    def image(self) -> tuple[Any, ...]:
-        core = self.both.engine.core
-        return core.orders(live=False), core.positions(), core.account_sums(1)
-
-    def lost(self, plain: list[str], named: dict[str, str]) -> str:
-        seq = self.seqs[plain[0]]
-        if not self.both.model.orders[seq].unsure:  # a crash has put it in doubt already
-            self.both.lose(seq)
-        return "accepted"
-
-    def drop(self, plain: list[str], named: dict[str, str]) -> str:
-        self.both.fact("dropped_unsent", order_seq=self.seqs[plain[0]], msg_type=plain[1])
-        return "accepted"
-
-    def kill(self, plain: list[str], named: dict[str, str]) -> str:
-        target = 0 if plain[0] == "desk" else 1
-        self.both.fact("control", scope=plain[0], target_id=target, mode=plain[1])
-        return "accepted"
-
-    def mass(self, plain: list[str], named: dict[str, str]) -> str:
-        scopes = ("account_id", "instrument_id", "of_session_id", "strategy_id", "venue_id")
-        command = {"cl_ord_id": f"m{next(self.both.count)}", "session_id": 1}
-        command |= dict.fromkeys(scopes, 0) | {"side": plain[0] if plain else ""}
-        return self.both.command("mass_cancel", command)
-
-    def day(self, plain: list[str], named: dict[str, str]) -> str:
-        words = {"opened": int(plain[1] == "open"), "proved": int(plain[1] == "proved")}
-        self.both.fact("day_change", venue_id=1, trade_day=int(plain[0]), **words)
-        return "accepted"
-
-    def time(self, plain: list[str], named: dict[str, str]) -> str:
-        self.both.time(self.both.model.now_ns + int(plain[0]) * ONE)
-        return "accepted"
-
-    def recovering(self, plain: list[str], named: dict[str, str]) -> str:
-        self.both.fact("desk_state", recovering=int(plain[0]))
-        return "accepted"
-
-    def link(self, plain: list[str], named: dict[str, str]) -> str:
-        self.both.fact("link_change", venue_id=1, state=plain[0])
-        return "accepted"
-
-
-def stories() -> list[Any]:
-    """Split the table: title and rows."""
-    found = []
-    for block in STORIES.strip().split("\n\n"):
-        title, *rows = [line for line in block.splitlines() if not line.startswith("#")] or [""]
-        if title:
-            found.append(pytest.param(rows, id=title))
-    return found
-
-
-@pytest.mark.parametrize("way", ["told", "doubled", "replayed", "crashed", "killed"])
-@pytest.mark.parametrize("rows", stories())
-def test_a_corner_comes_to_its_end(rows: list[str], way: str) -> None:
-    story = Story(way)
-    for row in rows:
-        story.tell(row)
-        core = story.both.engine.core
-        if way == "replayed":  # the log alone, and on from there: not one row is another
-            story.both.recover(core.event_seq)
-        elif way == "crashed":
-            story.both.crash(core.event_seq)
-    if way == "killed":
-        before = len(story.both.engine.new_events(0))
-        story.both.fact("control", scope="desk", target_id=0, mode="cancel_only")
-        sent = [e for e in story.both.engine.new_events(before) if e["kind"] == "routed"]
-        assert {event["msg_type"] for event in sent} <= {"cancel", "order_status"}
-        assert story.both.send(1) in ("killed", "recovering")
-    story.both.agree()
-    story.both.end()
-    if not any(order.live for order in story.both.model.orders.values()):
-        assert story.both.model.open_side(1, 1, True) == (0, 0), "nothing stays reserved"
-        assert story.both.model.open_side(1, 1, False) == (0, 0)
+    def test_a_kill_behind_any_row_lets_nothing_but_cancels_out(self, tale: Tale) -> None:
+        """Kill the desk behind each row (CORNERS 37); what a venue says then is booked as ever."""
+        _, told = tell(tale)
+        for killed in range(len(told)):
+            story, last = Story(), 0
+            for at, row in enumerate(tale.rows):
+                if told[at].word:
+                    story.say(told[at])
+                else:
+                    story.take(row)
+                if at == killed:
+                    last = story.both.engine.core.event_seq
+                    story.kill(["desk", "cancel_only"], {})
+            story.both.time(story.both.model.now_ns + 20 * ONE)  # what was refused is asked again
+            assert set(story.sent(last)) <= {"cancel", "order_status"}, tale.rows[killed].text
+            for order in story.both.model.orders.values():
+                assert not order.live or order.canceling or order.asked, "wanted away"
+            story.both.crash(story.both.engine.core.event_seq)
+            assert story.both.send(1) in ("killed", "recovering"), "a restart keeps the latch"
+            story.end()
 
 
 @pytest.fixture

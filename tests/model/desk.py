@@ -1187,6 +1187,8 @@ class Desk:
             return "stale"
         strictest = ("", *ASIDE)
         new = strictest.index(r["exec_type"]) > strictest.index(order.aside)
+        if not order.aside and 0 < r["transact_time_ns"] < order.aside_ns:
+            return "stale"  # older than the word that renewed it
         return "applied" if new else "stale"
 
     _judge_stopped = _judge_done_for_day = _judge_suspended
@@ -1902,7 +1904,8 @@ class Desk:
         if order.bound_by(e["street_revision"]) and not self.renews(order, e):
             order.take_replace()
         else:
-            order.known, order.aside, order.aside_ns = True, "", 0
+            order.known = True
+            order.renew(e["transact_time_ns"])
 
     def _take_canceled(self, order: Order, e: Event, how: str = "canceled") -> None:
         """End it, by the terms of the replace in flight where the venue names its id."""
@@ -1970,7 +1973,7 @@ class Desk:
         if order.unsure and self.settles(e):
             live = e["ord_status"] in ("new", "partially_filled")
             if live and order.aside and e["transact_time_ns"] > order.aside_ns:
-                order.aside, order.aside_ns = "", 0  # what ends the doubt renews as well
+                order.renew(e["transact_time_ns"])  # what ends the doubt renews as well
             if order.replacing and order.replacing.revision == e["street_revision"]:
                 order.take_replace()
             if order.replacing:

@@ -152,7 +152,7 @@ class Order:
         default_factory=dict
     )  # another id -> the fill it means, and what was told under it
     aside: str = ""  # suspended, stopped or done for the day at the venue
-    aside_ns: int = 0
+    aside_ns: int = 0  # the venue's time of that, or of the word that renewed it since
     asked_qty: int = 0  # the highest CumQty(14) above ours that the venue is asked about
     last_replace: Change | None = None  # sent last and not refused
     canceling: Change | None = None
@@ -317,6 +317,11 @@ class Order:
         self.ended, self.end_time_ns, self.known, self.piece.over = "", 0, True, False
         if self.terms:
             self.terms.timer_ns = self.terms.expire_time_ns
+
+    def renew(self, time_ns: int) -> None:
+        """Work on, if it was set aside, by a word of that time of the venue."""
+        if self.aside:
+            self.aside, self.aside_ns = "", time_ns
 
     def vacate(self) -> None:
         """Let the proof of what it was stand: what it becomes may go, or is there already."""

@@ -815,11 +815,11 @@ impl Engine {
                 };
             }
             Action::Renew => {
-                (order.base, order.end_time_ns) = (OrdStatus::New as u8, 0);
+                (order.base, order.end_time_ns) = (OrdStatus::New as u8, e.transact_time_ns);
                 order.base = by_fills(order);
             }
             Action::Resolve => {
-                (order.base, order.end_time_ns) = (OrdStatus::New as u8, 0);
+                (order.base, order.end_time_ns) = (OrdStatus::New as u8, e.transact_time_ns);
                 resolve(order, revision_of(e, order.order_seq));
             }
             Action::Restate => *order = restated(order, e, reason, before),

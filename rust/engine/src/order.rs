@@ -66,8 +66,8 @@ pub struct Order {
 
     /// Sum of price x quantity over its fills, exact.
     pub cum_points: i128,
-    /// When it ended; while set aside (suspended, stopped, done for day): the venue's time of that;
-    /// else 0.
+    /// When it ended; while set aside (suspended, stopped, done for day): the venue's time of that, and
+    /// once renewed the venue's time of the renewal; else 0.
     pub end_time_ns: i64,
     /// Parent, 0 for none.
     pub parent_order_seq: u64,

@@ -88,7 +88,7 @@ impl Engine {
             {
                 Disposition::Stale
             }
-            Some(Action::SetAside) if aside(order, exec_type).0 == order.base => Disposition::Stale,
+            Some(Action::SetAside) if !sets_aside(order, exec_type, report) => Disposition::Stale,
             Some(Action::Restate | Action::TakeUp) if !order.live() => Disposition::Late,
             // What was filled whole by the terms that now hold stays filled: nothing to alarm about.
             Some(Action::Replace) if !order.live() && order.pending_qty > order.cum_qty => {
@@ -679,9 +679,21 @@ pub(crate) fn restated(
         }
     }
     if !set_aside(next.base) && !closed(next.base) {
-        next.end_time_ns = 0;
+        if set_aside(order.base) {
+            next.end_time_ns = report.transact_time_ns;
+        } else if closed(order.base) {
+            next.end_time_ns = 0;
+        }
     }
     next
+}
+
+/// Whether a word sets its order aside, or makes that stricter: one older than the word that renewed it
+/// is a copy, or out of order.
+fn sets_aside(order: &Order, exec_type: ExecType, report: &ExecutionReport) -> bool {
+    let renewed_ns = if set_aside(order.base) { 0 } else { order.end_time_ns };
+    let older = report.transact_time_ns > 0 && report.transact_time_ns < renewed_ns;
+    !older && aside(order, exec_type).0 != order.base
 }
 
 /// The base of an order that the venue sets aside, the strictest of what it said; whether it is new.

@@ -490,7 +490,8 @@ fn corner_26_what_the_venue_sets_aside_keeps_its_reserve_and_is_renewed_by_a_new
         assert_eq!(desk.take(&renewal), Disposition::Applied);
         assert_eq!(desk.status(a), OrdStatus::PartiallyFilled);
         assert_eq!(desk.take(&renewal), Disposition::Stale);
-        desk.take(&aside);
+        aside.transact_time_ns = 40;
+        assert_eq!(desk.take(&aside), Disposition::Applied, "a newer word");
         desk.take(&trade_report(&desk, a, "X3", 3, 100));
         let done = word == ExecType::DoneForDay;
         assert_eq!(desk.status(a), if done { status } else { OrdStatus::Filled });
@@ -498,6 +499,32 @@ fn corner_26_what_the_venue_sets_aside_keeps_its_reserve_and_is_renewed_by_a_new
         desk.tell(a, 0, ExecType::Expired);
         assert_eq!(desk.status(a), OrdStatus::Filled, "the end is that of its last fill");
         closing(&desk);
+    }
+}
+
+#[test]
+fn corner_26_a_copy_of_the_word_that_set_an_order_aside_changes_nothing_behind_its_renewal() {
+    for word in [ExecType::Suspended, ExecType::Stopped, ExecType::DoneForDay] {
+        for renewed_by in [ExecType::New, ExecType::OrderStatus, ExecType::Restated] {
+            let mut desk = TestDesk::open();
+            let a = desk.place("a", Side::Buy, 5, e9(100));
+            desk.tell(a, 0, ExecType::New);
+            let mut aside = desk.report(a, 0, word);
+            aside.transact_time_ns = 20;
+            assert_eq!(desk.take(&aside), Disposition::Applied);
+            let mut renewal = desk.report(a, 0, renewed_by);
+            (renewal.transact_time_ns, renewal.ord_status) = (30, OrdStatus::New as u8);
+            assert_eq!(desk.take(&renewal), Disposition::Applied, "{renewed_by:?}");
+            assert_eq!(desk.status(a), OrdStatus::New);
+            for flags in [0, REPORT_POSS_DUP, REPORT_POSS_RESEND] {
+                aside.flags = flags;
+                assert_eq!(desk.take(&aside), Disposition::Stale, "{word:?} {renewed_by:?}");
+                assert_eq!(desk.status(a), OrdStatus::New, "it was told before the renewal");
+            }
+            desk.take(&trade_report(&desk, a, "X1", 5, 100));
+            assert_eq!(desk.status(a), OrdStatus::Filled, "on a day that it is not done for");
+            closing(&desk);
+        }
     }
 }
 
