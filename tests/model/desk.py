@@ -1901,11 +1901,12 @@ class Desk:
                 self._take_new(order, e)
 
     def _take_new(self, order: Order, e: Event) -> None:
-        if order.bound_by(e["street_revision"]) and not self.renews(order, e):
-            order.take_replace()
-        else:
+        bound = order.bound_by(e["street_revision"])
+        if self.renews(order, e) or not bound:
             order.known = True
             order.renew(e["transact_time_ns"])
+        if bound:
+            order.take_replace()
 
     def _take_canceled(self, order: Order, e: Event, how: str = "canceled") -> None:
         """End it, by the terms of the replace in flight where the venue names its id."""
@@ -1967,13 +1968,14 @@ class Desk:
         if self.renews(order, e):
             self._take_new(order, e)
             return
-        if order.bound_by(e["street_revision"]):
+        live = e["ord_status"] in ("new", "partially_filled")
+        bound, doubtful = order.bound_by(e["street_revision"]), order.unsure and self.settles(e)
+        if live and (bound or doubtful) and order.aside and e["transact_time_ns"] > order.aside_ns:
+            order.renew(e["transact_time_ns"])  # what ends a doubt or binds an id renews as well
+        if bound:
             order.take_replace()
             return
-        if order.unsure and self.settles(e):
-            live = e["ord_status"] in ("new", "partially_filled")
-            if live and order.aside and e["transact_time_ns"] > order.aside_ns:
-                order.renew(e["transact_time_ns"])  # what ends the doubt renews as well
+        if doubtful:
             if order.replacing and order.replacing.revision == e["street_revision"]:
                 order.take_replace()
             if order.replacing:

@@ -327,6 +327,7 @@ class Order:
         """Let the proof of what it was stand: what it becomes may go, or is there already."""
         assert self.replacing is not None
         self.piece.over, self.replacing.gone, self.known = self.replacing.moves, True, True
+        self.renew(0)
         self.unsure = False
         if self.cum_qty >= self.replacing.qty:
             self.take_replace()
@@ -340,6 +341,7 @@ class Order:
     def end_part(self, time_ns: int) -> None:
         """Let the next part go, as the new self of a replace that changes nothing would."""
         self.piece.over = self.known = True
+        self.renew(0)
         if self.canceling or self.asked:  # nothing goes out any more
             self.end("canceled", time_ns)
             return

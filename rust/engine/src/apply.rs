@@ -591,7 +591,10 @@ impl Engine {
                 Action::SetAside | Action::Renew | Action::Restate | Action::Calculate => {
                     self.act_on_word(slot, action, exec_type, e, reason);
                 }
-                Action::Resolve if renews(order, e) => {
+                // An answer that ends a doubt, or an ack that binds a new id, renews with it.
+                Action::Resolve | Action::Replace
+                    if exec_type != ExecType::Replaced && renews(order, e) =>
+                {
                     self.act_on_word(slot, action, exec_type, e, reason);
                 }
                 Action::TakeUp => {
@@ -814,13 +817,14 @@ impl Engine {
                     told => told.max(order.end_time_ns),
                 };
             }
-            Action::Renew => {
-                (order.base, order.end_time_ns) = (OrdStatus::New as u8, e.transact_time_ns);
-                order.base = by_fills(order);
-            }
+            Action::Renew => renew(order, e.transact_time_ns),
             Action::Resolve => {
-                (order.base, order.end_time_ns) = (OrdStatus::New as u8, e.transact_time_ns);
+                renew(order, e.transact_time_ns);
                 resolve(order, revision_of(e, order.order_seq));
+            }
+            Action::Replace => {
+                renew(order, e.transact_time_ns);
+                replace(order);
             }
             Action::Restate => *order = restated(order, e, reason, before),
             _ => order.base = OrdStatus::Calculated as u8,
@@ -954,8 +958,8 @@ impl Engine {
                 order.flight = (order.flight | VACANT) & !UNSURE;
                 if order.cum_qty >= order.pending_qty {
                     replace(order);
-                } else if order.base == OrdStatus::PendingNew as u8 {
-                    order.base = OrdStatus::New as u8; // what has ended there was there
+                } else if order.base == OrdStatus::PendingNew as u8 || set_aside(order.base) {
+                    renew(order, 0); // what has ended there was there, and is not set aside any more
                 }
             }
             Action::Move => order.flight &= !MOVING,
@@ -1492,6 +1496,13 @@ pub(crate) fn by_fills(order: &Order) -> u8 {
     } else {
         OrdStatus::New as u8
     }
+}
+
+/// What is there of it is live, by a word of that time of the venue or, 0, by the end of what it was; the
+/// fills decide.
+pub(crate) fn renew(order: &mut Order, time_ns: i64) {
+    (order.base, order.end_time_ns) = (OrdStatus::New as u8, time_ns);
+    order.base = by_fills(order);
 }
 
 /// Nothing is left that could go out of an order between two of its selves: it is what it was to be.

@@ -410,7 +410,7 @@ impl Engine {
         let revision = revision_of(report, order.order_seq);
         let queried = report.flags & REPORT_QUERIED != 0;
         Some(match told {
-            Trigger::Acked | Trigger::FoundLive | Trigger::FoundWaiting
+            Trigger::Acked | Trigger::FoundLive | Trigger::FoundWaiting | Trigger::Renewed
                 if order.binds(revision, rule) =>
             {
                 Trigger::Replaced

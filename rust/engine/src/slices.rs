@@ -8,7 +8,8 @@
 //! cancel that was asked for ends the order with the part that fills, since nothing more of it is out.
 //! Called by `apply` and by the pipeline.
 
-use crate::order::{CANCEL_ASKED, CANCELING, MOVING, Order, REPLACING, VACANT, closed};
+use crate::apply::renew;
+use crate::order::{CANCEL_ASKED, CANCELING, MOVING, Order, REPLACING, VACANT, closed, set_aside};
 use crate::report::revision_of;
 use crate::terms::{GROW, SLICED};
 use crate::{Engine, Log, Outbox, street};
@@ -109,6 +110,9 @@ impl Engine {
         // As a replace by cancel and new: the revision above it is that of a cancel, never sent here.
         (order.replace_revision, order.replace_id_row) = (order.revision_last + 1, order.id_row);
         order.revision_last += 2;
+        if set_aside(order.base) {
+            renew(order, 0); // that was said of the part that has filled
+        }
         self.turn_vacant(slot, true);
     }
 

@@ -541,3 +541,61 @@ fn corner_19_where_a_modify_is_told_as_old_canceled_and_new_acknowledged_the_ord
     assert_eq!(desk.status(seq), OrdStatus::Canceled, "there is nothing to restore");
     closing(&desk);
 }
+
+#[test]
+fn corner_19_and_26_the_ack_of_the_new_self_of_a_suspended_order_binds_its_id_and_renews_it() {
+    use ReplaceRule::{CancelNew, ModifyNew};
+    let aside = [ExecType::Suspended, ExecType::Stopped, ExecType::DoneForDay];
+    // With the end of the old self told before, and where the venue does both itself without.
+    for (rule, ended) in [(CancelNew, true), (ModifyNew, true), (ModifyNew, false)] {
+        for (word, filled, queried) in aside
+            .into_iter()
+            .flat_map(|word| [(word, 0, false), (word, 3, false), (word, 0, true), (word, 3, true)])
+        {
+            let case = format!("{rule:?} {ended} {word:?} {filled} {queried}");
+            let (mut desk, seq) = desk_of(rule);
+            let mut set = desk.report(seq, 0, word);
+            set.transact_time_ns = START_NS + 5;
+            assert_eq!(desk.take(&set), Disposition::Applied, "{case}");
+            assert_eq!(desk.replace("b", "a", 12, e9(99)), Verdict::Accepted, "{case}");
+            if filled != 0 {
+                fill_on(&mut desk, seq, 0, filled);
+            }
+            let live = if filled == 0 { OrdStatus::New } else { OrdStatus::PartiallyFilled };
+            if ended {
+                desk.tell(seq, 0, ExecType::Canceled);
+                let order = desk.order(seq);
+                assert_eq!(order.base, live as u8, "{case}: what was set aside is no more");
+                assert_eq!(order.end_time_ns, 0, "{case}");
+                desk.time();
+            }
+            let mut ack = match queried {
+                true => desk.report(seq, 1, ExecType::OrderStatus),
+                false => desk.report(seq, 1, ExecType::New),
+            };
+            (ack.ord_status, ack.transact_time_ns) = (OrdStatus::New as u8, START_NS + 6);
+            assert_eq!(desk.take(&ack), Disposition::Applied, "{case}");
+            assert_eq!((desk.status(seq), id(&desk, seq)), (live, "b".into()), "{case}");
+            let order = *desk.order(seq);
+            let since = if ended { 0 } else { START_NS + 6 };
+            assert_eq!((order.order_qty, order.price, order.end_time_ns), (e9(12), e9(99), since));
+            assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(12 - filled), "{case}");
+            assert_eq!(desk.take(&ack), Disposition::Stale, "{case}: a copy");
+            closing(&desk);
+        }
+    }
+}
+
+#[test]
+fn the_ack_of_a_new_self_that_is_older_than_its_suspension_leaves_it_suspended() {
+    let (mut desk, seq) = desk_of(ReplaceRule::ModifyNew);
+    assert_eq!(desk.replace("b", "a", 12, e9(99)), Verdict::Accepted);
+    let mut set = desk.report(seq, 1, ExecType::Suspended);
+    set.transact_time_ns = START_NS + 7;
+    desk.take(&set);
+    let mut ack = desk.report(seq, 1, ExecType::New);
+    ack.transact_time_ns = START_NS + 6;
+    assert_eq!(desk.take(&ack), Disposition::Applied);
+    assert_eq!((desk.status(seq), id(&desk, seq)), (OrdStatus::Suspended, "b".into()));
+    closing(&desk);
+}
