@@ -225,6 +225,8 @@ class VenueConfig:
     it tells itself. `unknown_orders` says what becomes of orders found there and unknown here:
     ``"flag"`` tells of them, ``"adopt"`` makes them orders of `adopt_account`. An overfill is
     booked and told of; with `overfill` ``"stop"`` the kill switch is engaged for the venue besides.
+    With `exec_id_versions` two digits behind the last dot of its ExecID(17) tell a correction from
+    the execution that it corrects.
     """
 
     name: str
@@ -232,6 +234,7 @@ class VenueConfig:
     replace_rule: str
     queue_rule: str
     replenishes_icebergs: bool
+    exec_id_versions: bool
     cancel_on_disconnect: bool
     cancels_per_s_max: int
     zone: str
@@ -733,6 +736,7 @@ class _Reader:
             replace_rule=table.choice("replace_rule", CODES["replace_rule"]),
             queue_rule=table.choice("queue_rule", CODES["queue_rule"], "untold"),
             replenishes_icebergs=table.flag("replenishes_icebergs", False),
+            exec_id_versions=table.flag("exec_id_versions", False),
             cancel_on_disconnect=table.flag("cancel_on_disconnect", True),
             cancels_per_s_max=table.integer("cancels_per_s_max", 1, 1_000_000, 100),
             zone=zone,

@@ -22,7 +22,14 @@ from pyoms.tape import Tape
 from pyoms.terms import UNPRICED, OrderTerms, offer_of, ord_type_of
 from pyoms_core import layout
 from pyoms_core.gate import ID_SIZE_MAX, Gate, Verbs, Verdict, code_of
-from pyoms_core.layout import KINDS, NAMES, NO_PRICE, ONE, VENUE_ICEBERG
+from pyoms_core.layout import (
+    KINDS,
+    NAMES,
+    NO_PRICE,
+    ONE,
+    VENUE_EXEC_ID_VERSIONS,
+    VENUE_ICEBERG,
+)
 
 UNLIMITED = 2**63 - 1
 """A limit row's value for "no limit"."""
@@ -463,13 +470,16 @@ class Engine(Oms):
         *,
         replace_rule: str = "in_flight_counted",
         replenishes_icebergs: bool = False,
+        exec_id_versions: bool = False,
         queue_rule: str = "untold",
     ) -> int:
         """Define a venue, connected and open; one that replenishes icebergs gets MaxFloor(111).
 
-        ``queue_rule`` is what a replace keeps its place in the queue by: docs/queue-priority.md.
+        With ``exec_id_versions`` two digits behind the last dot of its ExecID(17) tell a correction
+        from the execution. ``queue_rule`` is what a replace keeps its place in the queue by:
+        docs/queue-priority.md.
         """
-        flags = VENUE_ICEBERG * replenishes_icebergs
+        flags = VENUE_ICEBERG * replenishes_icebergs + VENUE_EXEC_ID_VERSIONS * exec_id_versions
         level, queue = code_of("replace_rule", replace_rule), code_of("queue_rule", queue_rule)
         number = self.define("venue", name, level=level, flags=flags, queue_rule=queue)
         self.take("link_change", venue_id=number, state=code_of("link_state", "up"))

@@ -35,6 +35,7 @@ from pyoms_core.layout import (
     TAG_PARENT,
     TAG_TERMS,
     VENUE_CALENDAR,
+    VENUE_EXEC_ID_VERSIONS,
     VENUE_ICEBERG,
 )
 
@@ -109,7 +110,8 @@ def define_venue(oms: Oms, venue: VenueConfig, utc_offset_min: int) -> None:
         level=venue.replace_rule_code,
         flags=venue.flags
         | VENUE_CALENDAR * (schedule is not None)
-        | VENUE_ICEBERG * venue.replenishes_icebergs,
+        | VENUE_ICEBERG * venue.replenishes_icebergs
+        | VENUE_EXEC_ID_VERSIONS * venue.exec_id_versions,
         queue_rule=venue.queue_rule_code,
         parent_id=oms.id_of("account", venue.adopt_account) if venue.adopt_account else 0,
         zone=venue.zone.encode(),

@@ -62,8 +62,10 @@ ODD_QTYS = QTYS | st.sampled_from([0, -ONE, ONE // 2, 101 * ONE, 2000 * ONE, 2**
 PRICES = st.integers(-6, 6).map(lambda n: 100 * ONE + n * TICK)
 ODD_PRICES = PRICES | st.sampled_from([0, -TICK, TICK // 2, 50 * ONE, 150 * ONE])
 SIDES = st.sampled_from(["buy", "sell", "buy", "sell", "sell_short", "sell_short_exempt", "9"])
-EXEC_IDS = st.sampled_from(["", "E1", "E2", "E3", "E4", "E5"]) | st.integers(6, 500).map(
-    lambda n: f"E{n}"
+EXEC_IDS = (
+    st.sampled_from(["", "E1", "E2", "E3", "E4", "E5"])
+    | st.sampled_from(["E1.00", "E1.01", "E1.02", "E2.01", "E2.02", "E2.03"])
+    | st.integers(6, 500).map(lambda n: f"E{n}")
 )
 ACCOUNTS, INSTRUMENTS = st.sampled_from([1, 1, 1, 2, 3]), st.sampled_from([1, 1, 1, 2, 3])
 SESSIONS = st.sampled_from([1, 1, 1, 1, 2, 3])
@@ -205,8 +207,9 @@ class Lives(RuleBasedStateMachine):
         keeps=st.just(True),
         limit=st.sampled_from([10**6, 10**6, 10**4]),
         mode=st.sampled_from(["net", "hedging"]),
+        versions=st.booleans(),
     )
-    def begin(self, rule_of: str, keeps: bool, limit: int, mode: str) -> None:
+    def begin(self, rule_of: str, keeps: bool, limit: int, mode: str, versions: bool) -> None:
         oms = Engine(now_ns=START_NS, ring_slots=1 << 13, **SMALL)
         oms.define_venue("SIM", replace_rule=rule_of, replenishes_icebergs=keeps)
         oms.define_venue("ALT", replenishes_icebergs=True)
@@ -221,6 +224,7 @@ class Lives(RuleBasedStateMachine):
         oms.define_session("S2", account="A2")
         oms.define_strategy("K1")
         rule, flags = code("replace_rule", rule_of), layout.VENUE_ICEBERG * keeps
+        flags |= layout.VENUE_EXEC_ID_VERSIONS * versions
         oms.define("venue", "SIM", level=rule, flags=flags, parent_id=2)  # A2 adopts
         oms.define_instrument("ES", tick="0.25", qty_max=1000, contract_multiplier=50, band=20_000)
         oms.define_instrument(
@@ -1104,7 +1108,7 @@ def test_engine_and_oracle_agree_on_every_scene_at_every_kind_of_venue(
     SEEN.clear()
     for twist, mode in itertools.product((True, False), ("net", "hedging")):
         lives = Lives()
-        lives.begin(rule_of=rule_of, keeps=keeps, limit=10**6, mode=mode)
+        lives.begin(rule_of=rule_of, keeps=keeps, limit=10**6, mode=mode, versions=keeps)
         for name in SCENES:
             lives.scene(name=name, twist=twist)
             lives.agree()

@@ -35,6 +35,7 @@ REPORT_DROP_COPY: Final = 8  # report: from a drop copy
 VENUE_ICEBERG: Final = 8  # venue: it replenishes icebergs itself
 VENUE_CALENDAR: Final = 2  # venue: its trading day is told by offset and roll
 VENUE_OVERFILL_STOPS: Final = 4  # venue: an overfill there stops it
+VENUE_EXEC_ID_VERSIONS: Final = 16  # venue: the end of an exec_id tells which version of the execution it is
 ACCOUNT_HEDGING: Final = 1  # account: long and short legs apart
 BOOK_LAST: Final = 1  # book update: last of its event
 BOOK_SNAPSHOT: Final = 2  # book update: from a snapshot

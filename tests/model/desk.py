@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.model import found, parts, pegs, waiting
+from tests.model import found, parts, pegs, versions, waiting
 from tests.model.life import WAIT_FOR_PRICE, Change, Fill, Order, Piece, Terms
 from tests.model.money import LEGS, Booking, Position, Split, fold, total
 
@@ -153,6 +153,7 @@ class Venue:
     opened: list[tuple[int, int]] = field(default_factory=list)
     replace_rule: str = "in_flight_counted"
     replenishes: bool = False  # icebergs, by itself
+    versions: bool = False  # the end of an ExecID(17) tells which version of it is told
     unjudged: bool = False  # its day opened while no cancel could leave
     adopts: int = 0  # account of the orders that are found there, 0 to flag them
     calendar: tuple[int, int] | None = None  # minutes east of UTC, minute at which a day begins
@@ -1025,8 +1026,8 @@ class Desk:
 
     # Reports -------------------------------------------------------------------------------------
 
-    def judge(self, r: Event) -> tuple[Order | None, str]:
-        """Say whose a venue's word is and what it is taken for; changes nothing."""
+    def whose(self, r: Event) -> Order | None:
+        """Find the order that a venue's word names."""
         order = self.orders.get(r["street_seq"])
         if (
             order is None
@@ -1036,6 +1037,11 @@ class Desk:
             or r["street_revision"] > order.revision_last
         ):
             order = found.named(self, r)
+        return order
+
+    def judge(self, r: Event) -> tuple[Order | None, str]:
+        """Say whose a venue's word is and what it is taken for; changes nothing."""
+        order = self.whose(r)
         if order is None:
             return None, "unknown_order"
         judge = getattr(self, f"_judge_{r['exec_type']}", None)
@@ -1123,6 +1129,8 @@ class Desk:
         known = self.told_under(order, self.fill_key(order, r))
         if known is not None:
             return "duplicate" if known == (px, qty) else "conflict"
+        if versions.superseded(self, order, r):
+            return "stale"
         if r.get("again") and not self.dated(order, r) and self.told_any_day(order, r):
             return "duplicate"
         if self.same_fill(order, r) is not None:
@@ -1335,6 +1343,7 @@ class Desk:
         """Take a venue's word: its disposition and the kinds of events."""
         offered = "exec_ref_id" in r and r["venue_id"] in self.venues
         before = self.finish() if "exec_ref_id" in r else []  # the ids are an input of their own
+        told, r = r, versions.corrected(self, r)
         foreign = self.offered.pop(r["venue_id"], None)
         if foreign and foreign["street_id"] == r.get("street_id") and self.judge(r)[0] is None:
             self.apply(found.found(self, foreign, r))
@@ -1342,7 +1351,7 @@ class Desk:
         order, disposition = self.judge(r)
         seq = order.seq if order else 0
         event = r | {"kind": "execution_report", "order_seq": seq, "disposition": disposition}
-        kinds = ["exec_ref"] * offered + ["execution_report"]
+        kinds = ["exec_ref"] * (offered or r is not told) + ["execution_report"]
         split = self.split(event)
         self.apply(event)
         if split is not None:
@@ -1691,6 +1700,7 @@ class Desk:
             venue = self.venues.setdefault(number, Venue())
             venue.replace_rule = e["replace_rule"]
             venue.replenishes, venue.adopts = bool(e.get("flags", 0) & 8), e["parent_id"]
+            venue.versions = bool(e.get("flags", 0) & 16)
             told = (e["utc_offset_min"], e["day_roll_min"]) if e.get("flags", 0) & 2 else None
             if known and told != venue.calendar:
                 venue.clock_ns, venue.was_calendar = self.now_ns, venue.calendar

@@ -208,6 +208,14 @@ impl Fills {
         Some(&self.rows[at as usize])
     }
 
+    /// Whether an id is known of this very day, or of any day as one of this fill.
+    pub fn is_known_as(&self, key: Key, fill: Option<u32>) -> bool {
+        self.all(key).any(|at| {
+            let own_day = self.rows[at as usize].trade_day == key.trade_day;
+            own_day || fill.is_some() && self.resolve(at) == fill
+        })
+    }
+
     /// Whether an id is known of any day, with this payload.
     pub fn is_known_of_any_day(&self, key: Key, payload: u32) -> bool {
         self.all(key).any(|at| self.rows[at as usize].payload == payload)

@@ -33,6 +33,7 @@ mod slices;
 pub mod states;
 pub mod street;
 mod terms;
+mod versions;
 mod views;
 
 use arch::Table;

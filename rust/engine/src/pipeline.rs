@@ -667,6 +667,9 @@ impl Engine {
             }
             _ => None,
         };
+        let correction = self.as_correction(report, ids.as_ref());
+        let report = correction.as_ref().map_or(report, |(report, _)| report);
+        let ids = correction.as_ref().map_or(ids, |(_, ids)| Some(*ids));
         let mut taken = self.judge(report, ids.as_ref());
         if let Some(order) = self.offered_foreign(report)
             && taken.disposition == layout::Disposition::UnknownOrder

@@ -24,9 +24,10 @@ pub(crate) struct Taken {
 }
 
 impl Engine {
-    /// Judges a report, with the ids that preceded it, and changes nothing.
+    /// The order that a report names, and by which of our messages about it; else the number of one that
+    /// may have left the table, 0 for none.
     #[inline]
-    pub(crate) fn judge(&self, report: &ExecutionReport, ids: Option<&ExecRef>) -> Taken {
+    pub(crate) fn whose(&self, report: &ExecutionReport) -> Result<(&Order, u16), u64> {
         let street = street::decode(&report.street_id);
         let named = street.and_then(|street| self.order(street.order_seq).zip(Some(street)));
         let ours = named.filter(|(order, street)| {
@@ -38,12 +39,20 @@ impl Engine {
             ours
         });
         let ours = ours.map(|(order, street)| (order, street.revision));
-        let Some((order, revision)) = ours.or_else(|| self.adopted(report)) else {
-            let past = match (self.adopted_seq(report), street, named) {
+        ours.or_else(|| self.adopted(report)).ok_or_else(|| {
+            match (self.adopted_seq(report), street, named) {
                 (0, Some(street), None) => street.order_seq,
                 (adopted, ..) => adopted,
-            };
-            return self.judge_forgotten(past, report, ids);
+            }
+        })
+    }
+
+    /// Judges a report, with the ids that preceded it, and changes nothing.
+    #[inline]
+    pub(crate) fn judge(&self, report: &ExecutionReport, ids: Option<&ExecRef>) -> Taken {
+        let (order, revision) = match self.whose(report) {
+            Ok(ours) => ours,
+            Err(past) => return self.judge_forgotten(past, report, ids),
         };
         let taken = |disposition| Taken { order_seq: order.order_seq, disposition };
         let Some(exec_type) = ExecType::from_code(report.exec_type) else {
@@ -188,6 +197,7 @@ impl Engine {
         match known {
             Some(row) if row.payload == payload => return Disposition::Duplicate,
             Some(_) => return Disposition::Conflict,
+            None if self.is_superseded(report, key) => return Disposition::Stale,
             None => {}
         }
         let again = report.flags & (REPORT_POSS_DUP | REPORT_POSS_RESEND) != 0;

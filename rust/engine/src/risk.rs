@@ -478,6 +478,11 @@ impl Venue {
         self.flags & layout::VENUE_OVERFILL_STOPS != 0
     }
 
+    /// Whether the end of an ExecID(17) tells its version there: `VENUE_EXEC_ID_VERSIONS`.
+    pub(crate) fn tells_versions(&self) -> bool {
+        self.flags & layout::VENUE_EXEC_ID_VERSIONS != 0
+    }
+
     /// Last sequence we gave out on its link.
     pub fn link_seq_out(&self) -> u32 {
         self.link_seq_out

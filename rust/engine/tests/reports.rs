@@ -1223,3 +1223,139 @@ fn i23_an_opening_balance_costs_its_price_and_is_no_profit() {
     assert_eq!(position.realised, points(3, 5));
     closing(&desk);
 }
+
+/// A desk whose venue tells a correction by the end of its exec id, with a good-till-cancel buy of ten.
+fn versioned() -> (TestDesk, u64) {
+    let mut desk = TestDesk::open();
+    let mut venue = definition(Entity::Venue, "CME", 0, ReplaceRule::InFlightCounted as u8);
+    venue.flags = VENUE_EXEC_ID_VERSIONS;
+    desk.fact(venue);
+    let a = gtc(&mut desk, "a", 10);
+    desk.tell(a, 0, ExecType::New);
+    (desk, a)
+}
+
+/// A trade of the venue that was just taken, as the log has it: the report and the execution it amends.
+fn logged(desk: &TestDesk) -> (ExecType, String) {
+    let report = ExecType::from_code(desk.last_report().exec_type).unwrap();
+    let at = desk.log.records.iter().rposition(|r| r.header.kind == ExecutionReport::KIND).unwrap();
+    let ids = at.checked_sub(1).and_then(|at| ExecRef::from_record(&desk.log.records[at]));
+    (report, ids.map_or(String::new(), |ids| text_of(&ids.exec_ref_id).to_string()))
+}
+
+#[test]
+fn corner_25_a_trade_under_the_next_version_of_its_id_is_a_correction_of_the_first() {
+    let (mut desk, a) = versioned();
+    let trade = |desk: &TestDesk, version: &str, qty, px| {
+        trade_report(desk, a, &format!("f4e8.5b.{version}"), qty, px)
+    };
+    let first = trade(&desk, "01.01", 4, 100);
+    assert_eq!(desk.take(&first), Disposition::Applied);
+    desk.take(&trade(&desk, "02.01", 1, 100)); // another execution of the same family
+    let second = trade(&desk, "01.02", 3, 101);
+    assert_eq!(desk.take(&second), Disposition::Applied);
+    assert_eq!(logged(&desk), (ExecType::TradeCorrect, "f4e8.5b.01.01".into()));
+    assert_eq!(
+        (desk.order(a).cum_qty, money(&desk)),
+        (e9(4), (4, points(101, 3) + points(100, 1), 0))
+    );
+    // Each of the two again is known; the same version with other words is an alarm.
+    assert_eq!(desk.take(&second), Disposition::Duplicate);
+    assert_eq!(desk.take(&first), Disposition::Duplicate);
+    assert_eq!(desk.take(&trade(&desk, "01.02", 2, 101)), Disposition::Conflict);
+    assert_eq!(desk.take(&trade(&desk, "01.01", 2, 101)), Disposition::Conflict);
+    // A correction of the correction, one that never came before it, and then that one.
+    assert_eq!(desk.take(&trade(&desk, "01.04", 2, 102)), Disposition::Applied);
+    assert_eq!(logged(&desk), (ExecType::TradeCorrect, "f4e8.5b.01.02".into()));
+    assert_eq!(desk.take(&trade(&desk, "01.03", 9, 99)), Disposition::Stale);
+    assert_eq!(logged(&desk).0, ExecType::Trade);
+    assert_eq!(money(&desk), (3, points(102, 2) + points(100, 1), 0));
+    // Whatever version a bust names, the fill is gone; and what never was is not corrected.
+    assert_eq!(bust(&mut desk, a, "B1", "f4e8.5b.01.02", 9), Disposition::Applied);
+    assert_eq!((desk.order(a).cum_qty, money(&desk)), (e9(1), (1, points(100, 1), 0)));
+    assert_eq!(desk.take(&trade(&desk, "01.05", 2, 102)), Disposition::UnknownExec);
+    assert_eq!(money(&desk).0, 1);
+    closing(&desk);
+}
+
+#[test]
+fn corner_25_a_version_that_comes_before_an_earlier_one_is_the_fill_and_the_earlier_one_is_stale() {
+    let (mut desk, a) = versioned();
+    let second = trade_report(&desk, a, "f4e8.01.02", 3, 101);
+    let first = trade_report(&desk, a, "f4e8.01.01", 4, 100);
+    let before = trade_report(&desk, a, "f4e8.01.00", 4, 100);
+    assert_eq!(desk.take(&second), Disposition::Applied);
+    assert_eq!(logged(&desk).0, ExecType::Trade);
+    for late in [&first, &before, &first] {
+        assert_eq!(desk.take(late), Disposition::Stale);
+    }
+    assert_eq!(desk.take(&second), Disposition::Duplicate);
+    assert_eq!(money(&desk), (3, points(101, 3), 0));
+    // The same words on another order, at another venue or of another day are no version of it.
+    let b = desk.place("b", Side::Buy, 10, e9(100));
+    assert_eq!(desk.take(&trade_report(&desk, b, "f4e8.01.01", 2, 100)), Disposition::Applied);
+    let other = ExecutionReport { trade_day: 77, ..trade_report(&desk, a, "f4e8.01.00", 1, 100) };
+    assert_eq!(desk.take(&other), Disposition::Applied);
+    assert_eq!(money(&desk).0, 6);
+    closing(&desk);
+}
+
+#[test]
+fn corner_25_a_version_told_after_the_end_the_next_day_and_of_a_forgotten_order_corrects_it() {
+    let (mut desk, a) = versioned();
+    let mut day = DayChange::ZERO;
+    (day.header.kind, day.venue_id, day.trade_day, day.opened) = (DayChange::KIND, 1, 20_000, 1);
+    desk.fact(day);
+    let told = |desk: &TestDesk, version: &str, qty| {
+        let id = format!("f4e8.01.{version}");
+        ExecutionReport { trade_day: 20_000, ..trade_report(desk, a, &id, qty, 100) }
+    };
+    desk.take(&told(&desk, "01", 10));
+    assert_eq!(desk.status(a), OrdStatus::Filled);
+    assert_eq!(desk.take(&told(&desk, "02", 8)), Disposition::Late, "its leaves are told as none");
+    assert_eq!((desk.status(a), desk.engine.row(1, ES).open_qty().0), (OrdStatus::Canceled, 0));
+    assert_eq!(money(&desk).0, 8);
+    day.trade_day += 1;
+    desk.fact(day);
+    // The day of the execution, told; and where none is told, the id alone.
+    assert_eq!(desk.take(&told(&desk, "03", 7)), Disposition::Late);
+    let undated = ExecutionReport { trade_day: 0, ..told(&desk, "04", 6) };
+    assert_eq!(desk.take(&undated), Disposition::Late);
+    assert_eq!(desk.take(&undated), Disposition::Duplicate);
+    assert_eq!(money(&desk).0, 6);
+    desk.forget(a);
+    desk.now_ns += ONE;
+    let late = told(&desk, "05", 5);
+    assert_eq!(desk.take(&late), Disposition::Late);
+    assert_eq!(desk.take(&late), Disposition::Duplicate);
+    assert_eq!(desk.take(&told(&desk, "04", 5)), Disposition::Stale);
+    assert_eq!(money(&desk).0, 5);
+    desk.assert_replay_equals();
+}
+
+#[test]
+fn corner_25_amendments_that_name_nothing_mean_the_version_before_their_own() {
+    let (mut desk, a) = versioned();
+    desk.take(&trade_report(&desk, a, "f4e8.01.01", 4, 100));
+    let mut correct = trade_report(&desk, a, "f4e8.01.02", 3, 100);
+    correct.exec_type = ExecType::TradeCorrect as u8;
+    assert_eq!(desk.take(&correct), Disposition::Applied);
+    assert_eq!(desk.take(&correct), Disposition::Duplicate);
+    let mut bust = desk.report(a, 0, ExecType::TradeCancel);
+    bust.exec_id = text("f4e8.01.03");
+    assert_eq!(desk.take(&bust), Disposition::Applied);
+    assert_eq!(desk.take(&bust), Disposition::Duplicate);
+    assert_eq!(money(&desk).0, 0);
+    closing(&desk);
+}
+
+#[test]
+fn without_the_venues_word_the_end_of_an_id_says_nothing() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 10, e9(100));
+    for id in ["f4e8.01.02", "f4e8.01.01", "f4e8.01.03"] {
+        assert_eq!(desk.take(&trade_report(&desk, a, id, 1, 100)), Disposition::Applied);
+    }
+    assert_eq!(money(&desk).0, 3);
+    closing(&desk);
+}

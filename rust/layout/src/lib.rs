@@ -70,6 +70,8 @@ pub const VENUE_CALENDAR: u8 = 2;
 pub const VENUE_OVERFILL_STOPS: u8 = 4;
 /// `Definition::flags` of a venue: it replenishes icebergs itself, MaxFloor(111).
 pub const VENUE_ICEBERG: u8 = 8;
+/// `Definition::flags` of a venue: two digits behind the last dot of its ExecID(17) tell the version.
+pub const VENUE_EXEC_ID_VERSIONS: u8 = 16;
 /// `Definition::flags` of an account: it keeps its long and short legs apart.
 pub const ACCOUNT_HEDGING: u8 = 1;
 /// `BookUpdate::flags`: last record of its event.
@@ -130,6 +132,11 @@ pub const CONSTANTS: &[(&str, i128, &str)] = &[
     ("VENUE_ICEBERG", VENUE_ICEBERG as i128, "venue: it replenishes icebergs itself"),
     ("VENUE_CALENDAR", VENUE_CALENDAR as i128, "venue: its trading day is told by offset and roll"),
     ("VENUE_OVERFILL_STOPS", VENUE_OVERFILL_STOPS as i128, "venue: an overfill there stops it"),
+    (
+        "VENUE_EXEC_ID_VERSIONS",
+        VENUE_EXEC_ID_VERSIONS as i128,
+        "venue: the end of an exec_id tells which version of the execution it is",
+    ),
     ("ACCOUNT_HEDGING", ACCOUNT_HEDGING as i128, "account: long and short legs apart"),
     ("BOOK_LAST", BOOK_LAST as i128, "book update: last of its event"),
     ("BOOK_SNAPSHOT", BOOK_SNAPSHOT as i128, "book update: from a snapshot"),

@@ -79,7 +79,7 @@ record! {
     ExecutionReport execution_report = 110, 128 {
         0 header: Header, "header; order_seq filled in by the engine from the street id";
         32 street_id: [u8; 20], "our id at the venue";
-        52 exec_id: [u8; 16], "ExecID(17); longer ones: '#' and 15 characters of hash, whole in report_text";
+        52 exec_id: [u8; 16], "ExecID(17); longer ones: '#' and 15 characters of hash, whole in report_text; of one whose end tells its version that end stays, behind '#' and 12 characters of the rest's hash";
         68 link_seq: u32, "the venue's sequence on the link, 0 when unsequenced";
         72 venue_id: u16, "venue";
         74 trade_day: u16, "TradeDate(75) as days since 1970-01-01, 0 if the venue told none";
@@ -255,7 +255,7 @@ record! {
         36 parent_id: u32, "account: node above; session: account it may trade, 0 for all; venue: account that adopts orders found there and unknown here, 0 to flag them; else 0";
         40 entity: u8, "what it names";
         41 level: u8, "account: level in the tree; venue: replace rule";
-        42 flags: u8, "venue: bit 0 cancels on disconnect, 1 its trading day is told by utc_offset_min and day_roll_min, 2 an overfill stops it, 3 it replenishes icebergs itself; account: bit 0 hedging; instrument: see instrument_terms";
+        42 flags: u8, "venue: bit 0 cancels on disconnect, 1 its trading day is told by utc_offset_min and day_roll_min, 2 an overfill stops it, 3 it replenishes icebergs itself, 4 the end of an exec_id tells its version; account: bit 0 hedging; instrument: see instrument_terms";
         43 reserved0: u8, "zero";
         44 currency_id: u32, "account: its currency; else 0";
         48 name: [u8; 36], "name, printable ASCII without spaces, zero padded";
