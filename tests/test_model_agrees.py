@@ -73,6 +73,7 @@ NEVER_SENT = ["new_order", "cancel", "replace", "gap_fill", "order_status"]
 CALM = st.integers(0, 9)  # 0: the odd case
 REVISIONS = st.sampled_from(["own", "own", "cancel", "replace", "room", "first", "never"])
 REPLACE_RULES = ["in_flight_counted", "in_flight_lost", "cancel_new", "modify_new"]
+QUEUE_RULES = ["quantity_down", "away", "none", "untold"]
 FEW = st.sampled_from([0, 0, 0, 1, 2, 3])
 OWNER = ("account_id", "session_id", "instrument_id", "strategy_id")
 LIMITED = ("limit", "stop_limit", "limit_if_touched")
@@ -204,14 +205,18 @@ class Lives(RuleBasedStateMachine):
 
     @initialize(
         rule_of=st.sampled_from(REPLACE_RULES[:2]),
+        queue=st.sampled_from(QUEUE_RULES),
         keeps=st.just(True),
         limit=st.sampled_from([10**6, 10**6, 10**4]),
         mode=st.sampled_from(["net", "hedging"]),
         versions=st.booleans(),
     )
-    def begin(self, rule_of: str, keeps: bool, limit: int, mode: str, versions: bool) -> None:
+    def begin(
+        self, rule_of: str, queue: str, keeps: bool, limit: int, mode: str, versions: bool
+    ) -> None:
         oms = Engine(now_ns=START_NS, ring_slots=1 << 13, **SMALL)
-        oms.define_venue("SIM", replace_rule=rule_of, replenishes_icebergs=keeps)
+        here = {"replace_rule": rule_of, "queue_rule": queue}
+        oms.define_venue("SIM", replenishes_icebergs=keeps, **here)
         oms.define_venue("ALT", replenishes_icebergs=True)
         oms.define_account(
             "A1",
@@ -223,9 +228,9 @@ class Lives(RuleBasedStateMachine):
         oms.define_account("A2", order_notional_max=limit, orders_max=8, window_ms=1000)
         oms.define_session("S2", account="A2")
         oms.define_strategy("K1")
-        rule, flags = code("replace_rule", rule_of), layout.VENUE_ICEBERG * keeps
-        flags |= layout.VENUE_EXEC_ID_VERSIONS * versions
-        oms.define("venue", "SIM", level=rule, flags=flags, parent_id=2)  # A2 adopts
+        rules = {"level": code("replace_rule", rule_of), "queue_rule": code("queue_rule", queue)}
+        flags = layout.VENUE_ICEBERG * keeps | layout.VENUE_EXEC_ID_VERSIONS * versions
+        oms.define("venue", "SIM", flags=flags, parent_id=2, **rules)  # A2 adopts
         oms.define_instrument("ES", tick="0.25", qty_max=1000, contract_multiplier=50, band=20_000)
         oms.define_instrument(
             "SPREAD",
@@ -242,6 +247,8 @@ class Lives(RuleBasedStateMachine):
 
     def seen(self, told: Event) -> None:
         """Note what the desk did by itself."""
+        if told["kind"] == "replace_accepted":
+            note(f"place {told['priority']}")
         if told["kind"] == "triggered":
             note(f"triggered {told['outcome']}")
         elif told["kind"] == "moved":
@@ -1079,6 +1086,7 @@ REACHED = [
     *(f"{kind} applied" for kind in ("new", "canceled", "replaced", "rejected", "expired")),
     *("order_status applied", "order_status gap", "suspended applied"),
     *("new stale", "replace held accepted", "crash in a step", "crash between steps"),
+    *("place kept", "place lost", "place untold"),
     *("why peg", "terms pegged none day", "terms by_quote", "terms reduce_only", "terms post_only"),
 ]
 """What lives must meet, or the machine that makes them up has gone silent."""
@@ -1108,7 +1116,9 @@ def test_engine_and_oracle_agree_on_every_scene_at_every_kind_of_venue(
     SEEN.clear()
     for twist, mode in itertools.product((True, False), ("net", "hedging")):
         lives = Lives()
-        lives.begin(rule_of=rule_of, keeps=keeps, limit=10**6, mode=mode, versions=keeps)
+        queue = QUEUE_RULES[(REPLACE_RULES.index(rule_of) + 2 * keeps) % 4]
+        ways = {"rule_of": rule_of, "queue": queue, "keeps": keeps, "versions": keeps}
+        lives.begin(limit=10**6, mode=mode, **ways)
         for name in SCENES:
             lives.scene(name=name, twist=twist)
             lives.agree()

@@ -152,6 +152,7 @@ class Venue:
     closed_seq: int = 0  # the first order that came after its day had closed
     opened: list[tuple[int, int]] = field(default_factory=list)
     replace_rule: str = "in_flight_counted"
+    queue_rule: str = "untold"  # what a replace keeps its place in the queue by
     replenishes: bool = False  # icebergs, by itself
     versions: bool = False  # the end of an ExecID(17) tells which version of it is told
     unjudged: bool = False  # its day opened while no cancel could leave
@@ -841,6 +842,8 @@ class Desk:
         event: Event = {"kind": "replace_accepted", "order_seq": order.seq}
         event |= {"revision": 0 if order.held else order.revision_last + 1}
         event |= {"held": int(order.held), "stop_px": asked.get("stop_px", 0)}
+        lost = order.held or moves  # no queue holds it, or it leaves the one that does
+        event["priority"] = "lost" if lost else self._place(order, asked)
         event |= {name: asked[name] for name in same if name in asked}
         self.apply(event | {"by_cancel": int(moves)})
         if here:
@@ -851,6 +854,17 @@ class Desk:
         terms: Event = {"price": asked["price"], "order_qty": asked["order_qty"]}
         self.apply(self.message(order, "replace", event["revision"], **terms))
         return ["replace_accepted", "routed"]
+
+    def _place(self, order: Order, to: Event) -> str:
+        """Say what a replace leaves of the order's place in its venue's queue.
+
+        CME Globex: less quantity alone keeps it, as does elsewhere a price farther from the market.
+        """
+        rule = self.venues[order.venue_id].queue_rule
+        farther = to["price"] <= order.price if order.buys else to["price"] >= order.price
+        price_keeps = {"quantity_down": to["price"] == order.price, "away": farther}
+        keeps = price_keeps.get(rule, False) and to["order_qty"] <= order.qty
+        return "untold" if rule == "untold" else "kept" if keeps else "lost"
 
     def _named(self, command: Event) -> bool:
         """Whether the order a replace names is held here, whoever asks."""
@@ -1698,7 +1712,7 @@ class Desk:
         elif e["entity"] == "venue":
             known = number in self.venues
             venue = self.venues.setdefault(number, Venue())
-            venue.replace_rule = e["replace_rule"]
+            venue.replace_rule, venue.queue_rule = e["replace_rule"], e["queue_rule"]
             venue.replenishes, venue.adopts = bool(e.get("flags", 0) & 8), e["parent_id"]
             venue.versions = bool(e.get("flags", 0) & 16)
             told = (e["utc_offset_min"], e["day_roll_min"]) if e.get("flags", 0) & 2 else None

@@ -39,13 +39,14 @@ NAMED = {
     "state": "link_state",
     "position_leg": "position_leg",
     "peg_type": "peg_type",
+    "priority": "queue_priority",
 }
 """Fields that are codes, and of which enumeration."""
 
 
 ZERO_MEANS = (
     *("verdict", "mode", "contingency", "scope", "phase", "state", "exec_type"),
-    *("position_leg", "peg_type"),
+    *("position_leg", "peg_type", "priority"),
 )
 """Fields whose code 0 has a name."""
 EXEC_INST = {
@@ -114,6 +115,7 @@ def event_of(kind: str, row: Any) -> Event:
         event[name] = value
     if kind == "definition" and event["entity"] == "venue":
         event["replace_rule"] = name_of("replace_rule", int(row["level"]))
+        event["queue_rule"] = name_of("queue_rule", int(row["queue_rule"]))
     elif kind in ("order_accepted", "new_order"):
         event["is_parent"] = bool(int(row["tags"]) & layout.TAG_PARENT)
         event["has_terms"] = bool(int(row["tags"]) & layout.TAG_TERMS)

@@ -599,3 +599,37 @@ fn the_ack_of_a_new_self_that_is_older_than_its_suspension_leaves_it_suspended()
     assert_eq!((desk.status(seq), id(&desk, seq)), (OrdStatus::Suspended, "b".into()));
     closing(&desk);
 }
+
+/// What keeps an order's place, from the venues' rule books: CME Globex keeps it for less quantity alone,
+/// others also for a price farther from the market; what goes as a cancel and a new order never does.
+#[test]
+fn the_event_that_accepts_a_replace_says_what_becomes_of_the_orders_place_in_the_queue() {
+    use QueuePriority::{Kept, Lost, Untold};
+    let cases = [
+        (QueueRule::QuantityDown, 9, 100, Kept),
+        (QueueRule::QuantityDown, 11, 100, Lost),
+        (QueueRule::QuantityDown, 10, 99, Lost),
+        (QueueRule::QuantityDown, 9, 99, Lost),
+        (QueueRule::Away, 10, 99, Kept),
+        (QueueRule::Away, 9, 99, Kept),
+        (QueueRule::Away, 10, 101, Lost),
+        (QueueRule::Away, 11, 99, Lost),
+        (QueueRule::None, 9, 100, Lost),
+        (QueueRule::Untold, 9, 100, Untold),
+    ];
+    for &replace_rule in ReplaceRule::ALL {
+        for (rule, qty, px, told) in cases {
+            let (mut desk, seq) = desk_of(replace_rule);
+            let mut venue = definition(Entity::Venue, "CME", 0, replace_rule as u8);
+            venue.queue_rule = rule as u8;
+            desk.fact(venue);
+            assert_eq!(desk.replace("b", "a", qty, e9(px)), Verdict::Accepted);
+            let events = desk.log.records.iter().rev();
+            let accepted = events.filter_map(ReplaceAccepted::from_record).next().expect("logged");
+            assert_eq!((accepted.header.order_seq, accepted.held), (seq, 0));
+            let told = if replace_rule == ReplaceRule::CancelNew { Lost } else { told };
+            assert_eq!(accepted.priority, told as u8, "{replace_rule:?} {rule:?} {qty} at {px}");
+            closing(&desk);
+        }
+    }
+}
