@@ -18,6 +18,7 @@ from pyoms.engine import Engine
 from pyoms_core.layout import ONE
 from tests.model.pair import Pair
 from tests.model.seam import Driven, limit_order
+from tests.model.waiting import NO_TERMS
 
 START_NS = 1_700_000_000_000_000_000
 SMALL = {
@@ -25,7 +26,7 @@ SMALL = {
     "ids_max": 256,
     "fills_max": 256,
     "accounts_max": 2,
-    "instruments_max": 2,
+    "instruments_max": 4,
     "books_max": 0,
     "terms_max": 16,
     "throttle_orders_max": 16,
@@ -42,12 +43,19 @@ ANSWERS = {
 
 
 class Both(Pair):
-    """One engine and one model that are told the same, by the words of a corner."""
+    """One engine and one model that are told the same, by the words of a corner.
 
-    def __init__(self) -> None:
+    A wide one has two instruments more, the last of them at a venue of its own.
+    """
+
+    def __init__(self, wide: bool = False) -> None:
         oms = Engine(now_ns=START_NS, ring_slots=1 << 10, **SMALL)
         oms.define_account("A1")
         oms.define_instrument("ES", tick="0.25", contract_multiplier=50, flags=8)
+        if wide:
+            oms.define_venue("ALT")
+            oms.define_instrument("NQ", tick="0.25", contract_multiplier=20, flags=8)
+            oms.define_instrument("BUND", tick="0.25", venue="ALT", flags=8)
         super().__init__(Driven(oms.core))
         self.count = itertools.count(1)
 
@@ -140,7 +148,7 @@ class Tale:
     """A story: its inputs, how it closes, and which turns of their order make it end otherwise."""
 
     rows: list[Row]
-    closes: list[tuple[str, int]]
+    closes: list[tuple[str, str]]
     turns: list[Turn]
 
 
@@ -161,7 +169,7 @@ def tale_of(lines: list[str]) -> Tale:
         told, *expected = (part.strip() for part in line.split("|"))
         verb, *words = told.split()
         if verb in ("net", "sent"):
-            tale.closes.append((verb, int(words[0])))
+            tale.closes.append((verb, " ".join(words)))
         elif verb == "if":
             tale.turns.append(turn_of(told.removeprefix("if "), expected))
         else:
@@ -197,23 +205,26 @@ class Told:
     report: dict[str, Any] = field(default_factory=dict)
     after: int = 0  # how many inputs of ours it takes until it can be said
     named: bool = True  # whether the message that it is about had left
+    sent: int = 0  # messages that a row of ours sent
 
 
 class Story:
     """One story, told once."""
 
-    def __init__(self) -> None:
-        self.both = Both()
+    def __init__(self, tale: Tale) -> None:
+        self.both = Both(wide=any("on" in row.named for row in tale.rows))
         self.seqs: dict[str, int] = {}
 
     def take(self, row: Row) -> Told:
         """Take an input of ours or of the world, or make a word of the venue and take it."""
-        before = max(self.both.model.orders, default=0)
-        told = getattr(self, row.verb)(row.plain, row.named)
+        before, seq = max(self.both.model.orders, default=0), self.both.engine.core.event_seq
+        answer = getattr(self, row.verb)(row.plain, row.named)
         if row.verb in ("send", "parent") and max(self.both.model.orders, default=0) > before:
             self.seqs[row.plain[0]] = before + 1
         self.both.agree()
-        return told if isinstance(told, Told) else Told(told)
+        told = answer if isinstance(answer, Told) else Told(answer)
+        told.sent = self.messages(after=seq)
+        return told
 
     def say(self, told: Told, **more: Any) -> str:
         """Tell a word as it was told before; its disposition."""
@@ -224,7 +235,9 @@ class Story:
         """Whether the message that a word is about has left."""
         assert told.word
         order = self.both.model.orders.get(told.word[0])
-        return order is not None and told.report["street_revision"] <= order.revision_last
+        if order is None or order.held or order.never_left:
+            return False
+        return bool(told.report["street_revision"] <= order.revision_last)
 
     def check(self, row: Row, answer: str) -> None:
         """Hold what a row has come to against what the table says."""
@@ -245,12 +258,16 @@ class Story:
 
     def ends(self) -> dict[str, str]:
         """Give what any order of the words must come to: orders and position."""
-        net = self.both.model.position(1, 1).net_qty // ONE
-        return {name: self.end_of(name) for name in self.seqs} | {"net": str(net)}
+        return {name: self.end_of(name) for name in self.seqs} | {"net": self.net()}
 
-    def messages(self) -> int:
+    def net(self) -> str:
+        """Give the position of each instrument."""
+        desk = self.both.model
+        return " ".join(str(desk.position(1, number).net_qty // ONE) for number in desk.instruments)
+
+    def messages(self, after: int = 0) -> int:
         """Count what went out to the venue; a question is no order."""
-        return len([msg_type for msg_type in self.sent() if msg_type != "order_status"])
+        return len([msg_type for msg_type in self.sent(after) if msg_type != "order_status"])
 
     def sums(self) -> tuple[object, ...]:
         """Give what is reserved and what was paid."""
@@ -266,9 +283,9 @@ class Story:
         """Compare position and messages with the table, and the log with both folds."""
         for what, number in tale.closes:
             if what == "net":
-                assert self.both.model.position(1, 1).net_qty == number * ONE
+                assert self.net() == number
             else:
-                assert len(self.sent()) == number
+                assert len(self.sent()) == int(number)
         self.end()
 
     def end(self) -> None:
@@ -286,6 +303,16 @@ class Story:
             terms["cl_ord_id"] = named["id"]
         if "parent" in named:
             terms["parent_order_seq"] = self.seq(named["parent"])
+        if "on" in named:
+            terms["instrument_id"] = int(named["on"])
+        if "group" in named:
+            offer: dict[str, Any] = {"contingency": named["group"]}
+            offer["group_seq"] = self.seq(named["of"]) if "of" in named else 0
+            if "stop" in named:
+                offer["stop_px"] = int(named["stop"]) * ONE
+                terms |= {"ord_type": "stop", "price": 0}
+            self.both.offer(NO_TERMS | offer)
+            terms["has_terms"] = True
         return self.both.send(int(qty), side, **terms)
 
     def seq(self, name: str) -> int:
@@ -306,11 +333,12 @@ class Story:
         name, exec_type, *amount = plain
         qty, _, px = (amount or ["0"])[0].partition("@")
         seq = self.seq(name)
+        order = self.both.model.orders.get(seq)
         report: dict[str, Any] = {
             "street_revision": int(named.get("rev", self.answered(seq, exec_type))),
             "ord_status": named.get("told", ""),
             "trade_day": int(named.get("day", 0)),
-            "venue_id": int(named.get("venue", 1)),
+            "venue_id": int(named.get("venue", order.venue_id if order else 1)),
             "flags": int(named.get("flags", 0)),
             "cum_qty": int(named.get("cum", 0)) * ONE,
             "leaves_qty": int(named.get("leaves", 0)) * ONE,
@@ -323,6 +351,10 @@ class Story:
         told = Told("", (seq, exec_type, int(named.get("qty", qty)), price), report)
         told.answer = self.say(told)
         return told
+
+    def heard(self, plain: list[str], named: dict[str, str]) -> str:
+        """Take a word that has come for certain: in no order of the others it moves."""
+        return self.says(plain, named).answer
 
     def answered(self, seq: int, exec_type: str) -> int:
         """Find the revision that an answer names: of the last message of its kind."""
@@ -365,6 +397,10 @@ class Story:
         self.both.fact("day_change", venue_id=1, trade_day=int(plain[0]), **words)
         return "accepted"
 
+    def market(self, plain: list[str], named: dict[str, str]) -> str:
+        self.both.trade(1, int(plain[0]) * ONE)
+        return "accepted"
+
     def time(self, plain: list[str], named: dict[str, str]) -> str:
         self.both.time(self.both.model.now_ns + int(plain[0]) * ONE)
         return "accepted"
@@ -380,7 +416,7 @@ class Story:
 
 def tell(tale: Tale, after: Callable[[Story], None] = lambda _: None) -> tuple[Story, list[Told]]:
     """Tell a story as it stands, every row checked; what its rows were, and when they could be."""
-    story, told = Story(), list[Told]()
+    story, told = Story(tale), list[Told]()
     left: dict[tuple[int, int], int] = {}  # order and revision of a message: inputs until it left
     ours = 0
     for row in tale.rows:
@@ -408,13 +444,15 @@ def retell(
     after: Callable[[Story, int], None] = lambda *_: None,
 ) -> tuple[Story, bool]:
     """Tell the rows in another order; whether what is ours was answered and sent as before."""
-    story, same = Story(), True
+    story, same = Story(tale), True
     for place, at in enumerate(order):
         if told[at].word:
             same &= story.has_sent(told[at]) == told[at].named
             story.say(told[at])
         else:
-            same &= story.take(tale.rows[at]).answer == told[at].answer
+            now = story.take(tale.rows[at])
+            same &= now.answer == told[at].answer
+            same &= now.sent == told[at].sent or tale.rows[at].verb not in ("market", "time")
         after(story, place)
     return story, same
 

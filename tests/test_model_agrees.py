@@ -75,6 +75,7 @@ REVISIONS = st.sampled_from(["own", "own", "cancel", "replace", "room", "first",
 REPLACE_RULES = ["in_flight_counted", "in_flight_lost", "cancel_new", "modify_new"]
 QUEUE_RULES = ["quantity_down", "away", "none", "untold"]
 FEW = st.sampled_from([0, 0, 0, 1, 2, 3])
+REASONS = st.sampled_from([0, 2, 4, 6, 6, 8, 10, 99, 106])
 OWNER = ("account_id", "session_id", "instrument_id", "strategy_id")
 LIMITED = ("limit", "stop_limit", "limit_if_touched")
 ODD_TERMS = st.fixed_dictionaries(
@@ -127,6 +128,7 @@ SCENES = (
     "pegs",
     "hedges",
     "groups",
+    "copies",
 )
 """Short stories that chance would seldom tell."""
 SEQS = st.integers(0, 20)  # which order, counted from the newest; above them all: none there is
@@ -596,6 +598,12 @@ class Lives(RuleBasedStateMachine):
         if exec_type in ("trade_cancel", "trade_correct"):
             ids = [exec_id for _, exec_id in named_fills(order)]
             report["exec_ref_id"] = data.draw(st.sampled_from([*ids, *ids, exec_id, "E1"]))
+        if exec_type == "restated":
+            report["ord_status"] = data.draw(st.sampled_from(["", "", ord_status]))
+            report["restatement_reason"] = data.draw(REASONS)
+            report["last_qty"] = data.draw(st.sampled_from([0, qty]))
+        if not data.draw(st.integers(0, 3)):
+            report |= self.copied(data, order, exec_type)
         if not data.draw(st.integers(0, 19)):
             report |= data.draw(
                 st.fixed_dictionaries(
@@ -612,6 +620,17 @@ class Lives(RuleBasedStateMachine):
                 )
             )
         self.tell(report, doubled=not data.draw(st.integers(0, 3)))
+
+    def copied(self, data: Any, order: Order, exec_type: str) -> Event:
+        """Say that a word was told before, or by another teller, or what it may be matched by."""
+        flags = [layout.REPORT_POSS_DUP, layout.REPORT_POSS_RESEND]
+        told: Event = {"flags": data.draw(st.sampled_from([0, *flags]))}
+        if exec_type == "trade":
+            told["flags"] |= data.draw(st.sampled_from([0, layout.REPORT_DROP_COPY]))
+            ids = [exec_id for _, exec_id in named_fills(order)]
+            name = data.draw(st.sampled_from(["trd_match_id", "secondary_exec_id"]))
+            told[name] = data.draw(st.sampled_from(["", "M1", "M2", *ids]))
+        return told
 
     @precondition(lambda self: self.reports)
     @rule(data=st.data())
@@ -913,6 +932,34 @@ class Lives(RuleBasedStateMachine):
         side = "sell" if twist else "buy"
         self.place(side, 100 * ONE, account_id=2, effect="close")
         self.change_mode(2, "net")
+
+    def copies(self, twist: bool) -> None:
+        """Hear of fills by the stream and by a drop copy, that match or do not, in either order."""
+        order = self.place("buy", 9 * ONE)
+        if order is None:
+            return
+        own = {"last_px": 100 * ONE, "last_qty": ONE}
+        copy = {"flags": layout.REPORT_DROP_COPY} | own
+
+        def fill(**told: Any) -> None:
+            self.tell(self.word(order, "trade", exec_id=self.fresh(), **told))
+
+        for name in ("trd_match_id", "secondary_exec_id"):
+            match = {name: self.fresh()}
+            for told in [own, copy] if twist else [copy, own]:
+                fill(**told | match)
+            fill(**copy | match)  # another that matches: each teller tells a fill once
+        self.fill(order, ONE)
+        fill(
+            **copy, secondary_exec_id=named_fills(order)[-1][1]
+        )  # some venues name the stream's id
+        fill(**copy)  # nothing to match it by: it proves nothing
+        fill(**own, exec_ref_id="")
+        for reason in ("qty_decline", "gt_renewal", "repricing", "trading_halt"):
+            self.tell(self.word(order, "suspended", transact_time_ns=self.model.now_ns - 1))
+            why: Event = {"restatement_reason": code("restatement_reason", reason)}
+            why |= {"cum_qty": order.cum_qty, "leaves_qty": ONE} if reason == "qty_decline" else {}
+            self.tell(self.word(order, "restated", **why | {"ord_status": ""}))
 
     def groups(self, twist: bool) -> None:
         """Fill one of two legs, or end the day with one of them held."""

@@ -1229,18 +1229,25 @@ class Desk:
         of what it has: of a part alone, or of all that was left by what had filled before.
         """
         piece = order.piece
-        price, told = r["last_px"] or order.price, r["last_qty"] > 0 and not piece.partial
+        price, counted = r["last_px"] or order.price, max(r["last_qty"], 0)
+        reason = r.get("reason", "none")
+        if not counted and reason == "qty_decline":
+            counted = r["cum_qty"] + r["leaves_qty"]  # what the venue still has of it
+        told = counted > 0 and not piece.partial
         before = order.cum_qty - order.filled_of(piece) if piece.own_sum else 0
-        qty = max(r["last_qty"] + before, order.cum_qty) if told else order.qty
-        fresh = r["ord_status"] in ("new", "partially_filled")
+        qty = max(counted + before, order.cum_qty) if told else order.qty
+        fresh = r["ord_status"] in ("new", "partially_filled") or reason == "gt_renewal"
         opens = not order.live and r["leaves_qty"] > 0 and qty > order.cum_qty
         return price, qty, order.live and fresh, opens
 
     def _judge_restated(self, order: Order, r: Event) -> str:
-        if r["ord_status"] in ("canceled", "expired"):
+        if r["ord_status"] in ("canceled", "expired") or parts.says_over(r):
             return self._judge_canceled(order, r)
         price, qty, fresh, opens = self.restated(order, r)
         assert isinstance(price, int)
+        assert isinstance(qty, int)
+        if r.get("reason") == "qty_decline" and qty > order.qty:
+            return "malformed"  # a decline adds nothing
         if price <= 0 and not self.instruments[order.instrument_id].negative_prices:
             return "malformed"
         renewed = fresh and (not order.known or order.aside)
@@ -1355,8 +1362,8 @@ class Desk:
 
     def report(self, r: Event) -> tuple[str, list[str]]:
         """Take a venue's word: its disposition and the kinds of events."""
-        offered = "exec_ref_id" in r and r["venue_id"] in self.venues
-        before = self.finish() if "exec_ref_id" in r else []  # the ids are an input of their own
+        offered = r.get("has_refs", False) and r["venue_id"] in self.venues
+        before = self.finish() if r.get("has_refs") else []  # the ids are an input of their own
         told, r = r, versions.corrected(self, r)
         foreign = self.offered.pop(r["venue_id"], None)
         if foreign and foreign["street_id"] == r.get("street_id") and self.judge(r)[0] is None:
@@ -1910,7 +1917,7 @@ class Desk:
         order.end("calculated", self.now_ns)
 
     def _take_restated(self, order: Order, e: Event) -> None:
-        if e["ord_status"] == "canceled":
+        if e["ord_status"] == "canceled" or parts.says_over(e):
             self._take_canceled(order, e)
         elif e["ord_status"] == "expired":
             self._take_expired(order, e)

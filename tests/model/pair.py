@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.model.desk import Desk, Event
-from tests.model.seam import Driven, assert_agree, fold_log
+from tests.model.seam import REFS, Driven, assert_agree, flagged, fold_log, referred
 
 UNSAID = ("kind", "time_ns", "body", "epoch")
 """Fields of the model's events that a record has otherwise or not at all."""
@@ -86,7 +86,9 @@ class Pair:
 
     def report(self, report: Event) -> str:
         """Take a venue's word; the disposition."""
-        return self.agreed(self.engine.report(report), self.model.report(report))
+        taken = self.engine.report(report)
+        more = {"has_refs": any(name in report for name in REFS)} | flagged(report.get("flags", 0))
+        return self.agreed(taken, self.model.report(report | more | referred(report)))
 
     def fold(self) -> Desk:
         """Fold the log by the model alone; every report is judged again."""

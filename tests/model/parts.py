@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from tests.model.desk import Desk
 
 Event = dict[str, Any]
+ENDING_REASONS = (
+    *("trading_halt", "system_failure", "not_best", "connection_loss", "logout"),
+    *("price_violation", "cross_imbalance"),
+)
+"""ExecRestatementReason(378) of a venue's own cancel."""
 
 
 def is_over(order: Order, r: Event) -> bool:
@@ -51,10 +56,17 @@ def told_cum(order: Order, r: Event) -> int:
     return int(order.cum_qty - order.filled_of(piece) + r["cum_qty"]) if r["cum_qty"] else 0
 
 
+def says_over(r: Event) -> bool:
+    """Whether a restatement tells no status, and a reason (378) by which a venue cancels."""
+    return not r["ord_status"] and r.get("reason") in ENDING_REASONS
+
+
 def proves_end(order: Order, r: Event) -> bool:
     """Whether a canceled order is what the order was before the replace in flight."""
     change = order.replacing
     said = r["ord_status"] if r["exec_type"] in ("restated", "order_status") else r["exec_type"]
+    if r["exec_type"] == "restated" and says_over(r):
+        said = "canceled"
     if change is None or change.gone:
         return False
     if said == "filled" and change.moves:  # a query: of that part nothing is left to cancel

@@ -7,6 +7,7 @@ here; a number or a name goes through as the record has it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -58,6 +59,9 @@ EXEC_INST = {
     "none_of_these": 128,
 }
 """Bits of ExecInst(18)."""
+DTYPE = functools.cache(layout.dtype)
+REFS = ("exec_ref_id", "trd_match_id", "secondary_exec_id", "restatement_reason")
+"""What a record before a report says more of it."""
 
 
 def code(enumeration: str, name: str) -> int:
@@ -126,18 +130,31 @@ def event_of(kind: str, row: Any) -> Event:
     elif kind == "execution_report":
         split = street(event["street_id"])
         event["street_epoch"], event["street_seq"], event["street_revision"] = split
-        event["poss_dup"] = bool(event["flags"] & layout.REPORT_POSS_DUP)
-        event["again"] = event["poss_dup"] or bool(event["flags"] & layout.REPORT_POSS_RESEND)
-        event["drop_copy"] = bool(event["flags"] & layout.REPORT_DROP_COPY)
+        event |= flagged(event["flags"])
     elif kind == "triggered":
         event["cause"] = name_of("trigger_cause", int(row["cause"]))
     return event
 
 
+def flagged(flags: int) -> Event:
+    """Tell the flags of a report."""
+    told: Event = {"poss_dup": bool(flags & layout.REPORT_POSS_DUP)}
+    told["again"] = told["poss_dup"] or bool(flags & layout.REPORT_POSS_RESEND)
+    return told | {"drop_copy": bool(flags & layout.REPORT_DROP_COPY)}
+
+
+def referred(ids: Event) -> Event:
+    """Tell what the ids before a report say of it: what it amends, what it matches, a reason."""
+    matches = (ids.get("trd_match_id"), ids.get("secondary_exec_id"))
+    told: Event = {"match_ids": tuple(match for match in matches if match)}
+    told["reason"] = name_of("restatement_reason", ids.get("restatement_reason", 0))
+    return told | {"exec_ref_id": ids.get("exec_ref_id", "")}
+
+
 def event_of_bytes(raw: bytes) -> Event:
     """Make a record an event of the model."""
     kind = layout.KIND_NAMES[int.from_bytes(raw[24:26], "little")]
-    return event_of(kind, np.frombuffer(raw, dtype=layout.dtype(kind))[0])
+    return event_of(kind, np.frombuffer(raw, dtype=DTYPE(kind))[0])
 
 
 def fold_log(batches: Iterator[Any], desk: Desk) -> list[str]:
@@ -155,9 +172,7 @@ def fold_log(batches: Iterator[Any], desk: Desk) -> list[str]:
                 if kind == "foreign_order":
                     foreign = event
                 if kind == "execution_report":
-                    event["exec_ref_id"] = ids.get("exec_ref_id", "")
-                    matches = (ids.get("trd_match_id"), ids.get("secondary_exec_id"))
-                    event["match_ids"], ids = tuple(match for match in matches if match), {}
+                    event, ids = event | referred(ids), {}
                     desk.now_ns = max(desk.now_ns, event["time_ns"])
                     if foreign and found.differs(desk, foreign, event):
                         differ.append(f"event {event['event_seq']}: model differs of {foreign}")
@@ -275,14 +290,15 @@ class Driven:
 
     def report(self, r: Event) -> tuple[str, list[Event]]:
         """Take a venue's word of the model; an id of the venue's own stands for itself."""
-        fields = {k: v for k, v in r.items() if not k.startswith("street_") and k != "exec_ref_id"}
+        fields = {k: v for k, v in r.items() if not k.startswith("street_") and k not in REFS}
         fields["exec_type"] = code("exec_type", r["exec_type"])
         fields["ord_status"] = code("ord_status", r["ord_status"]) if r["ord_status"] else 0
         split = (r["street_epoch"], r["street_seq"], r["street_revision"])
         before = self.core.event_seq
-        if "exec_ref_id" in r:
-            ids = {"exec_id": r["exec_id"], "exec_ref_id": r["exec_ref_id"]}
-            self.core.step(record("exec_ref", venue_id=r["venue_id"], **ids))
+        ids = {name: r[name] for name in REFS if name in r}
+        if ids:
+            own = {"exec_id": r["exec_id"], "venue_id": r["venue_id"]}
+            self.core.step(record("exec_ref", **own, **ids))
         named = r.get("street_id") or street_id(*split)
         taken = self.core.report(record("execution_report", street_id=named, **fields))
         return name_of("disposition", taken), self.new_events(before)
