@@ -16,6 +16,7 @@ from typing import Any
 
 from pyoms.engine import Engine
 from pyoms_core.layout import ONE
+from tests.model.desk import UNLIMITED
 from tests.model.pair import Pair
 from tests.model.seam import Driven, limit_order
 from tests.model.waiting import NO_TERMS
@@ -305,12 +306,16 @@ class Story:
             terms["parent_order_seq"] = self.seq(named["parent"])
         if "on" in named:
             terms["instrument_id"] = int(named["on"])
+        offer: dict[str, Any] = {}
+        if "inst" in named:
+            offer["exec_inst"] = (named["inst"],)
         if "group" in named:
-            offer: dict[str, Any] = {"contingency": named["group"]}
+            offer["contingency"] = named["group"]
             offer["group_seq"] = self.seq(named["of"]) if "of" in named else 0
-            if "stop" in named:
-                offer["stop_px"] = int(named["stop"]) * ONE
-                terms |= {"ord_type": "stop", "price": 0}
+        if "stop" in named:
+            offer["stop_px"] = int(named["stop"]) * ONE
+            terms |= {"ord_type": "stop", "price": 0}
+        if offer:
             self.both.offer(NO_TERMS | offer)
             terms["has_terms"] = True
         return self.both.send(int(qty), side, **terms)
@@ -395,6 +400,16 @@ class Story:
     def day(self, plain: list[str], named: dict[str, str]) -> str:
         words = {"opened": int(plain[1] == "open"), "proved": int(plain[1] == "proved")}
         self.both.fact("day_change", venue_id=1, trade_day=int(plain[0]), **words)
+        return "accepted"
+
+    def limit(self, plain: list[str], named: dict[str, str]) -> str:
+        """Let the account send no more than so many orders a second."""
+        row = {"account_id": 1, "instrument_id": 0, "session_id": 0, "window_ns": ONE}
+        amounts = ("order_qty_max", "order_notional_max", "net_qty_max")
+        row |= dict.fromkeys((*amounts, "gross_notional_max", "net_notional_max"), UNLIMITED)
+        row |= {"limits_version": 100, "orders_max": int(plain[0])}
+        self.both.fact("limit_row", scope="account", **row)
+        self.both.fact("limits_activated", limits_version=100)
         return "accepted"
 
     def market(self, plain: list[str], named: dict[str, str]) -> str:

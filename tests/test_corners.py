@@ -44,6 +44,7 @@ def test_every_family_has_a_sentence_and_tests_that_exist() -> None:
     there = names()
     titles = {block.splitlines()[0] for block in SCENARIOS.strip().split("\n\n")}
     told = {int(title.split()[0]) for title in TALES}
+    said = there | titles | TALES.keys()
     for family in TABLE["family"]:
         tests, scenarios = family.get("tests", []), family.get("scenarios", [])
         told.discard(family["number"])
@@ -51,6 +52,11 @@ def test_every_family_has_a_sentence_and_tests_that_exist() -> None:
         assert tests or scenarios, family
         assert set(tests) <= there, (family["number"], set(tests) - there)
         assert set(scenarios) <= titles, (family["number"], set(scenarios) - titles)
+        assert family["sentences"], family
+        for sentence, shown in family["sentences"].items():
+            assert shown, sentence
+            unknown = [name for name in shown if not any(one.startswith(name) for one in said)]
+            assert not unknown, (family["number"], sentence, unknown)
     assert not told, "a story of a family that the table calls missing"
     numbers = [family["number"] for family in TABLE["family"]]
     assert sorted(numbers + TABLE["missing"]) == list(range(1, 41))

@@ -217,8 +217,7 @@ class Lives(RuleBasedStateMachine):
         self, rule_of: str, queue: str, keeps: bool, limit: int, mode: str, versions: bool
     ) -> None:
         oms = Engine(now_ns=START_NS, ring_slots=1 << 13, **SMALL)
-        here = {"replace_rule": rule_of, "queue_rule": queue}
-        oms.define_venue("SIM", replenishes_icebergs=keeps, **here)
+        oms.define_venue("SIM", replace_rule=rule_of, queue_rule=queue, replenishes_icebergs=keeps)
         oms.define_venue("ALT", replenishes_icebergs=True)
         oms.define_account(
             "A1",
