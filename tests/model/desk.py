@@ -1940,7 +1940,10 @@ class Desk:
             order.take_replace()
 
     def _take_canceled(self, order: Order, e: Event, how: str = "canceled") -> None:
-        """End it, by the terms of the replace in flight where the venue names its id."""
+        """End it, by the terms of the replace in flight where the venue names its id.
+
+        Done for the day outlives a last fill: the end is that fill's then, whatever the venue calls it.
+        """
         if parts.proves_end(order, e):
             assert order.replacing is not None
             if order.replacing.moves and (order.canceling or order.asked):
@@ -1951,11 +1954,12 @@ class Desk:
         proved = order.proves_replace(e.get("street_revision", -1))
         if proved:
             order.take_replace()
-        filled = (proved or (how == "expired" and order.aside)) and order.cum_qty >= order.qty
+        outlived = order.aside and (how == "expired" or not order.replacing)
+        filled = (proved or outlived) and order.cum_qty >= order.qty
         order.end("filled" if filled else how, self.now_ns)
 
     def _take_expired(self, order: Order, e: Event) -> None:
-        """Only done for the day outlives its last fill: the end is that fill's then."""
+        """End as expired, by the same rules."""
         self._take_canceled(order, e, "expired")
 
     def _take_rejected(self, order: Order, e: Event) -> None:

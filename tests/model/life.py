@@ -328,7 +328,8 @@ class Order:
         assert self.replacing is not None
         self.piece.over, self.replacing.gone, self.known = self.replacing.moves, True, True
         self.renew(0)
-        self.unsure = False
+        if self.replacing.moves:
+            self.unsure = False  # what may go now has not gone yet
         if self.cum_qty >= self.replacing.qty:
             self.take_replace()
         elif self.replacing.sent:

@@ -955,7 +955,10 @@ impl Engine {
                 settle_doubt(order);
             }
             Action::Vacate => {
-                order.flight = (order.flight | VACANT) & !UNSURE;
+                order.flight |= VACANT;
+                if order.flight & MOVING != 0 {
+                    order.flight &= !UNSURE; // what may go now has not gone yet
+                }
                 if order.cum_qty >= order.pending_qty {
                     replace(order);
                 } else if order.base == OrdStatus::PendingNew as u8 || set_aside(order.base) {
@@ -1548,10 +1551,11 @@ fn take_proved(order: &mut Order, revision: u16) -> bool {
 }
 
 /// Ends an order as the venue says; filled goes before it where the venue has filled it by terms that
-/// it names, and where only done for the day had outlived the last fill.
+/// it names, and where only done for the day had outlived the last fill and no replace may have meant more.
 fn end(order: &mut Order, revision: u16, by: OrdStatus) {
     let proved = take_proved(order, revision);
-    let outlived = by == OrdStatus::Expired && set_aside(order.base);
+    let answered = by == OrdStatus::Expired || order.flight & REPLACING == 0;
+    let outlived = set_aside(order.base) && answered;
     let whole = order.cum_qty >= order.order_qty && (proved || outlived);
     order.base = if whole { OrdStatus::Filled as u8 } else { ended(order, by) };
 }

@@ -633,3 +633,28 @@ fn the_event_that_accepts_a_replace_says_what_becomes_of_the_orders_place_in_the
         }
     }
 }
+
+#[test]
+fn corner_19_the_end_of_the_old_id_takes_no_doubt_from_what_is_still_on_its_way() {
+    // Seed 532 of the simulator: the venue had refused the cancel, that word was lost, and no question
+    // was asked about it.
+    for canceled in [false, true] {
+        let (mut desk, seq) = desk_of(ReplaceRule::ModifyNew);
+        desk.replace("b", "a", 12, e9(99));
+        if canceled {
+            assert_eq!(desk.cancel("c", "a"), Verdict::Accepted);
+        }
+        lose(&mut desk, seq);
+        assert_eq!(desk.tell(seq, 0, ExecType::Canceled), Disposition::Applied);
+        assert_eq!(desk.status(seq), OrdStatus::Unknown);
+        if canceled {
+            assert_eq!(desk.tell(seq, 1, ExecType::New), Disposition::Applied);
+            assert_eq!(desk.status(seq), OrdStatus::Unknown, "what became of the cancel?");
+        }
+        assert_eq!(answer(&mut desk, seq, 1, OrdStatus::New), Disposition::Applied);
+        assert_eq!((desk.status(seq), id(&desk, seq)), (OrdStatus::New, "b".into()));
+        assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(12));
+        assert_eq!(desk.cancel("d", "b"), Verdict::Accepted);
+        closing(&desk);
+    }
+}

@@ -461,10 +461,11 @@ fn corner_26_an_answer_that_renews_an_order_in_doubt_ends_the_doubt_at_once_and_
 
 #[test]
 fn corner_26_what_the_venue_sets_aside_keeps_its_reserve_and_is_renewed_by_a_newer_word() {
-    for (word, status) in [
-        (ExecType::Suspended, OrdStatus::Suspended),
-        (ExecType::Stopped, OrdStatus::Stopped),
-        (ExecType::DoneForDay, OrdStatus::DoneForDay),
+    for (word, status, end) in [
+        (ExecType::Suspended, OrdStatus::Suspended, ExecType::Expired),
+        (ExecType::Stopped, OrdStatus::Stopped, ExecType::Expired),
+        (ExecType::DoneForDay, OrdStatus::DoneForDay, ExecType::Expired),
+        (ExecType::DoneForDay, OrdStatus::DoneForDay, ExecType::Canceled), // seed 338 of the simulator
     ] {
         let mut desk = TestDesk::open();
         let a = desk.place("a", Side::Buy, 5, e9(100));
@@ -496,7 +497,7 @@ fn corner_26_what_the_venue_sets_aside_keeps_its_reserve_and_is_renewed_by_a_new
         let done = word == ExecType::DoneForDay;
         assert_eq!(desk.status(a), if done { status } else { OrdStatus::Filled });
         assert_eq!(desk.engine.row(1, ES).open_qty().0, 0);
-        desk.tell(a, 0, ExecType::Expired);
+        desk.tell(a, 0, end);
         assert_eq!(desk.status(a), OrdStatus::Filled, "the end is that of its last fill");
         closing(&desk);
     }
