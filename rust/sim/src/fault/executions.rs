@@ -201,6 +201,15 @@ impl FaultVenue {
         }
     }
 
+    /// Price times quantity of all fills of each order, as they stand.
+    pub fn points(&self) -> Vec<i128> {
+        let mut points = vec![0; self.orders.len()];
+        for fill in self.executions.iter().filter(|e| e.is_fill()) {
+            points[fill.order] += i128::from(fill.stands.0) * i128::from(fill.stands.1);
+        }
+        points
+    }
+
     /// Whose an order is, and what all its fills have made as they stand.
     pub fn traded(&self, index: usize) -> ((u32, u32), Holding) {
         let (order, mut traded) = (&self.orders[index], Holding::default());

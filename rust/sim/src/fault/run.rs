@@ -3,18 +3,18 @@
 //! seed; a violation ends the day at its step.
 
 mod clients;
+mod end;
 
 use super::Outcome;
 use super::executions::DAY_ROLL_MIN;
-use super::venue::{FaultVenue, Holding, Manners, VenueOrder, Ways};
-use super::watch::{Throttle, Watch, holding_of};
+use super::venue::{FaultVenue, Manners, Ways};
+use super::watch::{Bounds, MULTIPLIER, Throttle, Watch};
 use super::world::{Death, Kill, SimWorld};
 use crate::random::Random;
 use engine::{Engine, EngineConfig};
 use host::{Desk, DeskOptions, JournalMode, Person, VenueLink};
 use journal::{ControlFile, ControlState, DeskDir, Follow, NewDesk};
 use layout::*;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +30,32 @@ const ADOPTER: u32 = 1;
 const HEDGER: u32 = 2;
 /// Orders of the second session in its window.
 const SESSION_MAX: u32 = 16;
+/// Refusals that are counted among the faults: a limit that never binds is seen.
+const REFUSALS: [(Verdict, &str); 23] = [
+    (Verdict::ThrottleAccount, "throttled"),
+    (Verdict::ThrottleSession, "throttled_session"),
+    (Verdict::LogFull, "log_full"),
+    (Verdict::IdTableFull, "id_table_full"),
+    (Verdict::DuplicateId, "other_body"),
+    (Verdict::Killed, "refused_killed"),
+    (Verdict::InstrumentRestricted, "refused_restricted"),
+    (Verdict::MarketClosed, "refused_closed"),
+    (Verdict::VenueDown, "refused_venue_down"),
+    (Verdict::ReferenceStale, "market_stale"),
+    (Verdict::ReferenceAbsent, "refused_no_reference"),
+    (Verdict::ReferenceCrossed, "refused_crossed"),
+    (Verdict::PriceAboveBand, "refused_above_band"),
+    (Verdict::PriceBelowBand, "refused_below_band"),
+    (Verdict::OrderQtyLimit, "refused_order_qty"),
+    (Verdict::OrderNotionalLimit, "refused_order_notional"),
+    (Verdict::NetQtyLimit, "refused_position"),
+    (Verdict::InstrumentGrossLimit, "refused_instrument_gross"),
+    (Verdict::AccountNetLimit, "refused_account_net"),
+    (Verdict::AccountGrossLimit, "refused_account_gross"),
+    (Verdict::ParentExceeded, "refused_parent"),
+    (Verdict::ReduceOnlyExceeds, "refused_reduce_only"),
+    (Verdict::CloseExceedsLeg, "refused_close"),
+];
 /// Rounds that settling may take before the desk counts as stuck.
 const ROUNDS: u32 = 3_000;
 
@@ -46,9 +72,31 @@ struct Run {
     sent: Vec<Record>,
     tier: Tier,
     lives: u64,
+    shape: Shape,
+    ways: [Ways; VENUES],
+}
+
+/// What a day is besides its chances; each seed has one of a few.
+struct Shape {
     /// Some orders go out a part at a time: icebergs that the desk replenishes, legs that follow fills.
     sends_parts: bool,
-    ways: [Ways; VENUES],
+    /// The venues undo no fill and fill nothing late: what they hold and have open is within the limits.
+    honest: bool,
+    bounds: Bounds,
+    ids_max: usize,
+}
+
+impl Shape {
+    fn of(seed: u64) -> Self {
+        let tight = [1, 6].contains(&(seed % 8));
+        let bounds = tight.then(|| Bounds::draw(&mut Random::new(seed ^ 0xb0bd)));
+        Self {
+            sends_parts: seed % 2 == 0,
+            honest: seed % 8 == 1,
+            bounds: bounds.unwrap_or(Bounds::WIDE),
+            ids_max: if seed % 32 == 20 { 1 << 11 } else { 1 << 12 },
+        }
+    }
 }
 
 /// Runs a seed in a directory of its own; `keep`: the desk stays there, closed in order.
@@ -76,16 +124,9 @@ pub(crate) fn run(seed: u64, steps: u64, dir: &Path, keep: bool) -> Outcome {
     let outcome = {
         let world = &mut *run.world.lock();
         let mut faults = std::mem::take(&mut world.faults);
-        for (verdict, kind) in [
-            (Verdict::ThrottleAccount, "throttled"),
-            (Verdict::ThrottleSession, "throttled_session"),
-            (Verdict::LogFull, "log_full"),
-            (Verdict::ReferenceStale, "market_stale"),
-            (Verdict::DuplicateId, "other_body"),
-        ] {
-            for _ in 0..run.watch.refused.get(&verdict.code()).copied().unwrap_or(0) {
-                faults.count(kind);
-            }
+        for (verdict, kind) in REFUSALS {
+            let count = run.watch.refused.get(&verdict.code()).copied().unwrap_or(0);
+            (0..count).for_each(|_| faults.count(kind));
         }
         for (&kind, &count) in &run.watch.told {
             (0..count).for_each(|_| faults.count(kind));
@@ -104,11 +145,11 @@ pub(crate) fn run(seed: u64, steps: u64, dir: &Path, keep: bool) -> Outcome {
     outcome
 }
 
-fn engine_config() -> EngineConfig {
+fn engine_config(shape: &Shape) -> EngineConfig {
     EngineConfig {
         orders_max: 1 << 11,
         terms_max: 1 << 9,
-        ids_max: 1 << 12,
+        ids_max: shape.ids_max,
         fills_max: 1 << 12,
         accounts_max: ACCOUNTS as usize + 1,
         instruments_max: INSTRUMENTS as usize + 1,
@@ -129,6 +170,7 @@ fn engine_config() -> EngineConfig {
 impl Run {
     fn new(seed: u64, dir: &Path) -> Self {
         let mut random = Random::new(seed);
+        let shape = Shape::of(seed);
         let tier = if random.below(2) == 0 { Tier::Disk } else { Tier::Process };
         let world = SimWorld::new(seed, VENUES, tier == Tier::Disk);
         let heartbeat_ms = [0, 0, 200][random.below(3) as usize];
@@ -154,7 +196,7 @@ impl Run {
                 strategies_max: STRATEGIES.into(),
                 senders_max: 8,
             },
-            engine: engine_config(),
+            engine: engine_config(&shape),
             venues: links.collect(),
             people: ["ann", "bob"].map(|name| Person { name: name.into(), risk: true }).into(),
             journal: JournalMode::Inline,
@@ -167,6 +209,10 @@ impl Run {
             (0..VENUES).map(|at| FaultVenue::new(at, INSTRUMENTS as usize, ways[at])).collect();
         for venue in &mut venues {
             venue.manners = Manners::draw(&mut random);
+            if shape.honest {
+                let manners = &mut venue.manners;
+                (manners.late_fill, manners.overfill, manners.amend) = (0, 0, 0);
+            }
             venue.open(&mut world.lock());
         }
         Self {
@@ -176,13 +222,13 @@ impl Run {
             dir: dir.into(),
             desk: None,
             venues,
-            watch: Watch::default(),
+            watch: Watch::within(shape.bounds),
             events: 0,
             ids: 0,
             sent: Vec::new(),
             tier,
             lives: 0,
-            sends_parts: seed % 2 == 0,
+            shape,
             ways,
         }
     }
@@ -221,7 +267,7 @@ impl Run {
                     self.world.lock().die_in = None;
                     return self.settle_in();
                 }
-                _ if died => {}
+                _ if died => self.count("death_in_recovery"),
                 Ok(Ok(_)) => unreachable!("a living desk was taken"),
                 Ok(Err(error)) => {
                     return self.violate(format!("I20: recovery refuses its own log: {error}"));
@@ -298,6 +344,9 @@ impl Run {
             let world = self.world.lock();
             (world.durable_seq as usize, world.sent_seq as usize)
         };
+        if !power && count > durable {
+            self.count("ring_survived"); // what no sync had confirmed yet
+        }
         let mut must = if power { durable.min(had) } else { had };
         while must > 0 && self.watch.records[must - 1].header.more > 0 {
             must -= 1; // groups count whole: one whose end was lost never happened
@@ -335,14 +384,17 @@ impl Run {
         if limits == 0 {
             // The limits come into force last: without them a death has cut the definitions off.
             self.guarded(|run| {
-                for record in setup(run.sends_parts, &run.ways) {
+                for record in setup(&run.shape, &run.ways) {
                     let desk = run.desk.as_mut().expect("just opened");
                     let verdict = desk.submit(&record);
                     assert!(verdict == Verdict::Accepted, "{verdict:?} of {record:?}");
                 }
             });
             for account_id in 1..=ACCOUNTS {
-                let throttle = Throttle { orders_max: 24, window_ns: 50_000_000 };
+                let throttle = Throttle {
+                    orders_max: self.shape.bounds.orders as usize,
+                    window_ns: 50_000_000,
+                };
                 self.watch.throttles.insert((Scope::Account.code(), account_id), throttle);
             }
             let throttle = Throttle { orders_max: SESSION_MAX as usize, window_ns: 50_000_000 };
@@ -485,6 +537,9 @@ impl Run {
         if self.random.below(5) > 0 {
             self.poll();
         }
+        if self.shape.honest {
+            self.check_truth();
+        }
     }
 
     fn poll(&mut self) {
@@ -621,7 +676,7 @@ impl Run {
     fn restrict(&mut self) {
         let id = 1 + self.random.below(INSTRUMENTS.into()) as u32;
         let flags = if self.random.below(2) == 0 { FLAG_RESTRICTED } else { 0 };
-        self.submit(instrument(id, flags));
+        self.submit(instrument(id, flags, &self.shape.bounds));
         self.count("restriction");
     }
 
@@ -631,222 +686,6 @@ impl Run {
             let order = self.new_order();
             self.submit(order);
         }
-    }
-
-    // The end -------------------------------------------------------------------------------------
-
-    /// The world heals: everything is delivered, asked and compared.
-    fn settle(&mut self) {
-        for venue in &mut self.venues {
-            venue.manners = Manners::GOOD;
-            venue.silent_until = 0;
-            venue.open_again(&mut self.world.lock());
-        }
-        {
-            let world = &mut *self.world.lock();
-            (world.die_in, world.disk_error_in, world.full_for) = (None, None, 0);
-        }
-        if self.world.lock().disk_failed {
-            self.world.lock().dead = Some(Death::Kill);
-            self.guarded(|_| {});
-        }
-        {
-            // What was never told is found by asking, at the next connection.
-            let world = &mut *self.world.lock();
-            world.die_in = None;
-            for pipe in &mut world.pipes {
-                pipe.refused_until = 0;
-                pipe.cut(&mut world.random);
-            }
-        }
-        let halted = self.world.lock().kills.iter().any(|_| true) && self.random.below(2) == 0;
-        while !halted && self.sound() {
-            let Some(kill) = self.world.lock().kills.last().copied() else { break };
-            self.open_scope(kill);
-            if self.world.lock().kills.iter().any(|k| (k.scope, k.id) == (kill.scope, kill.id)) {
-                // A release that is refused is one of a scope that is not engaged.
-                let mode =
-                    self.desk.as_ref().map_or(0, |d| d.engine().mode_in(kill.scope, kill.id));
-                if mode != KillMode::Open.code() {
-                    return self.violate(format!("{:?} {} is not released", kill.scope, kill.id));
-                }
-                self.world.lock().kills.retain(|k| (k.scope, k.id) != (kill.scope, kill.id));
-            }
-        }
-        let mut quiet = 0;
-        for _ in 0..ROUNDS {
-            self.world.lock().mono_ns += 5_000_000;
-            for at in 0..VENUES {
-                self.venues[at].pump(&mut self.world.lock());
-            }
-            self.poll();
-            if !self.sound() {
-                return;
-            }
-            quiet = if self.is_settled() { quiet + 1 } else { 0 };
-            if quiet == 3 {
-                break;
-            }
-        }
-        if quiet < 3 {
-            let status = self.desk.as_ref().map(|desk| desk.status());
-            let links: Vec<String> = status
-                .iter()
-                .flat_map(|s| s.links.iter())
-                .map(|l| format!("{}: {:?}", l.venue, l.error))
-                .collect();
-            let waits = self.unsettled();
-            return self.violate(format!("I39: the desk does not settle: {links:?}, {waits}"));
-        }
-        self.compare();
-        self.check_replay();
-    }
-
-    fn is_settled(&self) -> bool {
-        let Some(desk) = &self.desk else { return false };
-        let engine = desk.engine();
-        let up = LinkState::Up.code();
-        let done = |v: &FaultVenue| engine.venue(v.id).link() == up || self.stays_closed(v);
-        let halted = || engine.live_orders().filter(|o| Self::is_halted(engine, o));
-        self.venues.iter().all(|v| v.is_idle() && done(v))
-            && engine.asked_count() as usize == halted().count()
-            && engine.live_orders().filter(|o| Self::waits(o)).count() == halted().count()
-    }
-
-    /// Whether trading rightly stays closed at a venue (I39): it has open orders that the desk does not
-    /// know, and the log says of each of them that the id table had no room to adopt it.
-    fn stays_closed(&self, venue: &FaultVenue) -> bool {
-        let mut strange =
-            venue.orders.iter().filter(|o| o.is_open() && self.is_strange(o)).peekable();
-        strange.peek().is_some() && strange.all(|o| self.watch.no_room_for(&o.first_id))
-    }
-
-    /// Placed at the venue itself, and not adopted here.
-    fn is_strange(&self, order: &VenueOrder) -> bool {
-        order.order_seq == 0 && !self.watch.adopted.contains_key(&order.first_id)
-    }
-
-    /// A cancel asked for that a halt keeps here until its release, and nothing on its way.
-    fn is_halted(engine: &Engine, o: &engine::Order) -> bool {
-        let asked_only = o.flight == engine::order::CANCEL_ASKED;
-        asked_only
-            && !o.is_here()
-            && o.base != OrdStatus::PendingNew.code()
-            && engine.mode_of(o) == KillMode::Halt.code()
-    }
-
-    /// Something of the order is on its way.
-    fn waits(o: &engine::Order) -> bool {
-        !o.is_here() && (o.base == OrdStatus::PendingNew.code() || o.flight != 0)
-    }
-
-    /// What keeps a desk from being settled, for people.
-    fn unsettled(&self) -> String {
-        let Some(desk) = &self.desk else { return "no desk".into() };
-        let engine = desk.engine();
-        let links = self.venues.iter().map(|v| (v.is_idle(), engine.venue(v.id).link()));
-        let orders = engine.live_orders().filter(|o| Self::waits(o));
-        format!(
-            "links {:?}, {} cancels asked for, orders {:?}",
-            links.collect::<Vec<_>>(),
-            engine.asked_count(),
-            orders.map(|o| (o.order_seq, o.ord_status(), o.flight)).collect::<Vec<_>>()
-        )
-    }
-
-    /// Our orders, fills and positions against the venues' own.
-    fn compare(&mut self) {
-        let Some(desk) = &self.desk else { return };
-        let engine = desk.engine();
-        let mut wrong = Vec::new();
-        let (mut known, mut strange) = (BTreeMap::new(), Vec::new());
-        for venue in &self.venues {
-            // An order that goes out a part at a time is several at the venue: the one that is open, or
-            // the last one, tells its state, all of them what has filled.
-            let mut parts: BTreeMap<u64, (&VenueOrder, i64)> = BTreeMap::new();
-            for (index, part) in venue.orders.iter().enumerate() {
-                if self.is_strange(part) {
-                    // Placed there, and over before it was ever told: nothing was to be adopted.
-                    if self.watch.no_room_for(&part.first_id) {
-                        strange.push(venue.traded(index));
-                    } else if part.is_open() || part.cum_qty > 0 {
-                        wrong.push(format!("{} is unknown here", text_of(&part.first_id)));
-                    }
-                    continue;
-                }
-                let order_seq = match part.order_seq {
-                    0 => self.watch.adopted[&part.first_id],
-                    ours => ours,
-                };
-                let (told, filled) = parts.get(&order_seq).copied().unwrap_or((part, 0));
-                if told.is_open() && part.is_open() && !std::ptr::eq(told, part) {
-                    wrong.push(format!("order {order_seq} is open twice at its venue"));
-                }
-                let told = if told.is_open() { told } else { part };
-                parts.insert(order_seq, (told, filled + part.cum_qty));
-            }
-            for (order_seq, (theirs, filled_qty)) in parts {
-                known.insert(order_seq, ());
-                let Some(ours) = engine.order(order_seq) else {
-                    wrong.push(format!("venue {} has order {order_seq}, we not", venue.id));
-                    continue;
-                };
-                let status = theirs.final_status();
-                let filled = OrdStatus::Filled;
-                // Ended while a replace was unanswered: which terms its fills fulfilled is not told.
-                let untold = !ours.live()
-                    && (ours.order_qty != theirs.order_qty || ours.cum_qty >= ours.order_qty);
-                let sliced =
-                    engine.order_terms(ours.order_seq).is_some_and(|terms| terms.is_sliced());
-                let (our_leaves, their_leaves) = (ours.leaves_qty(), theirs.leaves());
-                let same_terms = if sliced {
-                    their_leaves > 0 && their_leaves <= our_leaves
-                } else if theirs.cum_qty != filled_qty {
-                    our_leaves == their_leaves // the new one behind a cancel: what was left
-                } else {
-                    (ours.order_qty, our_leaves) == (theirs.order_qty, their_leaves)
-                };
-                let same = ours.cum_qty == filled_qty
-                    && ours.live() == theirs.is_open()
-                    && (untold || (ours.ord_status() == filled) == (status == filled))
-                    && (!ours.live() || same_terms);
-                if !same {
-                    wrong.push(format!(
-                        "order {order_seq}: ours {:?} {} of {} filled, venue {}: {status:?} {} of {}",
-                        ours.ord_status(),
-                        ours.cum_qty,
-                        ours.order_qty,
-                        venue.id,
-                        filled_qty,
-                        theirs.order_qty
-                    ));
-                }
-            }
-        }
-        for ours in engine.live_orders() {
-            if !ours.is_here() && !known.contains_key(&ours.order_seq) {
-                wrong.push(format!("order {} lives here and at no venue", ours.order_seq));
-            }
-        }
-        for account_id in 1..=ACCOUNTS {
-            for instrument_id in 1..=INSTRUMENTS {
-                let row = (account_id, instrument_id);
-                let mut truth = Holding::default();
-                for venue in &self.venues {
-                    truth.add(venue.holdings.get(&row).copied().unwrap_or_default(), 1);
-                }
-                for (_, traded) in strange.iter().filter(|(of, _)| *of == row) {
-                    truth.add(*traded, -1);
-                }
-                let ours = holding_of(engine, account_id, instrument_id);
-                if ours != truth {
-                    wrong.push(format!(
-                        "account {account_id} instrument {instrument_id}: ours {ours:?}, venues {truth:?}"
-                    ));
-                }
-            }
-        }
-        self.world.lock().violations.append(&mut wrong);
     }
 }
 
@@ -881,13 +720,13 @@ fn told(panic: &Box<dyn std::any::Any + Send>) -> String {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
 }
 
-fn instrument(id: u32, flags: u32) -> Record {
+fn instrument(id: u32, flags: u32, bounds: &Bounds) -> Record {
     let mut t = InstrumentTerms::ZERO;
     t.header.kind = InstrumentTerms::KIND;
     (t.instrument_id, t.currency_id, t.flags) = (id, 1, flags);
     t.venue_id = ((id - 1) % VENUES as u32 + 1) as u16;
     (t.tick, t.lot, t.qty_min, t.qty_max) = (ONE / 4, ONE, ONE, 1000 * ONE);
-    (t.contract_multiplier, t.band) = (50 * ONE, 20 * ONE);
+    (t.contract_multiplier, t.band) = (MULTIPLIER * ONE, bounds.band);
     t.reference_age_ms_max = 1_000;
     *t.as_record()
 }
@@ -907,7 +746,8 @@ fn draw_ways(random: &mut Random, seed: u64) -> [Ways; VENUES] {
     ways
 }
 
-fn setup(sends_parts: bool, ways: &[Ways; VENUES]) -> Vec<Record> {
+fn setup(shape: &Shape, ways: &[Ways; VENUES]) -> Vec<Record> {
+    let bounds = &shape.bounds;
     let mut records = Vec::new();
     let mut define = |entity: Entity, name: &str, parent_id: u32, level: u8| {
         let mut d = Definition::ZERO;
@@ -916,7 +756,7 @@ fn setup(sends_parts: bool, ways: &[Ways; VENUES]) -> Vec<Record> {
         if name == "V2" {
             (d.flags, d.day_roll_min) = (VENUE_CALENDAR, DAY_ROLL_MIN);
         }
-        if entity == Entity::Venue && !sends_parts {
+        if entity == Entity::Venue && !shape.sends_parts {
             d.flags |= VENUE_ICEBERG;
         }
         if entity == Entity::Account && name == "A2" && ways[0].hedges != 0 {
@@ -943,16 +783,23 @@ fn setup(sends_parts: bool, ways: &[Ways; VENUES]) -> Vec<Record> {
     let mut rate = Rate::ZERO;
     (rate.header.kind, rate.currency_id, rate.rate) = (Rate::KIND, 1, ONE);
     records.push(*rate.as_record());
-    records.extend((1..=INSTRUMENTS).map(|id| instrument(id, 0)));
+    records.extend((1..=INSTRUMENTS).map(|id| instrument(id, 0, bounds)));
     for id in 1..=ACCOUNTS {
         let mut l = LimitRow::ZERO;
         l.header.kind = LimitRow::KIND;
         (l.scope, l.account_id) = (Scope::Account.code(), id);
-        (l.orders_max, l.window_ns) = (24, 50_000_000);
-        (l.order_qty_max, l.order_notional_max) = (100 * ONE, i64::MAX);
-        (l.gross_notional_max, l.net_notional_max) = (i64::MAX, i64::MAX);
-        l.net_qty_max = i64::MAX;
+        (l.orders_max, l.window_ns) = (bounds.orders, 50_000_000);
+        (l.order_qty_max, l.order_notional_max) = (bounds.order_qty, bounds.order_notional);
+        (l.gross_notional_max, l.net_notional_max) = (bounds.gross, bounds.net);
         records.push(*l.as_record());
+        for instrument_id in 1..=INSTRUMENTS {
+            let mut cell = l;
+            (cell.scope, cell.instrument_id) = (Scope::AccountInstrument.code(), instrument_id);
+            (cell.orders_max, cell.window_ns) = (0, 0);
+            (cell.net_qty_max, cell.net_notional_max) = (bounds.net_qty, 0);
+            cell.gross_notional_max = bounds.instrument_gross;
+            records.push(*cell.as_record());
+        }
     }
     let mut l = LimitRow::ZERO;
     l.header.kind = LimitRow::KIND;

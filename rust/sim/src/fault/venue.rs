@@ -12,6 +12,10 @@ use layout::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use wire::pylink::{Before, LinkPhase, VenueEnd, VenueEndConfig, VenueEvent};
 
+/// The trading day at the beginning, which was never told to be open: until it is over a desk takes
+/// the close of any day for the close of this one.
+const FIRST_DAY: u16 = 19_000;
+
 /// Chance of each misdeed, in parts per million.
 #[derive(Clone, Copy)]
 pub(crate) struct Manners {
@@ -91,6 +95,8 @@ pub(crate) struct VenueOrder {
     pub ord_status: OrdStatus,
     /// It may rest in the book: what is undone of it can be worked again.
     pub rests: bool,
+    /// Refused behind its acknowledgement.
+    pub refused_late: bool,
     time_in_force: u8,
     expire_day: u16,
     told_due: i64,
@@ -221,7 +227,7 @@ impl FaultVenue {
             holdings: BTreeMap::new(),
             work: BTreeMap::new(),
             works: 0,
-            trade_day: 19_000,
+            trade_day: FIRST_DAY,
             closed: false,
             phase: Phase::Unknown,
             mid: vec![100 * ONE; instruments + 1],
@@ -577,6 +583,7 @@ impl FaultVenue {
             rests: routed.ord_type != OrdType::Market.code()
                 && ![TimeInForce::Ioc.code(), TimeInForce::Fok.code()]
                     .contains(&routed.time_in_force),
+            refused_late: false,
             time_in_force: routed.time_in_force,
             expire_day: routed.expire_day,
             told_due: 0,
@@ -644,6 +651,7 @@ impl FaultVenue {
             }
             2 if self.orders[index].cum_qty == 0 => {
                 world.faults.count("reject_late"); // a reject behind the ack (CORNERS 21)
+                self.orders[index].refused_late = true;
                 self.finish(world, index, OrdStatus::Canceled, ExecType::Rejected);
             }
             3 => {
@@ -696,6 +704,7 @@ impl FaultVenue {
             cum_qty: 0,
             ord_status: OrdStatus::New,
             rests: true,
+            refused_late: false,
             time_in_force: lasts[random.below(2) as usize].code(),
             expire_day: 0,
             told_due: 0,
@@ -870,7 +879,7 @@ impl FaultVenue {
         world.faults.count(if proved { "day_closed_proved" } else { "day_closed_unproved" });
         let mut day = DayChange::ZERO;
         (day.venue_id, day.trade_day, day.proved) = (self.id, self.trade_day, proved.into());
-        if world.random.below(8) == 0 {
+        if self.trade_day != FIRST_DAY && world.random.below(8) == 0 {
             // The close of a day that is not today's says nothing of today's orders.
             world.faults.count("day_closed_of_old");
             day.trade_day -= 1;

@@ -2,11 +2,15 @@
 //! against them after every step. Shares no arithmetic with the engine. What must stay true: it knows
 //! the log and nothing else, so it can be rebuilt from any prefix that recovery gives back.
 
+mod limits;
+
 use super::venue::Holding;
 use engine::Engine;
 use layout::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use zerocopy::IntoBytes;
+
+pub(crate) use limits::{Bounds, MULTIPLIER};
 
 /// An order as the log tells it.
 #[derive(Clone, Default)]
@@ -63,8 +67,16 @@ pub(crate) struct Watch {
     hedgers: BTreeSet<u32>,
     /// The venue's id of an order placed there -> the number it was adopted under.
     pub adopted: HashMap<[u8; 20], u64>,
-    /// The venue's id of an order placed there that was only flagged -> why, the last time.
-    flagged: HashMap<[u8; 20], u16>,
+    /// The venue's ids of orders placed there that no id was left to adopt under.
+    no_room: HashSet<[u8; 20]>,
+    overfilled: HashSet<u64>,
+    /// Orders that a venue said had expired, each by its own word.
+    expired: HashSet<u64>,
+    /// Orders whose replace was refused behind their end.
+    refused_behind: HashSet<u64>,
+    /// Orders that went out a part at a time.
+    sliced: HashSet<u64>,
+    limits: limits::Limits,
     fills: Vec<Booked>,
     /// Every id under which a fill was told: its own, a copy's, that of the match, of what amended it.
     ids: HashMap<(u16, u64, [u8; 16]), usize>,
@@ -86,9 +98,15 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// A watch over a desk with these limits.
+    pub fn within(bounds: Bounds) -> Self {
+        Self { limits: limits::Limits::within(bounds), ..Self::default() }
+    }
+
     /// The same watch over a shorter log.
     pub fn rewound(&self, count: usize) -> Self {
-        let mut watch = Self { throttles: self.throttles.clone(), ..Self::default() };
+        let throttles = self.throttles.clone();
+        let mut watch = Self { throttles, ..Self::within(self.limits.bounds) };
         for record in &self.records[..count] {
             let _ = watch.take(record); // judged when it was new
         }
@@ -161,6 +179,7 @@ impl Watch {
                 }
             }
         } else if let Some(e) = Triggered::from_record(record) {
+            self.slice(order_seq, e.shown_qty);
             self.tell(match TriggerOutcome::from_code(e.outcome) {
                 Some(TriggerOutcome::Released) if e.cause == TriggerCause::Leg.code() => {
                     "released_by_leg"
@@ -204,6 +223,7 @@ impl Watch {
                 _ => {}
             }
         } else if let Some(e) = OrderTerms::from_record(record) {
+            self.slice(order_seq, e.shown_qty);
             if let Some(shadow) = self.orders.get_mut(&order_seq) {
                 shadow.parent = e.parent_order_seq;
             }
@@ -237,7 +257,8 @@ impl Watch {
         if let Some(shadow) = self.orders.get(&order_seq) {
             self.touched_rows.insert((shadow.account_id, shadow.instrument_id));
         }
-        wrong
+        let beyond = self.follow_open(record);
+        wrong.or(beyond)
     }
 
     fn leg_of(&self, account_id: u32, side: u8, tags: u8) -> u8 {
@@ -250,12 +271,14 @@ impl Watch {
     fn foreign(&mut self, e: &ForeignOrder) -> Option<String> {
         let order_seq = e.header.order_seq;
         if order_seq == 0 {
-            self.flagged.insert(e.street_id, e.verdict);
             let full = e.verdict == Verdict::IdTableFull.code();
+            if full {
+                self.no_room.insert(e.street_id);
+            }
             self.tell(if full { "foreign_no_room" } else { "foreign_flagged" });
             return None;
         }
-        self.flagged.remove(&e.street_id);
+        self.no_room.remove(&e.street_id);
         self.tell("adopted");
         let shadow = Shadow {
             account_id: e.account_id,
@@ -272,12 +295,43 @@ impl Watch {
 
     /// Whether the log says of an order placed at its venue that no id was left to adopt it under.
     pub fn no_room_for(&self, first_id: &[u8; 20]) -> bool {
-        self.flagged.get(first_id) == Some(&Verdict::IdTableFull.code())
+        self.no_room.contains(first_id)
+    }
+
+    /// Whether an order was ever filled beyond its quantity.
+    pub fn was_overfilled(&self, order_seq: u64) -> bool {
+        self.overfilled.contains(&order_seq)
+    }
+
+    /// Whether a venue said that an order had expired, and not only that its day was over.
+    pub fn was_told_expired(&self, order_seq: u64) -> bool {
+        self.expired.contains(&order_seq)
+    }
+
+    /// Whether a replace of an order was refused when it had ended: how it had ended is known by then alone.
+    pub fn was_refused_behind(&self, order_seq: u64) -> bool {
+        self.refused_behind.contains(&order_seq)
+    }
+
+    /// Whether an order went out a part at a time.
+    pub fn is_sliced(&self, order_seq: u64) -> bool {
+        self.sliced.contains(&order_seq)
+    }
+
+    /// The parent of an order, 0 for none.
+    pub fn parent_of(&self, order_seq: u64) -> u64 {
+        self.orders.get(&order_seq).map_or(0, |shadow| shadow.parent)
     }
 
     /// Time of the last record.
     pub fn time_ns(&self) -> i64 {
         self.time_ns
+    }
+
+    fn slice(&mut self, order_seq: u64, shown_qty: i64) {
+        if shown_qty != 0 {
+            self.sliced.insert(order_seq);
+        }
     }
 
     fn tell(&mut self, kind: &'static str) {
@@ -318,9 +372,18 @@ impl Watch {
         let (trade, amends) = match ExecType::from_code(e.exec_type) {
             Some(ExecType::Trade) => (true, false),
             Some(ExecType::TradeCancel | ExecType::TradeCorrect) => (false, true),
-            _ => return None,
+            _ => (false, false),
         };
         let order_seq = e.header.order_seq;
+        if is(&[Disposition::Overfill]) {
+            self.overfilled.insert(order_seq);
+        }
+        if e.exec_type == ExecType::Expired.code() {
+            self.expired.insert(order_seq);
+        }
+        if e.exec_type == ExecType::ReplaceRejected.code() && is(&[Disposition::Stale]) {
+            self.refused_behind.insert(order_seq);
+        }
         if trade && booked {
             self.book(e, ids.as_ref())
         } else if trade && is(&[Disposition::Reconciled]) {
@@ -346,6 +409,7 @@ impl Watch {
         };
         let key = (shadow.account_id, shadow.instrument_id);
         self.holdings.entry(key).or_default().book(shadow.side, e.last_px, e.last_qty, e.fee);
+        self.limits.fill(key, shadow.side == Side::Buy.code(), e.last_px, e.last_qty);
         if shadow.leg != 0 {
             let leg = self.legs.entry((key.0, key.1, shadow.leg)).or_default();
             leg.book(shadow.side, e.last_px, e.last_qty, e.fee);
@@ -380,6 +444,7 @@ impl Watch {
             return Some(format!("I23: order {order_seq} has no fill {} to undo", text_of(&of)));
         };
         let (old, (account_id, id)) = (self.fills[at], (shadow.account_id, shadow.instrument_id));
+        self.limits.undo(account_id);
         let now = &mut self.fills[at];
         (now.px, now.qty, now.fee) = (e.last_px, e.last_qty, e.fee);
         if e.exec_type == ExecType::TradeCancel.code() {

@@ -191,12 +191,19 @@ impl Inner {
     /// The power is gone: of what was not synced each sector stands or does not.
     pub fn lose_power(&mut self) {
         while let Some(write) = self.pending.pop() {
+            let whole = self.random.below(4) == 0;
+            let (mut stood, mut lost) = (false, false);
             for (at, sector) in write.before.chunks(SECTOR).enumerate() {
-                if self.random.below(2) == 0 {
-                    self.faults.count("torn_write");
+                if whole || self.random.below(2) == 0 {
+                    lost = true;
                     let offset = write.offset + (at * SECTOR) as u64;
                     write.file.write_all_at(sector, offset).expect("the simulator's own file");
+                } else {
+                    stood = true;
                 }
+            }
+            if lost {
+                self.faults.count(if stood { "torn_write" } else { "lost_write" });
             }
         }
     }
@@ -452,6 +459,9 @@ impl SimFile {
             true => inner.random.below((bytes.len() / SECTOR) as u64 + 1) as usize * SECTOR,
             false => bytes.len(),
         };
+        if 0 < size && size < bytes.len() {
+            inner.faults.count("write_cut_short");
+        }
         let mut before = vec![0; size];
         self.file.read_exact_at(&mut before, offset)?;
         let (file, inode) = (Arc::clone(&self.file), self.inode);

@@ -172,7 +172,7 @@ impl Run {
             return;
         }
         terms.contingency = all[self.random.below(4) as usize].code();
-        if terms.contingency == Contingency::OtoFirst.code() && !self.sends_parts {
+        if terms.contingency == Contingency::OtoFirst.code() && !self.shape.sends_parts {
             terms.contingency = Contingency::OtoFull.code();
         }
         let Some(desk) = &self.desk else { return };
