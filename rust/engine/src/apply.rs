@@ -940,7 +940,10 @@ impl Engine {
                 mutant!(reject_forgets_what_was => order.base = OrdStatus::Rejected as u8);
             }
             Action::Reject => order.base = OrdStatus::Rejected as u8,
-            Action::Expire => end(order, revision, OrdStatus::Expired),
+            Action::Expire => {
+                end(order, revision, OrdStatus::Expired);
+                mutant!(expired_told_as_canceled => order.base = OrdStatus::Canceled as u8);
+            }
             Action::Complete => end(order, revision, OrdStatus::Filled),
             Action::Replace => replace(order),
             Action::RestoreCancel => {

@@ -88,6 +88,7 @@ impl Engine {
         log: &mut L,
         outbox: &mut O,
     ) {
+        mutant!(peg_left_behind => return);
         let terms = &self.order_terms[row];
         let peg = Peg { peg_type: terms.peg_type, offset: terms.trail, worst_px: terms.stop_px };
         let next_ns = terms.pegged_ns.saturating_add(self.config.peg_interval_ns);

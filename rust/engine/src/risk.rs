@@ -673,7 +673,9 @@ pub(crate) fn check_exposure<F: Findings>(
     }
     let weight = row.weigh(factor, side, points);
     let (was, other) = row.sides(side);
-    check!(f, worst_qty > row.net_qty_max, NetQtyLimit);
+    let most = row.net_qty_max;
+    mutant!(position_limit_ignored: most = i64::MAX);
+    check!(f, worst_qty > most, NetQtyLimit);
     check!(f, (was + points).max(other).max(0) > row.gross_points_max, InstrumentGrossLimit);
     check!(f, account.worst[side] + weight.side > account.net_max, AccountNetLimit);
     check!(f, account.gross + weight.gross > account.gross_max, AccountGrossLimit);

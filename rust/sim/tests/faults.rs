@@ -48,6 +48,14 @@ fn days_of_every_fault_break_no_invariant() {
         "released_by_trade",
         "group_cancel",
         "day_closed_proved",
+        "peg_moved",
+        "refused_position",
+        "refused_order_qty",
+        "refused_above_band",
+        "throttled",
+        "power_loss",
+        "torn_write",
+        "ring_survived",
     ] {
         assert!(report.faults.of(kind) > 0, "{kind} never happened");
     }

@@ -30,6 +30,8 @@ const ADOPTER: u32 = 1;
 const HEDGER: u32 = 2;
 /// Orders of the second session in its window.
 const SESSION_MAX: u32 = 16;
+/// How often a pegged order may be priced anew.
+const PEG_INTERVAL_NS: i64 = 20_000_000;
 /// Refusals that are counted among the faults: a limit that never binds is seen.
 const REFUSALS: [(Verdict, &str); 23] = [
     (Verdict::ThrottleAccount, "throttled"),
@@ -82,6 +84,8 @@ struct Shape {
     sends_parts: bool,
     /// The venues undo no fill and fill nothing late: what they hold and have open is within the limits.
     honest: bool,
+    /// Some orders are pegged.
+    pegs: bool,
     bounds: Bounds,
     ids_max: usize,
 }
@@ -93,6 +97,7 @@ impl Shape {
         Self {
             sends_parts: seed % 2 == 0,
             honest: seed % 8 == 1,
+            pegs: seed % 4 == 3 || seed % 8 == 6,
             bounds: bounds.unwrap_or(Bounds::WIDE),
             ids_max: if seed % 32 == 20 { 1 << 11 } else { 1 << 12 },
         }
@@ -159,6 +164,7 @@ fn engine_config(shape: &Shape) -> EngineConfig {
         traders_max: 2,
         currencies_max: 3,
         throttle_orders_max: 64,
+        peg_interval_ns: PEG_INTERVAL_NS,
         log_reserve: 128,
         books_max: 1,
         book_orders_max: 64,

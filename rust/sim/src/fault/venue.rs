@@ -201,6 +201,8 @@ pub(crate) struct FaultVenue {
     pub closed: bool,
     pub phase: Phase,
     pub mid: Vec<i64>,
+    /// Ticks from the middle to the offer; to the bid it is one.
+    wide: Vec<i64>,
     /// Market data is held back until then.
     pub silent_until: i64,
     pub joins: u64,
@@ -231,6 +233,7 @@ impl FaultVenue {
             closed: false,
             phase: Phase::Unknown,
             mid: vec![100 * ONE; instruments + 1],
+            wide: vec![1; instruments + 1],
             silent_until: 0,
             joins: 0,
         }
@@ -761,11 +764,8 @@ impl FaultVenue {
             let tick = ONE / 4;
             let mid = &mut self.mid[instrument_id as usize];
             *mid = (*mid + (world.random.below(3) as i64 - 1) * tick).max(10 * tick);
-            let mut quote = Quote::ZERO;
-            quote.header.kind = Quote::KIND;
-            quote.instrument_id = instrument_id;
-            (quote.bid_px, quote.ask_px) = (*mid - tick, *mid + tick);
-            (quote.bid_qty, quote.ask_qty) = (10 * ONE, 10 * ONE);
+            self.wide[instrument_id as usize] = 1 + world.random.below(4) as i64 / 3;
+            let mut quote = self.best(instrument_id);
             if bad {
                 match world.random.below(3) {
                     0 => {
@@ -792,6 +792,27 @@ impl FaultVenue {
                 (trade.price, trade.qty) = (self.mid[instrument_id as usize] + away, ONE);
                 trade.transact_time_ns = VENUE_NS + world.mono_ns;
                 let _ = self.end.publish(trade.as_record(), None);
+            }
+        }
+    }
+
+    /// Bid and offer of an instrument as they are.
+    pub fn best(&self, instrument_id: u32) -> Quote {
+        let (mid, tick) = (self.mid[instrument_id as usize], ONE / 4);
+        let mut quote = Quote::ZERO;
+        quote.header.kind = Quote::KIND;
+        quote.instrument_id = instrument_id;
+        quote.bid_px = mid - tick;
+        quote.ask_px = mid + self.wide[instrument_id as usize] * tick;
+        (quote.bid_qty, quote.ask_qty) = (10 * ONE, 10 * ONE);
+        quote
+    }
+
+    /// Bid and offer of every instrument once more, as they are.
+    pub fn quote_again(&mut self) {
+        for instrument_id in 1..self.mid.len() as u32 {
+            if self.end.phase() == LinkPhase::Up && self.end.backlog() == 0 {
+                let _ = self.end.publish(self.best(instrument_id).as_record(), None);
             }
         }
     }

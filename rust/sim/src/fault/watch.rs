@@ -3,6 +3,7 @@
 //! the log and nothing else, so it can be rebuilt from any prefix that recovery gives back.
 
 mod limits;
+mod pegs;
 
 use super::venue::Holding;
 use engine::Engine;
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use zerocopy::IntoBytes;
 
 pub(crate) use limits::{Bounds, MULTIPLIER};
+pub(crate) use pegs::Peg;
 
 /// An order as the log tells it.
 #[derive(Clone, Default)]
@@ -72,11 +74,13 @@ pub(crate) struct Watch {
     overfilled: HashSet<u64>,
     /// Orders that a venue said had expired, each by its own word.
     expired: HashSet<u64>,
-    /// Orders whose replace was refused behind their end.
-    refused_behind: HashSet<u64>,
+    /// Orders of which no answer to their last replace came before their end.
+    unanswered: HashSet<u64>,
     /// Orders that went out a part at a time.
     sliced: HashSet<u64>,
     limits: limits::Limits,
+    /// What the orders that were ever pegged are pegged to.
+    pub pegs: HashMap<u64, Peg>,
     fills: Vec<Booked>,
     /// Every id under which a fill was told: its own, a copy's, that of the match, of what amended it.
     ids: HashMap<(u16, u64, [u8; 16]), usize>,
@@ -231,6 +235,7 @@ impl Watch {
                 self.children.entry(e.parent_order_seq).or_default().push(order_seq);
             }
         } else if let Some(e) = ReplaceAccepted::from_record(record) {
+            self.unanswered.insert(order_seq);
             if let Some(shadow) = self.orders.get_mut(&order_seq) {
                 if shadow.is_parent {
                     shadow.order_qty = e.order_qty;
@@ -257,8 +262,9 @@ impl Watch {
         if let Some(shadow) = self.orders.get(&order_seq) {
             self.touched_rows.insert((shadow.account_id, shadow.instrument_id));
         }
+        let mispriced = self.follow_pegs(record);
         let beyond = self.follow_open(record);
-        wrong.or(beyond)
+        wrong.or(beyond).or(mispriced)
     }
 
     fn leg_of(&self, account_id: u32, side: u8, tags: u8) -> u8 {
@@ -308,9 +314,10 @@ impl Watch {
         self.expired.contains(&order_seq)
     }
 
-    /// Whether a replace of an order was refused when it had ended: how it had ended is known by then alone.
-    pub fn was_refused_behind(&self, order_seq: u64) -> bool {
-        self.refused_behind.contains(&order_seq)
+    /// Whether an order ended before its last replace was answered, if it ever was: by which terms its
+    /// fills made it whole was not known.
+    pub fn has_unanswered(&self, order_seq: u64) -> bool {
+        self.unanswered.contains(&order_seq)
     }
 
     /// Whether an order went out a part at a time.
@@ -381,8 +388,9 @@ impl Watch {
         if e.exec_type == ExecType::Expired.code() {
             self.expired.insert(order_seq);
         }
-        if e.exec_type == ExecType::ReplaceRejected.code() && is(&[Disposition::Stale]) {
-            self.refused_behind.insert(order_seq);
+        let answers = [ExecType::ReplaceRejected.code(), ExecType::Replaced.code()];
+        if answers.contains(&e.exec_type) && is(&[Disposition::Applied]) {
+            self.unanswered.remove(&order_seq);
         }
         if trade && booked {
             self.book(e, ids.as_ref())

@@ -72,6 +72,9 @@ impl Run {
     fn terms_order(&mut self) -> Record {
         let record = self.new_order();
         let Some(order) = NewOrder::from_record(&record) else { return record };
+        if self.shape.pegs && self.random.below(3) == 0 {
+            return self.pegged_order(*order);
+        }
         let (mut order, mut terms) = (*order, OrderTerms::ZERO);
         terms.header.kind = OrderTerms::KIND;
         let (random, tick) = (&mut self.random, ONE / 4);
@@ -129,6 +132,23 @@ impl Run {
         }
         self.join_group(&mut order, &mut terms);
         terms.session_id = order.session_id;
+        self.submit(*terms.as_record());
+        *order.as_record()
+    }
+
+    /// An order pegged to bid, offer or the middle, now and then with a worst price.
+    fn pegged_order(&mut self, mut order: NewOrder) -> Record {
+        let (random, tick) = (&mut self.random, ONE / 4);
+        order.ord_type = OrdType::Pegged.code();
+        order.tags = order.tags & !TAG_PARENT | TAG_TERMS;
+        order.time_in_force = [TimeInForce::Day, TimeInForce::Gtc][random.below(2) as usize].code();
+        order.price = if random.below(2) == 0 { 0 } else { order.price };
+        let mut terms = OrderTerms::ZERO;
+        terms.header.kind = OrderTerms::KIND;
+        terms.session_id = order.session_id;
+        terms.peg_type = 1 + random.below(3) as u8;
+        terms.peg_offset = (random.below(7) as i64 - 3) * tick;
+        terms.exec_inst = if random.below(16) == 0 { EXEC_REDUCE_ONLY } else { 0 };
         self.submit(*terms.as_record());
         *order.as_record()
     }

@@ -73,12 +73,13 @@ impl Truth<'_> {
             _ if self.parts == 1 && ours.order_qty != self.part.order_qty => {
                 ended != Rejected && theirs != Rejected
             }
-            (Canceled | Expired, Filled) if watch.was_refused_behind(ours.order_seq) => whole,
-            // The new one behind a cancel was refused, or all parts together have filled it.
-            (Canceled, Rejected) => self.parts > 1,
+            (Canceled | Expired, Filled) if whole => watch.has_unanswered(ours.order_seq),
+            // The new one behind a cancel was refused, or did its part while a bust undid the old one's
+            // fills; or all together have filled it.
+            (Canceled, Filled | Rejected) => self.parts > 1 && !whole,
             (Filled, _) => self.parts > 1 && whole,
             // Refused behind an acknowledgement that was lost (CORNERS 21).
-            (Rejected, Canceled) => self.part.refused_late && ours.cum_qty == 0,
+            (Rejected, Canceled) => self.part.refused_late,
             // Canceled there, untold, and the proved end of its day took it for expired.
             (Expired, Canceled) => !watch.was_told_expired(ours.order_seq),
             _ => false,
@@ -126,9 +127,12 @@ impl Run {
             }
         }
         let mut quiet = 0;
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             self.world.lock().mono_ns += 5_000_000;
             for at in 0..VENUES {
+                if self.shape.pegs && round % 8 == 0 {
+                    self.venues[at].quote_again();
+                }
                 self.venues[at].pump(&mut self.world.lock());
             }
             self.poll();
@@ -163,6 +167,41 @@ impl Run {
         self.venues.iter().all(|v| v.is_idle() && done(v))
             && engine.asked_count() as usize == halted().count()
             && engine.live_orders().filter(|o| Self::waits(o)).count() == halted().count()
+            && self.left_behind().next().is_none()
+    }
+
+    /// Pegged orders that rest at another price than what they are pegged to gives, though nothing keeps
+    /// them: no switch, no restriction, no limit, no trading that stays closed.
+    fn left_behind(&self) -> impl Iterator<Item = u64> {
+        let free = self.shape.pegs && self.shape.bounds.net_qty == i64::MAX;
+        let engine = self
+            .desk
+            .as_ref()
+            .map(|desk| desk.engine())
+            .filter(|engine| free && !engine.recovering());
+        let up = LinkState::Up.code();
+        engine.into_iter().flat_map(move |engine| {
+            let venues =
+                self.venues.iter().filter(move |venue| engine.venue(venue.id).link() == up);
+            venues.flat_map(move |venue| {
+                let behind = move |theirs: &&VenueOrder| {
+                    let Some(peg) = self.watch.pegs.get(&theirs.order_seq) else { return false };
+                    let ours = engine.order(theirs.order_seq).filter(|ours| ours.live());
+                    let rests = [OrdStatus::New, OrdStatus::PartiallyFilled];
+                    let flags = engine.terms(theirs.instrument_id).flags;
+                    let moves = ours.is_some_and(|ours| {
+                        rests.contains(&ours.ord_status())
+                            && engine.mode_of(ours) == KillMode::Open.code()
+                    });
+                    let best = venue.best(theirs.instrument_id);
+                    theirs.is_open()
+                        && moves
+                        && flags & FLAG_RESTRICTED == 0
+                        && theirs.price != peg.price(best.bid_px, best.ask_px)
+                };
+                venue.orders.iter().filter(behind).map(|theirs| theirs.order_seq)
+            })
+        })
     }
 
     /// Whether trading rightly stays closed at a venue (I39): it has open orders that do not live here, and
@@ -216,10 +255,11 @@ impl Run {
         let links = self.venues.iter().map(|v| (v.is_idle(), engine.venue(v.id).link()));
         let orders = engine.live_orders().filter(|o| Self::waits(o));
         format!(
-            "links {:?}, {} cancels asked for, orders {:?}",
+            "links {:?}, {} cancels asked for, orders {:?}, pegged and left behind {:?}",
             links.collect::<Vec<_>>(),
             engine.asked_count(),
-            orders.map(|o| (o.order_seq, o.ord_status(), o.flight)).collect::<Vec<_>>()
+            orders.map(|o| (o.order_seq, o.ord_status(), o.flight)).collect::<Vec<_>>(),
+            self.left_behind().collect::<Vec<_>>()
         )
     }
 

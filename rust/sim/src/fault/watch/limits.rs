@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What a contract is worth, as `run` defines every instrument.
 pub(crate) const MULTIPLIER: i64 = 50;
-const TICK: i64 = ONE / 4;
+pub(super) const TICK: i64 = ONE / 4;
 /// A price times a quantity of 1, both at 1e-9.
 const POINT: i128 = ONE as i128 * ONE as i128;
 
@@ -82,7 +82,7 @@ pub(super) struct Limits {
     pub bounds: Bounds,
     sure: BTreeMap<u64, Sure>,
     /// The order accepted in the present group of events: its price and its quantity.
-    accepted: Option<(u64, i64, i64)>,
+    pub accepted: Option<(u64, i64, i64)>,
     /// What the open position of a row has cost.
     costs: BTreeMap<(u32, u32), (i128, i128)>,
     /// Accounts of which a fill was undone: what their positions have cost is not followed further.
