@@ -245,6 +245,19 @@ impl Order {
         first || revision < new || own_cancel
     }
 
+    /// Whether a word on this street id speaks of what an earlier replace ended at such a venue, while
+    /// another one is on its way: it says nothing of what is there, and is no proof of its end.
+    pub(crate) fn was_before(&self, revision: u16, rule: u8) -> bool {
+        let by_cancel = rule == ReplaceRule::CancelNew as u8;
+        let answers_cancel = self.flight & CANCELING != 0 && revision == self.cancel_revision;
+        if self.flight & (REPLACING | VACANT) != REPLACING || answers_cancel {
+            return false;
+        }
+        let own_cancel = by_cancel && self.revision != 0 && revision == self.revision + 1;
+        (by_cancel || rule == ReplaceRule::ModifyNew as u8)
+            && (revision < self.revision || own_cancel)
+    }
+
     /// Whether this is the revision of the cancel that makes room for the replace in flight.
     pub(crate) fn own_cancel(&self, revision: u16) -> bool {
         self.flight & (MOVING | VACANT) == MOVING && revision == self.replace_revision + 1

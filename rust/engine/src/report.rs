@@ -231,9 +231,10 @@ impl Engine {
         };
         // On the old id behind its proved end: the new order was counted without it.
         let revision = street::decode(&report.street_id).map_or(0, |street| street.revision);
-        let ended = order.flight & (REPLACING | MOVING | VACANT) != REPLACING | MOVING
-            && order.was(revision, self.replace_rule(order))
-            && self.replace_rule(order) == ReplaceRule::CancelNew as u8;
+        let rule = self.replace_rule(order);
+        let present = order.flight & (REPLACING | MOVING | VACANT) == REPLACING | MOVING;
+        let ended = rule == ReplaceRule::CancelNew as u8
+            && (!present && order.was(revision, rule) || order.was_before(revision, rule));
         if order.cum_qty + qty > most {
             Disposition::Overfill
         } else if !order.live() || order.base == OrdStatus::DoneForDay as u8 || ended {
@@ -430,7 +431,8 @@ impl Engine {
             // A word of its own may be older than the end; the answer to a question is not.
             Trigger::FoundLive if queried && self.works_again(order, report) => Trigger::OldWorks,
             _ if (order.flight & VACANT != 0 || order.flight & REPLACING == 0)
-                && order.was(revision, rule) =>
+                && order.was(revision, rule)
+                || order.was_before(revision, rule) =>
             {
                 Trigger::OldCanceled
             }
@@ -485,7 +487,11 @@ impl Engine {
                     && (revision == order.replace_revision || order.own_cancel(revision))
             }
             // What it was is over already: only a cancel that we want ends it.
-            Trigger::OldCanceled if order.flight & VACANT != 0 || order.flight & REPLACING == 0 => {
+            Trigger::OldCanceled
+                if order.flight & VACANT != 0
+                    || order.flight & REPLACING == 0
+                    || order.was_before(revision, self.replace_rule(order)) =>
+            {
                 false
             }
             Trigger::OldWorks => order.unfilled_qty() > 0,

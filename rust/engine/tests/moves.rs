@@ -347,6 +347,46 @@ fn corner_19_a_fill_of_the_old_order_behind_its_proved_end_is_booked_and_flagged
 }
 
 #[test]
+fn corner_19_a_copy_of_the_proof_of_one_move_proves_nothing_of_the_next() {
+    // Moved once, and the next move on its way: the venue has what the first one made, revision 1.
+    let again = || {
+        let (mut desk, seq) = moving();
+        desk.tell(seq, 0, ExecType::Canceled);
+        desk.time();
+        desk.tell(seq, 1, ExecType::New);
+        assert_eq!(desk.replace("c", "b", 14, e9(98)), Verdict::Accepted);
+        (desk, seq)
+    };
+    let words = [ExecType::Canceled, ExecType::Expired, ExecType::Rejected];
+    for (revision, word) in [0, 2].into_iter().flat_map(|revision| words.map(|w| (revision, w))) {
+        let (mut desk, seq) = again();
+        assert_eq!(desk.tell(seq, revision, word), Disposition::Stale, "{word:?} of {revision}");
+        desk.time();
+        assert_eq!(sent(&desk, MsgType::NewOrder).len(), 2, "never two at the venue");
+        assert_eq!(desk.status(seq), OrdStatus::PendingReplace);
+        assert_eq!(fill_on(&mut desk, seq, revision, 1), Disposition::Late, "of what had ended");
+        assert_eq!(desk.tell(seq, 1, ExecType::Canceled), Disposition::Applied, "the proof");
+        desk.time();
+        assert_eq!(sent(&desk, MsgType::NewOrder)[2].order_qty, e9(13));
+        closing(&desk);
+    }
+}
+
+#[test]
+fn corner_19_a_copy_of_an_old_id_canceled_ends_nothing_while_the_next_modify_is_on_its_way() {
+    let (mut desk, seq) = desk_of(ReplaceRule::ModifyNew);
+    assert_eq!(desk.replace("b", "a", 12, e9(99)), Verdict::Accepted);
+    desk.tell(seq, 0, ExecType::Canceled);
+    desk.tell(seq, 1, ExecType::New);
+    assert_eq!(desk.replace("c", "b", 14, e9(98)), Verdict::Accepted);
+    assert_eq!(desk.tell(seq, 0, ExecType::Canceled), Disposition::Stale);
+    assert_eq!(desk.tell(seq, 2, ExecType::ReplaceRejected), Disposition::Applied);
+    assert_eq!((desk.status(seq), id(&desk, seq)), (OrdStatus::New, "b".into()), "it works on");
+    assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(12));
+    closing(&desk);
+}
+
+#[test]
 fn corner_19_while_the_venue_counts_fills_that_we_lack_the_new_order_waits_for_them() {
     let (mut desk, seq) = moving();
     let mut proof = desk.report(seq, 0, ExecType::Canceled);
