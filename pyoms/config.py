@@ -227,6 +227,7 @@ class VenueConfig:
     booked and told of; with `overfill` ``"stop"`` the kill switch is engaged for the venue besides.
     With `exec_id_versions` two digits behind the last dot of its ExecID(17) tell a correction from
     the execution that it corrects.
+    A message to it that has had no answer for `answer_s_max` seconds is asked about; 0: never.
     """
 
     name: str
@@ -242,6 +243,7 @@ class VenueConfig:
     unknown_orders: str = "flag"
     adopt_account: str = ""
     overfill: str = "alarm"
+    answer_s_max: int = 5
 
     @property
     def flags(self) -> int:
@@ -744,6 +746,7 @@ class _Reader:
             unknown_orders=table.choice("unknown_orders", ("flag", "adopt"), "flag"),
             adopt_account=table.name_of("adopt_account", "account", accounts, ""),
             overfill=table.choice("overfill", ("alarm", "stop"), "alarm"),
+            answer_s_max=table.integer("answer_s_max", 0, 255, 5),
         )
         if (venue.unknown_orders == "adopt") != bool(venue.adopt_account):
             lonely = "adopt_account" if venue.adopt_account else "unknown_orders"

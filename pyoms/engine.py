@@ -472,16 +472,21 @@ class Engine(Oms):
         replenishes_icebergs: bool = False,
         exec_id_versions: bool = False,
         queue_rule: str = "untold",
+        answer_s_max: int = 0,
     ) -> int:
         """Define a venue, connected and open; one that replenishes icebergs gets MaxFloor(111).
 
         With ``exec_id_versions`` two digits behind the last dot of its ExecID(17) tell a correction
         from the execution. ``queue_rule`` is what a replace keeps its place in the queue by:
-        docs/queue-priority.md.
+        docs/queue-priority.md. A message without an answer
+        for ``answer_s_max`` seconds (0 to 255) is asked about, 0 never.
         """
         flags = VENUE_ICEBERG * replenishes_icebergs + VENUE_EXEC_ID_VERSIONS * exec_id_versions
         level, queue = code_of("replace_rule", replace_rule), code_of("queue_rule", queue_rule)
-        number = self.define("venue", name, level=level, flags=flags, queue_rule=queue)
+        answer_s = whole(answer_s_max, "answer_s_max", 0, 255)
+        number = self.define(
+            "venue", name, level=level, flags=flags, queue_rule=queue, answer_s=answer_s
+        )
         self.take("link_change", venue_id=number, state=code_of("link_state", "up"))
         self.set_phase(name, "open")
         return number

@@ -113,6 +113,7 @@ def define_venue(oms: Oms, venue: VenueConfig, utc_offset_min: int) -> None:
         | VENUE_ICEBERG * venue.replenishes_icebergs
         | VENUE_EXEC_ID_VERSIONS * venue.exec_id_versions,
         queue_rule=venue.queue_rule_code,
+        answer_s=venue.answer_s_max,
         parent_id=oms.id_of("account", venue.adopt_account) if venue.adopt_account else 0,
         zone=venue.zone.encode(),
         utc_offset_min=utc_offset_min,

@@ -129,6 +129,7 @@ SCENES = (
     "hedges",
     "groups",
     "copies",
+    "silences",
 )
 """Short stories that chance would seldom tell."""
 SEQS = st.integers(0, 20)  # which order, counted from the newest; above them all: none there is
@@ -231,7 +232,8 @@ class Lives(RuleBasedStateMachine):
         oms.define_strategy("K1")
         rules = {"level": code("replace_rule", rule_of), "queue_rule": code("queue_rule", queue)}
         flags = layout.VENUE_ICEBERG * keeps | layout.VENUE_EXEC_ID_VERSIONS * versions
-        oms.define("venue", "SIM", flags=flags, parent_id=2, **rules)  # A2 adopts
+        # A2 adopts, and three seconds without an answer are a question
+        oms.define("venue", "SIM", flags=flags, parent_id=2, answer_s=3, **rules)
         oms.define_instrument("ES", tick="0.25", qty_max=1000, contract_multiplier=50, band=20_000)
         oms.define_instrument(
             "SPREAD",
@@ -976,6 +978,33 @@ class Lives(RuleBasedStateMachine):
             self.day(0, opened=False, proved=True)
         self.place("sell", ONE, exec_inst=("reduce_only",), effect="")
 
+    def silences(self, twist: bool) -> None:
+        """Let a venue say nothing of an order, a change and a stop that left; then a word."""
+        silent = [self.place(), self.place(time_in_force="ioc")]
+        silent += [self.place(ord_type="stop", stop_px=101 * ONE)]
+        changed = self.place()
+        if changed is None:
+            return
+        self.tell(self.word(changed, "new"))
+        change = {"cl_ord_id": self.fresh(), "order_seq": changed.seq, "orig_cl_ord_id": ""}
+        change["session_id"] = 1
+        if twist:
+            self.both("cancel_order", change)
+        else:
+            change |= {"price": changed.price, "order_qty": 3 * ONE, "has_terms": False}
+            self.both("replace_order", change)
+        self.pair.trade(1, 101 * ONE)
+        before = self.pair.engine.core.event_seq
+        for seconds in (2, 2, 5):
+            self.pair.time(self.model.now_ns + seconds * ONE)
+        asked = self.pair.engine.core.event_seq - before
+        assert asked >= len([order for order in silent if order and order.live])
+        note("silence asked about")
+        for order in filter(None, [*silent, changed]):
+            if order.live:
+                told = "new" if order is changed else "canceled"
+                self.tell(self.word(order, "order_status", ord_status=told))
+
     # Facts ---------------------------------------------------------------------------------------
 
     @rule(bid=PRICES, ask=PRICES, gone=CALM)
@@ -1174,7 +1203,13 @@ def test_engine_and_oracle_agree_on_every_scene_at_every_kind_of_venue(
     moves = {"moved released", "rejected move_lost"} if rule_of == "cancel_new" else set()
     parts = set() if keeps else {"moved released"}
     finds = {f"foreign adopted {word}" for word in ("new", "trade", "order_status", "suspended")}
-    told = {"foreign flagged canceled", "foreign flagged new", "why peg", "pegged follows"}
+    told = {
+        "silence asked about",
+        "foreign flagged canceled",
+        "foreign flagged new",
+        "why peg",
+        "pegged follows",
+    }
     assert moves | parts | finds | told <= set(SEEN)
 
 

@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
-    #define PYOMS_LAYOUT_HASH 0x7ee51f413f6596ccULL
+    #define PYOMS_LAYOUT_HASH 0x10b26793c64a7158ULL
     """
     const uint64_t LAYOUT_HASH "PYOMS_LAYOUT_HASH"
 
@@ -649,7 +649,7 @@ cdef struct definition_t:  # A name gets its number: command and event. Idempote
     uint8_t entity
     uint8_t level
     uint8_t flags
-    uint8_t reserved0
+    uint8_t answer_s
     uint32_t currency_id
     uint8_t name[36]
     uint8_t zone[32]

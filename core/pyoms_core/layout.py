@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-LAYOUT_HASH: Final = 0x7ee51f413f6596cc
+LAYOUT_HASH: Final = 0x10b26793c64a7158
 RECORD_SIZE: Final = 128  # bytes of a record
 ONE: Final = 1000000000  # fixed-point one, 1e-9
 NO_PRICE: Final = -9223372036854775808  # no price in a quote or a refusal
@@ -908,7 +908,7 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("entity", "u1", 40),
             ("level", "u1", 41),
             ("flags", "u1", 42),
-            ("reserved0", "u1", 43),
+            ("answer_s", "u1", 43),
             ("currency_id", "<u4", 44),
             ("name", "S36", 48),
             ("zone", "S32", 84),

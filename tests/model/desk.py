@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.model import found, parts, pegs, versions, waiting
+from tests.model import found, parts, pegs, silence, versions, waiting
 from tests.model.life import WAIT_FOR_PRICE, Change, Fill, Order, Piece, Terms
 from tests.model.money import LEGS, Booking, Position, Split, fold, total
 
@@ -155,6 +155,7 @@ class Venue:
     queue_rule: str = "untold"  # what a replace keeps its place in the queue by
     replenishes: bool = False  # icebergs, by itself
     versions: bool = False  # the end of an ExecID(17) tells which version of it is told
+    answer_s: int = 0  # a message without an answer for so long is asked about, 0 for never
     unjudged: bool = False  # its day opened while no cancel could leave
     adopts: int = 0  # account of the orders that are found there, 0 to flag them
     calendar: tuple[int, int] | None = None  # minutes east of UTC, minute at which a day begins
@@ -195,6 +196,7 @@ class Desk:
     )  # orders between two selves, oldest proof first
     # Outside the state: offers wait for their command, and a price may have moved a trailing stop.
     offers: dict[int, Event] = field(default_factory=dict)
+    awaited: list[silence.Awaited] = field(default_factory=list)  # messages without an answer
     wake_ns: int = pegs.NEVER_NS  # when pegged orders are looked at without a quote
     offered: dict[int, Event] = field(default_factory=dict)  # by venue: an order that is not ours
     moves: dict[int, tuple[int, int, bool]] = field(default_factory=dict)
@@ -788,7 +790,7 @@ class Desk:
             px = event["price"]
             kinds += waiting.price_seen(self, event["instrument_id"], "trade", px, None)
         elif event["kind"] == "time_input":
-            kinds += pegs.wake(self) + waiting.run_timers(self)
+            kinds += pegs.wake(self) + silence.ask(self) + waiting.run_timers(self)
         elif event["kind"] == "day_change" and event["opened"]:
             self.venues[event["venue_id"]].unjudged = True
         venue = self.venues.get(event.get("venue_id", 0))
@@ -1472,6 +1474,7 @@ class Desk:
         )
         order.pieces[0] = order.piece
         self.orders[order.seq] = order
+        silence.sent(self, order, 0)
         self.ids[found.key_of(e)] = Id((), order.seq, "accepted", self.now_ns)
         order.asked = self.order_mode(order) in ("cancel_only", "halt")
 
@@ -1492,14 +1495,15 @@ class Desk:
         terms.expire_day, terms.exec_inst = e["expire_day"], e["exec_inst"]
         terms.peg, terms.peg_offset, terms.pegged_ns = e["peg_type"], e["peg_offset"], self.now_ns
         terms.contingency, terms.group_seq = e["contingency"], e["group_seq"]
-        order.held = terms.waits_for_price or terms.is_child
+        is_child = terms.is_child
+        order.held = terms.waits_for_price or is_child
         order.shown_qty = e["shown_qty"]
         if not order.held:
             order.show(e["shown_qty"])
-        if order.held and not terms.is_child:
-            self._arm(terms)
         if terms.contingency != "none":
             terms.group_seq = terms.group_seq or order.seq  # the first leg names the group
+        if order.held and not is_child and not waiting.rival_has_left(self, order):
+            self._arm(terms)
 
     def _arm(self, terms: Terms) -> None:
         terms.armed, terms.logged_ns = True, self.now_ns
@@ -1550,6 +1554,8 @@ class Desk:
             self.to_ask.remove(e["order_seq"])
         if order := self.orders.get(e["order_seq"]):
             order.revision_last = max(order.revision_last, e["revision"])
+            if e["msg_type"] != "order_status":
+                silence.sent(self, order, e["revision"])
             if e["msg_type"] in ("cancel", "replace"):
                 order.pieces.setdefault(e["revision"], order.piece)
 
@@ -1703,6 +1709,7 @@ class Desk:
 
     def _apply_epoch_started(self, e: Event) -> None:
         self.epoch = e["epoch"]
+        self.awaited.clear()  # what was in flight is in doubt
 
     def _apply_definition(self, e: Event) -> None:
         number = e["id"]
@@ -1720,6 +1727,7 @@ class Desk:
             known = number in self.venues
             venue = self.venues.setdefault(number, Venue())
             venue.replace_rule, venue.queue_rule = e["replace_rule"], e["queue_rule"]
+            venue.answer_s = e.get("answer_s", 0)
             venue.replenishes, venue.adopts = bool(e.get("flags", 0) & 8), e["parent_id"]
             venue.versions = bool(e.get("flags", 0) & 16)
             told = (e["utc_offset_min"], e["day_roll_min"]) if e.get("flags", 0) & 2 else None

@@ -382,6 +382,14 @@ def disarm_rivals(desk: Desk, order: Order) -> None:
             leg.terms.armed = False
 
 
+def rival_has_left(desk: Desk, order: Order) -> bool:
+    """Whether a leg that was held for a price is out, beside which this one must not leave."""
+    return any(
+        rival and leg.live and not leg.held and leg.terms is not None and leg.terms.waits_for_price
+        for leg, rival in others(desk, order)
+    )
+
+
 def undo_due(desk: Desk, first: Order) -> None:
     """Let the legs wait again that only fills made due which never were."""
     if first.cum_qty or first.terms is None or first.terms.group_seq != first.seq:

@@ -86,6 +86,7 @@ impl Engine {
             }
             EpochStarted::KIND => {
                 self.epoch = view!(EpochStarted).epoch;
+                self.silence.begin(self.next_order_seq);
                 mutant!(ids_forgotten_at_restart => while !self.dedup.is_empty() {
                     self.dedup.forget_oldest();
                 });
@@ -324,6 +325,8 @@ impl Engine {
             self.orders[slot].revision_last = self.orders[slot].revision_last.max(e.revision);
             if e.msg_type == MsgType::OrderStatus as u8 {
                 self.queries.retain(|&order_seq| order_seq != e.header.order_seq);
+            } else {
+                self.silence.sent(e.header.order_seq, e.revision, e.header.ingest_time_ns);
             }
         }
     }
@@ -1320,9 +1323,10 @@ impl Engine {
             }
             Some(Entity::Venue) => {
                 self.reserve_by(id, e.level);
-                let venue = &mut self.venues[id];
-                venue.define(e);
-                venue.queue_rule = e.queue_rule;
+                self.venues[id].define(e);
+                if e.answer_s != 0 {
+                    self.silence.watch(self.next_order_seq);
+                }
             }
             Some(Entity::Session) => {
                 let session = &mut self.sessions[id];

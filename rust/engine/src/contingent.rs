@@ -10,7 +10,9 @@
 use crate::held::Cause;
 use crate::order::{CANCEL_ASKED, CANCELING, Order};
 use crate::pipeline::header;
-use crate::terms::{ARMED, DUE, FLAGGED, Fault, GROW, RACED, Terms, fault, waits_for_price};
+use crate::terms::{
+    ARMED, DUE, FLAGGED, Fault, GROW, RACED, RELEASED, Terms, fault, waits_for_price,
+};
 use crate::{Engine, Log, Outbox};
 use arch::mutant;
 use layout::{
@@ -229,6 +231,25 @@ impl Engine {
                 self.disarm(at);
             }
         }
+    }
+
+    /// Whether a leg that was held for a price has left of a pair that this one joins: it would leave
+    /// beside it.
+    pub(crate) fn rival_has_left(&self, order_seq: u64) -> bool {
+        mutant!(a_stop_joins_beside_its_rival => return false);
+        let Some(&terms) = self.order_terms(order_seq) else { return false };
+        if terms.group_seq == 0 {
+            return false;
+        }
+        let mut at = 0;
+        while let Some(leg) = self.leg_after(terms.group_seq, at) {
+            at = leg.order_seq;
+            let left = leg.state & RELEASED != 0 && waits_for_price(leg.ord_type);
+            if left && rivals(&terms, &leg) && self.order(at).is_some_and(Order::live) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Asks for a cancel of an order by the desk itself; the sweep sends it, behind one in flight only

@@ -178,6 +178,9 @@ impl Engine {
         if now_ns >= self.repeats.next_ns() {
             self.repeats.take_due(now_ns, &mut self.to_cancel);
         }
+        if now_ns >= self.silence.next_ns(self.next_order_seq) {
+            self.ask_silent(now_ns, log, outbox);
+        }
         let mut sent = 0;
         for _ in 0..TIMER_LOOKS {
             let ripe = self.timers.first(RIPE).filter(|&row| self.timers.key(row) <= now_ns);
@@ -276,7 +279,8 @@ impl Engine {
 
     /// Time of the next timer; `i64::MAX` for none.
     pub fn next_timer_ns(&self) -> i64 {
-        self.timers.first_key(RIPE).min(self.wake_ns).min(self.repeats.next_ns())
+        let own = self.timers.first_key(RIPE).min(self.wake_ns).min(self.repeats.next_ns());
+        own.min(self.silence.next_ns(self.next_order_seq))
     }
 
     /// After a fill, a bust, an adjustment or a larger order: reduce-only orders keep the position in the

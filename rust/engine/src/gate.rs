@@ -871,6 +871,9 @@ impl Engine {
                 let own = if cell.present != 0 { cell.order_notional_max } else { i64::MAX };
                 (micro(points), account.order_notional_max.min(own))
             }
+            Verdict::NetQtyLimit if row.open_too_large(side_index(buy), add_qty) => {
+                (open.saturating_add(add_qty), number::OPEN_MAX)
+            }
             Verdict::NetQtyLimit => {
                 (net.saturating_add(open).saturating_add(add_qty), row.net_qty_max)
             }

@@ -16,12 +16,13 @@
 //! most each `RATCHET_NS` while it moves. A recovery starts from the last logged one, so its stop is
 //! never nearer to the market than it was, and farther by the moves of that interval at most.
 
-use crate::day::RIPE;
 use crate::gate::{Judged, Seen};
 use crate::order::{Action, CANCEL_ASKED, Exposure, Order, Trigger};
 use crate::pipeline::{Change, header};
 use crate::risk::{All, fail, first, phase_takes_orders, stops_orders};
-use crate::terms::{ARMED, DUE, Fault, Terms, fault, no_collar, street_type, waits_for_price};
+use crate::terms::{
+    ARMED, DUE, Fault, RELEASED, Terms, fault, no_collar, street_type, waits_for_price,
+};
 use crate::{Engine, Log, Outbox, number};
 use arch::mutant;
 use layout::{
@@ -157,6 +158,8 @@ impl Engine {
         match action {
             Action::Arm => self.arm(e.header.order_seq),
             Action::Release => {
+                self.order_terms[row].state |= RELEASED;
+                self.silence.sent(e.header.order_seq, 0, time_ns);
                 self.begin_slice(e.header.order_seq, e.shown_qty);
                 self.disarm_rivals(e.header.order_seq);
             }
@@ -727,8 +730,7 @@ impl Engine {
         self.to_cancel.len() != 0
             || self.to_move.len() != 0
             || !self.due.is_empty() && self.recovering == 0
-            || self.wake_ns.min(self.repeats.next_ns()) <= now_ns
-            || self.timers.first_key(RIPE) <= now_ns
+            || self.next_timer_ns() <= now_ns
     }
 
     /// Whether a held order waits only for its price, and has not been asked to end.

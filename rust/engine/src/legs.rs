@@ -442,8 +442,8 @@ impl Engine {
         let row = &self.rows[self.pair(account_id, instrument_id)];
         let factor = &self.instruments[instrument_id as usize].factor;
         let side = side_index(buy);
-        let worst_qty =
-            row.signed_net(side).saturating_add(row.open_qty[side]).saturating_add(more.qty);
+        let worst_qty = row.worst_qty(side, more.qty);
+        check!(f, row.open_too_large(side, more.qty), NetQtyLimit);
         if more.qty <= 0 && more.points <= 0 {
             return false;
         }

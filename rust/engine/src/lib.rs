@@ -29,6 +29,7 @@ pub mod priority;
 mod repeats;
 mod report;
 pub mod risk;
+mod silence;
 mod slices;
 pub mod states;
 pub mod street;
@@ -227,6 +228,7 @@ pub struct Engine {
     // Not folded: what is to be tried, what inputs announced, market data, caches, counters.
     to_cancel: marks::Marks,
     repeats: repeats::Repeats,
+    silence: silence::Silence,
     to_move: marks::Marks,
     to_ask: u64,
     parked: Vec<u64>,
@@ -301,6 +303,7 @@ impl Engine {
             vacant_count: 0,
             to_cancel: marks::Marks::new(config.orders_max)?,
             repeats: repeats::Repeats::new(config.orders_max)?,
+            silence: silence::Silence::new(),
             to_move: marks::Marks::new(config.orders_max)?,
             to_ask: 0,
             parked: Vec::with_capacity(2 * config.terms_max),

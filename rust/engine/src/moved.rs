@@ -120,6 +120,7 @@ impl Engine {
             let order = self.orders[slot];
             let whole = e.order_qty == order.pending_qty - order.cum_qty;
             self.begin_slice(e.header.order_seq, if whole { 0 } else { e.order_qty });
+            self.silence.sent(e.header.order_seq, order.replace_revision, time_ns);
         } else {
             self.expect(slot, Trigger::NotMoved, 0, Action::Cancel);
             let canceled = OrdStatus::Canceled;

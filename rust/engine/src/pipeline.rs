@@ -416,6 +416,14 @@ impl Engine {
         }
     }
 
+    /// What asks the venue how an order stands, by the id under which it knows it.
+    pub(crate) fn question(&self, order: &crate::Order, now_ns: i64) -> Message {
+        let (price, order_qty, revision) = (order.price, order.order_qty, order.street_revision());
+        let status = MsgType::OrderStatus;
+        let message = self.change_message(order, status, revision, price, order_qty, now_ns);
+        Message { orig_street_id: [0; 3], ..message }
+    }
+
     #[cold]
     pub(crate) fn refuse_change<L: Log>(
         &mut self,
@@ -734,17 +742,8 @@ impl Engine {
                 at += 1;
                 continue;
             }
-            let (price, order_qty) = (order.price, order.order_qty);
-            let mut message = self.change_message(
-                &order,
-                MsgType::OrderStatus,
-                order.street_revision(),
-                price,
-                order_qty,
-                now_ns,
-            );
-            message.orig_street_id = [0; 3];
-            Routed::build(log.slot(0), message);
+            let question = self.question(&order, now_ns);
+            Routed::build(log.slot(0), question);
             self.commit(log, 1); // the fold takes it from the queue
             outbox.push(typed(log.last(0)));
         }

@@ -406,7 +406,8 @@ pub struct Venue {
     pub(crate) utc_offset_min: i32,
     pub(crate) day_roll_min: u16,
     pub(crate) queue_rule: u8,
-    pub(crate) pad: u8,
+    /// Seconds after which a message without an answer is asked about, 0 for never.
+    pub(crate) answer_s: u8,
     /// Account that adopts orders found there and unknown here; 0: they are flagged.
     pub(crate) adopts: u32,
     pub(crate) pad3: u32,
@@ -471,6 +472,7 @@ impl Venue {
         }
         (self.defined, self.flags, self.adopts) = (1, e.flags, e.parent_id);
         (self.utc_offset_min, self.day_roll_min) = (e.utc_offset_min, e.day_roll_min);
+        (self.queue_rule, self.answer_s) = (e.queue_rule, e.answer_s);
     }
 
     /// Whether an overfill there stops it: `VENUE_OVERFILL_STOPS`.
@@ -598,6 +600,18 @@ impl RiskRow {
         let sign = -(side as i64); // sells: all ones, and the negation needs no branch
         (self.net_qty ^ sign).wrapping_sub(sign)
     }
+    /// Position after all of a side and so much more has filled, its own direction positive.
+    #[inline(always)]
+    pub(crate) fn worst_qty(&self, side: usize, more: i64) -> i64 {
+        self.signed_net(side).saturating_add(self.open_qty[side]).saturating_add(more)
+    }
+    /// Whether more would be open on a side than its number holds twice. That binds what reduces too: a
+    /// position is a fact of any size, and a doubt counts what is open twice.
+    #[inline(always)]
+    pub(crate) fn open_too_large(&self, side: usize, more: i64) -> bool {
+        mutant!(closing_orders_are_not_bound => return false);
+        more > 0 && self.open_qty[side].saturating_add(more) > crate::number::OPEN_MAX
+    }
     /// Points of the worst case of one side and of the other.
     #[inline(always)]
     fn sides(&self, side: usize) -> (i128, i128) {
@@ -664,7 +678,8 @@ pub(crate) fn check_exposure<F: Findings>(
     points: i128,
 ) -> bool {
     let side = side_index(buy);
-    let worst_qty = row.signed_net(side).saturating_add(row.open_qty[side]).saturating_add(qty);
+    let worst_qty = row.worst_qty(side, qty);
+    check!(f, row.open_too_large(side, qty), NetQtyLimit);
     mutant!(closing_ignores_open_orders => if row.signed_net(side) <= -qty { return false });
     // What stays between the position and zero reduces it; a change that adds nothing on its side (a
     // replace downwards) is no new risk either.

@@ -34,6 +34,8 @@ pub(crate) const FLAGGED: u8 = 8;
 pub(crate) const SLICED: u8 = 16;
 /// `Terms::state`: the leg that it follows has filled more than is at the venue of it.
 pub(crate) const GROW: u8 = 32;
+/// `Terms::state`: it was held and has gone out since.
+pub(crate) const RELEASED: u8 = 64;
 
 /// Parts that an iceberg may have: each takes two of the street ids that an order has.
 const PARTS_MAX: i64 = 20_000;
@@ -677,7 +679,7 @@ impl Engine {
         let for_leg = self.waits_for_leg(e);
         if for_leg || waits_for_price(order.ord_type) {
             self.orders[slot].base = layout::OrdStatus::Held as u8;
-            if !for_leg {
+            if !for_leg && !self.rival_has_left(e.header.order_seq) {
                 self.arm(e.header.order_seq);
             }
         } else if e.shown_qty != 0 && e.shown_qty < order.order_qty {

@@ -243,6 +243,28 @@ fn a_trailing_stop_refused_at_its_trigger_lets_go_of_the_rival_that_the_same_pri
 }
 
 #[test]
+fn a_stop_that_joins_a_pair_whose_other_stop_is_out_waits_for_what_becomes_of_that() {
+    for filled in [true, false] {
+        let mut desk = TestDesk::open();
+        let a = leg(&mut desk, "a", Contingency::Oco, 0, stop("a", 5));
+        desk.trade(ES, e9(95));
+        assert_eq!(desk.status(a), OrdStatus::PendingNew);
+        let b = leg(&mut desk, "b", Contingency::Oco, a, stop("b", 5));
+        desk.trade(ES, e9(94));
+        assert_eq!(desk.status(b), OrdStatus::Held, "both would be out");
+        if filled {
+            desk.fill(a, 5, e9(94));
+        } else {
+            desk.tell(a, 0, ExecType::Rejected);
+        }
+        desk.time();
+        assert_eq!(desk.status(b), OrdStatus::Canceled);
+        assert_eq!(desk.sent.0.len(), 1);
+        closing(&desk);
+    }
+}
+
+#[test]
 fn what_is_due_when_the_desk_dies_is_done_after_the_recovery_and_once() {
     let mut desk = TestDesk::open();
     let first = leg(&mut desk, "a", Contingency::OtoFull, 0, limit("a", Side::Buy, 5, 100));

@@ -617,9 +617,8 @@ fn a_fill_replayed_after_the_clocks_changed_is_booked_once() {
     assert_eq!((t, desk.order(a).cum_qty), (Disposition::Duplicate, e9(4)));
 }
 
-#[test]
-fn open_quantity_without_a_limit_ends_before_the_last_number_and_is_given_back() {
-    let mut desk = TestDesk::open();
+/// Nothing binds but the numbers themselves.
+fn unlimited(desk: &mut TestDesk) {
     let mut limits = account_limits(1);
     (limits.order_qty_max, limits.order_notional_max) = (i64::MAX, i64::MAX);
     (limits.gross_notional_max, limits.net_notional_max) = (i64::MAX, i64::MAX);
@@ -630,6 +629,12 @@ fn open_quantity_without_a_limit_ends_before_the_last_number_and_is_given_back()
     (instrument.tick, instrument.lot) = (1, 1);
     desk.fact(instrument);
     desk.quote(ES, 1, 2);
+}
+
+#[test]
+fn open_quantity_without_a_limit_ends_before_the_last_number_and_is_given_back() {
+    let mut desk = TestDesk::open();
+    unlimited(&mut desk);
     let mut orders = Vec::new();
     loop {
         let mut order = TestDesk::new_order(&format!("n{}", orders.len()), Side::Buy, 0, 1);
@@ -645,6 +650,39 @@ fn open_quantity_without_a_limit_ends_before_the_last_number_and_is_given_back()
     }
     assert_eq!(desk.engine.row(1, ES).open_qty(), (0, 0));
     closing(&desk);
+}
+
+#[test]
+fn orders_that_close_the_largest_position_are_bound_too_and_a_doubt_about_all_of_them_is_a_number()
+{
+    let mut desk = TestDesk::open();
+    unlimited(&mut desk);
+    let mut adjusted = PositionAdjusted::ZERO;
+    (adjusted.header.kind, adjusted.account_id) = (PositionAdjusted::KIND, 1);
+    (adjusted.instrument_id, adjusted.price, adjusted.net_qty) = (ES, 1, i64::MAX);
+    desk.fact(adjusted);
+    let mut close = |id: &str| {
+        let mut order = TestDesk::new_order(id, Side::Sell, 0, 2);
+        order.order_qty = 1 << 60;
+        desk.submit(&order)
+    };
+    assert_eq!(
+        [close("a"), close("b"), close("c")],
+        [Verdict::Accepted, Verdict::Accepted, Verdict::NetQtyLimit]
+    );
+    let refusal = desk.refusal();
+    assert_eq!((refusal.value, refusal.bound), (3 << 60, 1 << 61));
+    for (seq, id) in [(1, "a"), (2, "b")] {
+        desk.tell(seq, 0, ExecType::New);
+        let mut r = ReplaceOrder::ZERO;
+        (r.header.kind, r.cl_ord_id, r.orig_cl_ord_id) =
+            (ReplaceOrder::KIND, text(&format!("r{id}")), text(id));
+        (r.order_qty, r.price, r.session_id) = (1 << 60, 1, 1);
+        assert_eq!(desk.step(r.as_record()), Verdict::Accepted);
+        desk.lost(seq);
+    }
+    assert_eq!(desk.engine.row(1, ES).open_qty().1, 1 << 62);
+    desk.assert_replay_equals();
 }
 
 /// A venue tells its whole history once more; by its own sums nothing of it is new (CORNERS 7, F14).

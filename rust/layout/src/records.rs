@@ -256,7 +256,7 @@ record! {
         40 entity: u8, "what it names";
         41 level: u8, "account: level in the tree; venue: replace rule";
         42 flags: u8, "venue: bit 0 cancels on disconnect, 1 its trading day is told by utc_offset_min and day_roll_min, 2 an overfill stops it, 3 it replenishes icebergs itself, 4 the end of an exec_id tells its version; account: bit 0 hedging; instrument: see instrument_terms";
-        43 reserved0: u8, "zero";
+        43 answer_s: u8, "venue: seconds after which a message without an answer is asked about, 0 for never; else 0";
         44 currency_id: u32, "account: its currency; else 0";
         48 name: [u8; 36], "name, printable ASCII without spaces, zero padded";
         84 zone: [u8; 32], "venue: time zone name";
