@@ -491,6 +491,8 @@ class Lives(RuleBasedStateMachine):
             report = report | {"street_id": named.cl_ord_id}  # the venue's own, which holds none
             report |= {"street_epoch": 0, "street_seq": 0}
         self.reports.append(report)
+        if doubled:
+            self.pair.time(self.model.now_ns)  # what is due without it is done before
         note(f"{report['exec_type']} {self.pair.report(report)}")
         if doubled:
             self.pair.time(self.model.now_ns)  # what the first asked for goes out

@@ -1340,7 +1340,8 @@ class Desk:
             and not order.proves_replace(r["street_revision"])
         ):
             return "overfill"
-        news = order.unsure or not order.known or order.bound_by(r["street_revision"])
+        decides = order.unsure and self.settles(r)
+        news = decides or not order.known or order.bound_by(r["street_revision"])
         return "applied" if order.live and news else "stale"
 
     def lacks_fills(self, order: Order, r: Event) -> bool:

@@ -24,6 +24,7 @@ class Awaited(NamedTuple):
     revision: int
     sent_ns: int
     asked: int = 0
+    is_old: bool = False  # it had no answer when it was a second old
 
 
 def sent(desk: Desk, order: Order, revision: int) -> None:
@@ -47,11 +48,11 @@ def awaits(order: Order, revision: int) -> bool:
 
 def ask(desk: Desk) -> list[str]:
     """Ask about what was not answered in time; kinds of the events."""
-    # An answer is looked for a second after the message at the earliest.
-    old = [a for a in desk.awaited if a.sent_ns + SECOND_NS <= desk.now_ns]
-    for awaited in old:
-        if not awaits(desk.orders[awaited.seq], awaited.revision):
+    for awaited in list(desk.awaited):
+        if not awaited.is_old and awaited.sent_ns + SECOND_NS <= desk.now_ns:
             desk.awaited.remove(awaited)
+            if awaits(desk.orders[awaited.seq], awaited.revision):
+                desk.awaited.append(awaited._replace(is_old=True))
     kinds: list[str] = []
     while due := [a for a in desk.awaited if a.due_ns <= desk.now_ns]:
         awaited = min(due)

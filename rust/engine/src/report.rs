@@ -515,9 +515,11 @@ impl Engine {
             }
             // Acked means the new order itself: the ack of a later message is a late copy.
             Trigger::Acked => order.base == OrdStatus::PendingNew as u8,
-            Trigger::FoundLive | Trigger::FoundWaiting if order.flight & UNSURE == 0 => {
+            Trigger::FoundLive if order.flight & UNSURE == 0 => {
                 order.base == OrdStatus::PendingNew as u8
             }
+            // What is in flight stays in doubt: only that the venue has the order is news.
+            Trigger::FoundWaiting => order.base == OrdStatus::PendingNew as u8,
             _ => true,
         };
         if answers {

@@ -249,3 +249,17 @@ fn more_silent_orders_than_are_waited_for_at_once_take_turns_and_nobody_spins() 
     assert!((1_001..=ORDERS).all(|seq| asked(&desk, seq) > 0));
     closing(&desk);
 }
+
+#[test]
+fn an_answer_that_a_cancel_is_still_pending_decides_nothing_and_is_no_news_the_second_time() {
+    let mut desk = watching(ReplaceRule::InFlightCounted);
+    let a = desk.place("a", Side::Buy, 5, e9(100));
+    desk.tell(a, 0, ExecType::New);
+    assert_eq!(desk.cancel("c", "a"), Verdict::Accepted);
+    pass(&mut desk, 6);
+    for _ in 0..2 {
+        assert_eq!(answer(&mut desk, a, OrdStatus::PendingCancel), Disposition::Stale);
+        assert_eq!(desk.status(a), OrdStatus::Unknown);
+    }
+    closing(&desk);
+}
