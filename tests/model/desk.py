@@ -1257,7 +1257,14 @@ class Desk:
             return "stale"
         return "applied" if order.live else "late"
 
+    def second_self(self, order: Order, r: Event) -> bool:
+        """Whether the venue works a replace that came to nothing for us, as an order of its own."""
+        renames = self.venues[order.venue_id].replace_rule == "modify_new"
+        return renames and not parts.moves(self, order) and order.gave_up(r["street_revision"])
+
     def _judge_new(self, order: Order, r: Event) -> str:
+        if self.second_self(order, r):
+            return "outside_table"
         if self.renews(order, r):
             return "applied"
         if order.bound_by(r["street_revision"]):
@@ -1290,7 +1297,9 @@ class Desk:
             if not newer or last.qty <= min(order.qty, order.cum_qty):
                 return "stale"
             return "late" if last.qty > order.cum_qty else "applied"
-        return "applied" if order.proves_replace(r["street_revision"]) else "stale"
+        if order.proves_replace(r["street_revision"]):
+            return "applied"
+        return "outside_table" if order.gave_up(r["street_revision"]) else "stale"
 
     def _judge_replace_rejected(self, order: Order, r: Event) -> str:
         if order.unproved:
@@ -1323,6 +1332,8 @@ class Desk:
             return self._judge_calculated(order, r)
         if told not in LIVE_WORDS + ENDED_WORDS:
             return "malformed"
+        if told in LIVE_WORDS and self.second_self(order, r):
+            return "outside_table"
         if self.renews(order, r):
             return "applied"
         if parts.proves_end(order, r):

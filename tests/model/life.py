@@ -375,6 +375,10 @@ class Order:
             change is not None and (change.gone or change.renames) and self.proves_replace(revision)
         )
 
+    def gave_up(self, revision: int) -> bool:
+        """Whether a word speaks of a replace that was refused, or not found when in doubt."""
+        return self.live and self.replacing is None and revision > self.revision
+
     def refuse_replace(self) -> None:
         """Forget the replace in flight: it is not accepted any more."""
         self.replacing = self.last_replace = None

@@ -258,6 +258,12 @@ impl Order {
             && (revision < self.revision || own_cancel)
     }
 
+    /// Whether a word on this street id speaks of a replace that came to nothing for us: refused, or not
+    /// found when its outcome was in doubt.
+    pub(crate) fn gave_up(&self, revision: u16) -> bool {
+        self.live() && self.flight & REPLACING == 0 && revision > self.revision
+    }
+
     /// Whether this is the revision of the cancel that makes room for the replace in flight.
     pub(crate) fn own_cancel(&self, revision: u16) -> bool {
         self.flight & (MOVING | VACANT) == MOVING && revision == self.replace_revision + 1

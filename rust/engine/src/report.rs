@@ -422,7 +422,8 @@ impl Engine {
         let queried = report.flags & REPORT_QUERIED != 0;
         Some(match told {
             Trigger::Acked | Trigger::FoundLive | Trigger::FoundWaiting | Trigger::Renewed
-                if order.binds(revision, rule) =>
+                if order.binds(revision, rule)
+                    || rule == ReplaceRule::ModifyNew as u8 && order.gave_up(revision) =>
             {
                 Trigger::Replaced
             }
@@ -522,9 +523,12 @@ impl Engine {
             Trigger::FoundWaiting => order.base == OrdStatus::PendingNew as u8,
             _ => true,
         };
+        // The venue works by terms that we gave up, or by both: a person has to look.
+        let two_lives = trigger == Trigger::Replaced && order.gave_up(revision);
+        mutant!(second_self_unnoticed: two_lives = false);
         if answers {
             Some(action)
-        } else if trigger == Trigger::NotFound {
+        } else if trigger == Trigger::NotFound || two_lives {
             None
         } else {
             Some(Action::Stay)

@@ -521,6 +521,31 @@ fn corner_19_a_crash_between_proof_and_new_order_sends_it_once() {
 }
 
 #[test]
+fn corner_14_and_19_a_replace_that_was_given_up_and_lives_after_all_is_flagged() {
+    use ReplaceRule::{InFlightCounted, InFlightLost, ModifyNew};
+    for (rule, word) in [
+        (InFlightCounted, ExecType::Replaced),
+        (InFlightLost, ExecType::Replaced),
+        (ModifyNew, ExecType::Replaced),
+        (ModifyNew, ExecType::New),
+        (ModifyNew, ExecType::OrderStatus),
+    ] {
+        let (mut desk, seq) = desk_of(rule);
+        assert_eq!(desk.replace("b", "a", 12, e9(99)), Verdict::Accepted);
+        lose(&mut desk, seq);
+        answer(&mut desk, seq, 0, OrdStatus::New);
+        assert_eq!((desk.status(seq), desk.order(seq).order_qty), (OrdStatus::New, e9(10)));
+        let told = match word {
+            ExecType::OrderStatus => answer(&mut desk, seq, 1, OrdStatus::New),
+            word => desk.tell(seq, 1, word),
+        };
+        assert_eq!(told, Disposition::OutsideTable, "{rule:?} {word:?}");
+        assert_eq!(desk.order(seq).order_qty, e9(10));
+        closing(&desk);
+    }
+}
+
+#[test]
 fn corner_19_a_child_in_a_move_never_holds_more_of_its_parent_than_it_has() {
     let mut desk = TestDesk::open();
     desk.fact(definition(Entity::Venue, "CME", 0, ReplaceRule::CancelNew as u8));
