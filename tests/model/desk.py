@@ -1962,7 +1962,7 @@ class Desk:
     def _take_canceled(self, order: Order, e: Event, how: str = "canceled") -> None:
         """End it, by the terms of the replace in flight where the venue names its id.
 
-        Done for the day outlives a last fill: the end is that fill's then, whatever the venue calls it.
+        Done for the day outlives a last fill: the end is that fill's then, however it is called.
         """
         if parts.proves_end(order, e):
             assert order.replacing is not None
