@@ -808,10 +808,12 @@ impl FaultVenue {
         quote
     }
 
-    /// Bid and offer of every instrument once more, as they are.
+    /// Bid and offer of its own instruments once more, as they are: of another's each venue has its own,
+    /// and a peg would follow both by turns.
     pub fn quote_again(&mut self) {
         for instrument_id in 1..self.mid.len() as u32 {
-            if self.end.phase() == LinkPhase::Up && self.end.backlog() == 0 {
+            let own = (instrument_id as usize - 1) % VENUES == self.at;
+            if own && self.end.phase() == LinkPhase::Up && self.end.backlog() == 0 {
                 let _ = self.end.publish(self.best(instrument_id).as_record(), None);
             }
         }
