@@ -255,6 +255,17 @@ NOTHING_HELD = Held(0, frozenset())
 """Of a venue that the log knows no schedule of."""
 
 
+def _since_opening(venue: str, schedule: Schedule, held: Held, now_ns: int) -> list[ScheduleEvent]:
+    """Give what follows the last day that opened: a feeder may die before its first phase."""
+    opened = [day for what, day, _ in held.keys if what == "day_opened"]
+    if not opened:
+        return []
+    day_ns = DAY_S * 1_000_000_000
+    due = events(venue, schedule, (max(opened) - 7) * day_ns, now_ns)  # it opens ahead of its date
+    last = ("day_opened", max(opened), "")
+    return due[next((at for at, e in enumerate(due) if key_of(e) == last), len(due)) :]
+
+
 class Feeder:
     """Feeds the events of schedules as their time comes; the time is the caller's.
 
@@ -310,7 +321,7 @@ class Feeder:
         """Give what is due and not in the log; the clocks of before are in the definition."""
         schedule, held = self.schedules[venue], self._held.get(venue, NOTHING_HELD)
         if not held.until_ns:
-            due = present(venue, schedule, now_ns)
+            due = _since_opening(venue, schedule, held, now_ns) or present(venue, schedule, now_ns)
         else:  # those of the very last time too: not all of them may have got into the log
             due = events(venue, schedule, held.until_ns - 1, now_ns)
         return [e for e in due if e.what != "clock" and key_of(e) not in held.keys]
