@@ -30,6 +30,8 @@ const ADOPTER: u32 = 1;
 const HEDGER: u32 = 2;
 /// Orders of the second session in its window.
 const SESSION_MAX: u32 = 16;
+/// Seconds after which a message without an answer is asked about.
+const ANSWER_S: u8 = 1;
 /// How often a pegged order may be priced anew.
 const PEG_INTERVAL_NS: i64 = 20_000_000;
 /// Refusals that are counted among the faults: a limit that never binds is seen.
@@ -764,6 +766,9 @@ fn setup(shape: &Shape, ways: &[Ways; VENUES]) -> Vec<Record> {
         }
         if entity == Entity::Venue && !shape.sends_parts {
             d.flags |= VENUE_ICEBERG;
+        }
+        if entity == Entity::Venue {
+            d.answer_s = ANSWER_S;
         }
         if entity == Entity::Account && name == "A2" && ways[0].hedges != 0 {
             d.flags |= ACCOUNT_HEDGING;
