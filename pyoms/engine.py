@@ -624,12 +624,13 @@ class Engine(Oms):
         last_px: Number = 0,
         exec_id: str | None = None,
         fee: Number = 0,
+        avg_px: Number = 0,
         street_id: str | None = None,
     ) -> str:
         """Say a venue's word on an order; what the engine took it for.
 
         The street id is that of the last message sent for the order, cum and leaves follow from
-        the order and `last_qty`.
+        the order and `last_qty`; `avg_px` is the venue's AvgPx(6), 0 for none told.
         """
         said = code_of("exec_type", exec_type)
         order = self.core.order(order_number(order_seq))
@@ -647,11 +648,15 @@ class Engine(Oms):
         }
         status = ends.get(exec_type, "partially_filled" if filled else "new")
         closed = status in ("canceled", "rejected", "expired")
+        exec_id = f"E{next(self._exec_ids)}" if exec_id is None else exec_id
+        if average := fixed(avg_px, "avg_px"):
+            venue_id = order["venue_id"]
+            self.take("exec_ref", venue_id=venue_id, exec_id=exec_id, avg_px=average)
         taken = self.core.report(
             record(
                 "execution_report",
                 street_id=sent,
-                exec_id=f"E{next(self._exec_ids)}" if exec_id is None else exec_id,
+                exec_id=exec_id,
                 venue_id=order["venue_id"],
                 exec_type=said,
                 ord_status=code_of("ord_status", status),

@@ -107,7 +107,7 @@ _FIXED = frozenset(
         *("price", "order_qty", "last_px", "last_qty", "cum_qty", "leaves_qty", "fee", "tick"),
         *("lot", "qty_min", "qty_max", "net_qty", "rate", "contract_multiplier", "trigger_px"),
         *("order_qty_max", "net_qty_max", "price_from", "close_qty", "open_qty", "close_fee"),
-        "open_fee",
+        *("open_fee", "avg_px"),
     )
 )
 # Fields whose enumeration has another name.

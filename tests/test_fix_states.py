@@ -662,6 +662,7 @@ class Story:
         options = dict(word.split("=") for word in words if "=" in word)
         plain = [word for word in words if "=" not in word]
         if verb in ("Execution", "Reject"):
+            options.setdefault("avg", row[6])
             return self.report(ids, exec_type, told, cum_qty, leaves_qty, order_qty, plain, options)
         return str(getattr(self, verb.lower())(ids, plain))
 
@@ -771,15 +772,16 @@ class Story:
         words: list[str],
         options: dict[str, str],
     ) -> str:
-        """Say the venue's word; CumQty and LeavesQty are the row's, as in the matrix."""
+        """Say the venue's word; CumQty, LeavesQty and AvgPx are the row's, as in the matrix."""
         last_qty, _, last_px = words[0].partition("@") if words else ("0", "", "0")
         self.exec_ids += 1
         told = options.get("told", status)
         if told == "unknown" or exec_type == "unknown_order":
             told = "rejected"
         exec_id = options.get("exec", f"R{self.exec_ids}")
-        if "ref" in options:
-            self.oms.take("exec_ref", venue_id=1, exec_id=exec_id, exec_ref_id=options["ref"])
+        average = to_fixed(options["avg"], "avg_px")
+        ids: dict[str, Any] = {"exec_id": exec_id, "exec_ref_id": options.get("ref", "")}
+        self.oms.take("exec_ref", venue_id=1, avg_px=average, **ids)
         trade = exec_type.startswith("trade")
         told_qty = options.get("qty", order_qty)
         taken = self.oms.core.report(
@@ -819,6 +821,9 @@ def test_order_state_follows_the_matrix(rows: list[tuple[str, ...]]) -> None:
         )
         _, _, status, *numbers, expected = row
         assert shown == (status, *map(Fraction, numbers), expected), f"row {number}: {row[0]}"
+    if not any("cum=" in row[0] for row in rows):
+        asked = story.oms.outbox()["msg_type"] == CODES["msg_type"]["order_status"].code
+        assert not asked.any(), "every sum and every average of the matrix is ours"
 
 
 def test_there_are_at_least_fifty_scenarios_each_with_its_own_title() -> None:

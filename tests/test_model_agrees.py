@@ -600,6 +600,13 @@ class Lives(RuleBasedStateMachine):
             "fee": data.draw(st.sampled_from([0, 0, 5, -3])),
             "transact_time_ns": self.model.now_ns - data.draw(st.sampled_from([0, 0, 10**9])),
         }
+        if data.draw(st.booleans()):
+            points = order.cum_points + (qty * px if exec_type == "trade" else 0)
+            exact = points // filled if filled else px
+            averages = [exact, exact - exact % TICK, round(exact, -7), exact + TICK, 0]
+            report["avg_px"] = data.draw(st.sampled_from(averages))
+        if exec_type == "order_status":
+            report["flags"] = data.draw(st.sampled_from([0, 4]))
         if exec_type in ("trade_cancel", "trade_correct"):
             ids = [exec_id for _, exec_id in named_fills(order)]
             report["exec_ref_id"] = data.draw(st.sampled_from([*ids, *ids, exec_id, "E1"]))

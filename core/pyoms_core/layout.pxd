@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
-    #define PYOMS_LAYOUT_HASH 0x10b26793c64a7158ULL
+    #define PYOMS_LAYOUT_HASH 0xfb7c31250130ec87ULL
     """
     const uint64_t LAYOUT_HASH "PYOMS_LAYOUT_HASH"
 
@@ -599,7 +599,9 @@ cdef struct exec_ref_t:  # Precedes an execution report, as input and in its gro
     uint8_t secondary_exec_id[16]
     uint16_t venue_id
     uint8_t restatement_reason
-    uint8_t reserved[29]
+    uint8_t reserved0[5]
+    int64_t avg_px
+    uint8_t reserved[16]
 
 cdef struct foreign_order_t:  # Precedes a report of an order that is not ours, as input: what that order is. As an event: whether it was adopted, by the policy of its venue, or only flagged. Kept as `exec_ref` is, and dropped when the venue's next report names another order.
     header_t header

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-LAYOUT_HASH: Final = 0x10b26793c64a7158
+LAYOUT_HASH: Final = 0xfb7c31250130ec87
 RECORD_SIZE: Final = 128  # bytes of a record
 ONE: Final = 1000000000  # fixed-point one, 1e-9
 NO_PRICE: Final = -9223372036854775808  # no price in a quote or a refusal
@@ -813,7 +813,9 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("secondary_exec_id", "S16", 80),
             ("venue_id", "<u2", 96),
             ("restatement_reason", "u1", 98),
-            ("reserved", ("u1", (29,)), 99),
+            ("reserved0", ("u1", (5,)), 99),
+            ("avg_px", "<i8", 104),
+            ("reserved", ("u1", (16,)), 112),
         ],
     ),
     "foreign_order": (

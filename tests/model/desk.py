@@ -46,6 +46,11 @@ BOOKED = ("applied", "late", "overfill", "move_lost")
 Event = dict[str, Any]
 
 
+def decimals(fixed: int) -> int:
+    """Count the decimal places that a number in fixed point needs."""
+    return len(f"{abs(fixed) % ONE:09}".rstrip("0"))
+
+
 @dataclass(slots=True)
 class Instrument:
     """Terms, best bid and offer, and its own phase and kill mode."""
@@ -189,6 +194,7 @@ class Desk:
     limits: dict[tuple[str, int, int], Limits] = field(default_factory=dict)
     staged: list[Event] = field(default_factory=list)
     to_ask: list[int] = field(default_factory=list)
+    may_ask: bool = False  # something has happened since what is left to ask could not be asked
     sends: dict[tuple[str, int], list[int]] = field(default_factory=dict)
     due: list[int] = field(default_factory=list)  # legs to release, races to tell
     vacated: list[int] = field(
@@ -278,7 +284,8 @@ class Desk:
         """Say why an account's mode may not become this one, empty if it may."""
         if hedging == (account_id in self.hedging):
             return ""
-        live = any(o.live and o.account_id == account_id for o in self.orders.values())
+        reserving = [order for order in self.orders.values() if order.live or order.owes]
+        live = any(order.account_id == account_id for order in reserving)
         held = any(
             fold(bookings, leg).net_qty
             for (account, _), bookings in self.bookings.items()
@@ -767,11 +774,12 @@ class Desk:
             if not ready:
                 break
             kinds += self.send_cancel(min(ready, key=lambda o: o.seq), {})
-        for seq in list(self.to_ask):
+        for seq in list(self.to_ask) if self.may_ask else []:
             order = self.orders[seq]
             if self.venues[order.venue_id].link != "down":
                 self.apply(self.message(order, "order_status", order.street_revision))
                 kinds.append("routed")
+        self.may_ask = False
         return kinds
 
     def take(self, event: Event) -> list[str]:
@@ -1443,6 +1451,7 @@ class Desk:
 
     def _try_at_once(self, wanted: Any = lambda _: True) -> None:
         """Something new has happened: what was refused may do better now."""
+        self.may_ask = True
         for order in self.orders.values():
             if order.asked and not order.canceling and wanted(order):
                 order.tries = order.again_ns = 0
@@ -1646,7 +1655,11 @@ class Desk:
     def _apply_dropped_unsent(self, e: Event) -> None:
         """Never sent: our own refusal is the evidence (DESIGN §5)."""
         if e["msg_type"] == "order_status":
-            self._forget_query(e["order_seq"])  # never asked
+            asked = self.orders.get(e["order_seq"])
+            if asked is not None and asked.owes:
+                self._ask_about(asked, later=True)
+            else:
+                self._forget_breaks(e["order_seq"])  # never asked
             return
         order, was_live = self.orders[e["order_seq"]], self.orders[e["order_seq"]].live
         if e["msg_type"] == "new_order" and order.live:
@@ -1828,6 +1841,7 @@ class Desk:
         elif e["disposition"] not in ("gap", "stale", "conflict"):
             return
         self._compare_sums(order, e)
+        self._compare_words(order, e)
 
     def _roll_up(self, parent: Order) -> None:
         """Let the fills of its children decide whether a parent is filled (REQUIREMENTS §1).
@@ -1858,22 +1872,65 @@ class Desk:
     def _compare_sums(self, order: Order, e: Event) -> None:
         """CumQty(14) only checks: what the venue counts beyond ours is asked about once."""
         told = parts.told_cum(order, e)
+        amended = e["exec_type"].startswith("trade_c") and e["disposition"] in BOOKED
         if told > order.cum_qty:
             if told > order.asked_qty:  # the same sum again is no news
+                self._ask_about(order)
+            if told > order.asked_qty or amended:
                 order.asked_qty = told
-                if order.seq not in self.to_ask:
-                    self.to_ask.append(order.seq)
+            if order.owes:
+                order.last_replace = None  # the venue ended it: no replace reopens it
             return
-        amended = e["exec_type"].startswith("trade_c") and e["disposition"] in BOOKED
         current = e["exec_type"] == "order_status" and not e.get("poss_dup")
         agrees = current and told == order.cum_qty
-        if order.cum_qty >= order.asked_qty or amended or agrees:
-            self._forget_query(order.seq)
+        if order.cum_qty < order.asked_qty and amended and not told and order.owes:
+            self._ask_about(order)  # what it counts now it does not say
+        elif order.cum_qty >= order.asked_qty or amended or agrees:
+            self._forget_breaks(order.seq, words=False)
 
-    def _forget_query(self, seq: int) -> None:
-        if seq in self.orders:
-            self.orders[seq].asked_qty = 0
-        self.to_ask = [other for other in self.to_ask if other != seq]
+    def _compare_words(self, order: Order, e: Event) -> None:
+        """Ask about an average that is not ours, and about an answer that counts less than we have.
+
+        Only where the venue counts the order as a whole, and speaks of it as it is now. An average
+        may differ by the dust of its rounding: less than one of the last place that it shows.
+        """
+        rule = self.venues[order.venue_id].replace_rule
+        apart = parts.moves(self, order) or rule == "modify_new"
+        if (apart and order.revision_last) or e["street_revision"] < order.street_revision:
+            return
+        ours, told, avg_px = order.cum_qty, e["cum_qty"], e.get("avg_px", 0)
+        averages = avg_px != 0 and told == ours > 0
+        answers = e["exec_type"] == "order_status" and e.get("queried") and not e.get("again")
+        answers = answers and (told or e["leaves_qty"])
+        word = None
+        if averages:
+            tick = self.instruments[order.instrument_id].tick
+            unit = ONE // 10 ** max(decimals(tick), decimals(avg_px))
+            if abs(avg_px * ours - order.cum_points) >= unit * ours:
+                word = ("average", avg_px)
+        if answers and told < ours:
+            word = ("less", told)
+        if word is not None:
+            if word != order.asked_word:
+                order.asked_word = word
+                self._ask_about(order)
+            return
+        counts = order.asked_word is not None and order.asked_word[0] == "less"
+        if order.asked_word and (averages or (answers and told == ours and counts)):
+            self._forget_breaks(order.seq, sums=False)
+
+    def _ask_about(self, order: Order, *, later: bool = False) -> None:
+        if order.seq not in self.to_ask:
+            self.to_ask.append(order.seq)
+        self.may_ask = self.may_ask or not later
+
+    def _forget_breaks(self, seq: int, *, sums: bool = True, words: bool = True) -> None:
+        order = self.orders.get(seq)
+        if order is not None:
+            order.asked_qty = 0 if sums else order.asked_qty
+            order.asked_word = None if words else order.asked_word
+        if order is None or not (order.asked_qty or order.asked_word):
+            self.to_ask = [other for other in self.to_ask if other != seq]
 
     def _take_trade(self, order: Order, e: Event) -> None:
         """Book a fill whatever the order's state; before the ack it is the ack."""

@@ -154,6 +154,7 @@ class Order:
     aside: str = ""  # suspended, stopped or done for the day at the venue
     aside_ns: int = 0  # the venue's time of that, or of the word that renewed it since
     asked_qty: int = 0  # the highest CumQty(14) above ours that the venue is asked about
+    asked_word: tuple[str, int] | None = None  # an average not ours, or less than ours: asked about
     last_replace: Change | None = None  # sent last and not refused
     canceling: Change | None = None
     replacing: Change | None = None
@@ -259,11 +260,17 @@ class Order:
             holds.add("pending_cancel")
         return next(state for state in PRECEDENCE if state in holds)
 
+    @property
+    def owes(self) -> bool:
+        """Whether it ended, not by its fills, while the venue counted fills that are missing."""
+        return self.ended not in ("", "filled") and self.asked_qty > 0
+
     def worst(self, rule: str, replacing: Change | None = None) -> tuple[int, int]:
         """Quantity and value that may still fill (DESIGN §7), as if `replacing` were in flight."""
         change = replacing or self.replacing
         if self.ended or self.is_parent:
-            return (0, 0)
+            owed = max(min(self.asked_qty, self.qty) - self.cum_qty, 0) if self.owes else 0
+            return (owed, abs(owed * self.price))
         old_qty = max(self.qty - self.cum_qty, 0)
         old = (old_qty, abs(old_qty * self.price))
         if change is None:
@@ -304,6 +311,7 @@ class Order:
         if how in ("canceled", "expired") and moved and self.cum_qty >= self.qty:
             how = "filled"  # what it was had filled, and its new self never was
         self.ended, self.aside, self.aside_ns = how, "", 0
+        self.last_replace = None if self.owes else self.last_replace
         self.canceling = self.replacing = None
         self.never_left = self.never_left or self.held
         self.unsure = self.asked = self.held = False

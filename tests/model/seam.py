@@ -60,7 +60,7 @@ EXEC_INST = {
 }
 """Bits of ExecInst(18)."""
 DTYPE = functools.cache(layout.dtype)
-REFS = ("exec_ref_id", "trd_match_id", "secondary_exec_id", "restatement_reason")
+REFS = ("exec_ref_id", "trd_match_id", "secondary_exec_id", "restatement_reason", "avg_px")
 """What a record before a report says more of it."""
 
 
@@ -140,6 +140,7 @@ def flagged(flags: int) -> Event:
     """Tell the flags of a report."""
     told: Event = {"poss_dup": bool(flags & layout.REPORT_POSS_DUP)}
     told["again"] = told["poss_dup"] or bool(flags & layout.REPORT_POSS_RESEND)
+    told["queried"] = bool(flags & layout.REPORT_QUERIED)
     return told | {"drop_copy": bool(flags & layout.REPORT_DROP_COPY)}
 
 
@@ -148,7 +149,7 @@ def referred(ids: Event) -> Event:
     matches = (ids.get("trd_match_id"), ids.get("secondary_exec_id"))
     told: Event = {"match_ids": tuple(match for match in matches if match)}
     told["reason"] = name_of("restatement_reason", ids.get("restatement_reason", 0))
-    return told | {"exec_ref_id": ids.get("exec_ref_id", "")}
+    return told | {"exec_ref_id": ids.get("exec_ref_id", ""), "avg_px": ids.get("avg_px", 0)}
 
 
 def event_of_bytes(raw: bytes) -> Event:

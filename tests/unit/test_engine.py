@@ -583,9 +583,20 @@ def test_a_report_of_no_known_kind_is_told_by_name(exec_type):
         oms.report(seq, exec_type)
 
 
+def test_an_average_of_the_venue_that_is_not_ours_is_booked_and_asked_about():
+    oms = made()
+    seq = oms.submit("ESH4", "buy", 3, "4819").order_seq
+    for avg_px, asked in (("4819", 0), ("4819.0", 0), ("4818.99", 1)):
+        told = oms.report(seq, "trade", last_qty=1, last_px="4819", avg_px=avg_px)
+        oms.take("time_input")
+        sent = oms.outbox()["msg_type"] == CODES["msg_type"]["order_status"].code
+        assert (told, sent.sum()) == ("applied", asked)
+
+
 def test_an_event_tells_what_came_before_a_report_by_name():
     ids = {"exec_id": "B1", "exec_ref_id": "X1", "trd_match_id": "M1", "venue_id": 1}
-    told = tell_event(record("exec_ref", restatement_reason=6, **ids))
+    told = tell_event(record("exec_ref", restatement_reason=6, avg_px=3 * ONE // 2, **ids))
+    assert told["avg_px"] == "1.5"
     assert (told["exec_ref_id"], told["trd_match_id"]) == ("X1", "M1")
     assert told["restatement_reason"] == "qty_decline"
     own = tell_event(record("exec_ref", restatement_reason=106, **ids))

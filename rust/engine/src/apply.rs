@@ -6,8 +6,8 @@ use crate::day::{DAY_OPEN, DAY_UNJUDGED};
 use crate::dedup::{Entry, IdRow, id_hash};
 use crate::number::{Divisor, Factor};
 use crate::order::{
-    Action, CANCEL_ASKED, CANCELING, Exposure, MOVING, Order, QUERIED, REPLACING, Trigger, UNSENT,
-    UNSURE, VACANT, closed, set_aside,
+    Action, BREAKS, CANCEL_ASKED, CANCELING, DIFFERS, Exposure, MOVING, Order, QUERIED, REPLACING,
+    Trigger, UNSENT, UNSURE, VACANT, closed, set_aside,
 };
 use crate::plain::Plan;
 use crate::report::{aside, reason_of, renews, restated, revision_of};
@@ -20,8 +20,8 @@ use layout::{
     ExecutionReport, ForeignOrder, GroupFlagged, Header, InstrumentTerms, LegAdjusted, LimitRow,
     LimitsActivated, LinkChange, MassCancel, Moved, MsgType, OrdStatus, OrderAccepted,
     OrderRefused, OrderTerms, OutcomeUnknown, OwnCause, PhaseChange, PositionAdjusted,
-    PositionSplit, Rate, Record, Refusal, ReplaceAccepted, ReportText, RestatementReason, Routed,
-    Scope, Side, TrailMoved, Triggered, Typed, Verdict,
+    PositionSplit, Rate, Record, Refusal, ReplaceAccepted, ReplaceRule, ReportText,
+    RestatementReason, Routed, Scope, Side, TrailMoved, Triggered, Typed, Verdict,
 };
 
 /// A fill as it moves the position.
@@ -232,8 +232,8 @@ impl Engine {
         self.next_order_seq = e.header.order_seq + 1;
         let parent = e.tags & layout::TAG_PARENT != 0;
         let epoch = self.epoch as u32;
-        if self.orders[slot].flight & QUERIED != 0 {
-            self.forget_query(slot);
+        if self.orders[slot].flight & BREAKS != 0 {
+            self.forget_breaks(slot, BREAKS);
         }
         let order = &mut self.orders[slot];
         assert!(!order.live());
@@ -510,8 +510,7 @@ impl Engine {
             return;
         }
         if e.msg_type == MsgType::OrderStatus as u8 {
-            self.forget_query(slot); // never asked: the next report may ask
-            return;
+            return self.unask_breaks(slot);
         }
         let (action, revision) = self.drop_action(e).expect("checked before it was logged");
         self.act(slot, e.header.ingest_time_ns, action, revision, None);
@@ -571,6 +570,10 @@ impl Engine {
             _ => return,
         }
         self.compare_sums(e);
+        let avg_px = ids.map_or(0, |ids| ids.avg_px);
+        if avg_px != 0 || e.flags & layout::REPORT_QUERIED != 0 {
+            self.compare_words(e, avg_px);
+        }
     }
 
     #[inline]
@@ -848,14 +851,143 @@ impl Engine {
         }
     }
 
-    /// An order whose sums agree, or that leaves its slot, is asked about no more.
+    /// An order whose sums agree, or that leaves its slot, is asked about these no more.
     #[cold]
-    pub(crate) fn forget_query(&mut self, slot: usize) {
+    pub(crate) fn forget_breaks(&mut self, slot: usize, breaks: u8) {
         let forgotten = self.orders[slot].order_seq;
-        self.orders[slot].flight &= !QUERIED;
-        self.asked_qty[slot] = 0;
-        self.queries.retain(|&order_seq| order_seq != forgotten);
+        if self.orders[slot].owes() {
+            self.change(slot, self.time_ns, None, |order| order.flight &= !breaks);
+        } else {
+            self.orders[slot].flight &= !breaks;
+        }
+        if breaks & QUERIED != 0 {
+            self.asked_qty[slot] = 0;
+        }
+        if breaks & DIFFERS != 0 {
+            self.asked_word[slot] = 0;
+        }
+        if self.orders[slot].flight & BREAKS == 0 {
+            self.queries.retain(|&order_seq| order_seq != forgotten);
+        }
         self.retry(slot);
+    }
+
+    /// A question was held back and never left: the next report may ask it. What has ended while
+    /// fills of it were missing has no next one: its question stays, for when something may let it
+    /// go.
+    #[cold]
+    fn unask_breaks(&mut self, slot: usize) {
+        if !self.orders[slot].owes() {
+            return self.forget_breaks(slot, BREAKS);
+        }
+        let order_seq = self.orders[slot].order_seq;
+        if !self.queries.contains(&order_seq) && self.queries.len() < self.queries.capacity() {
+            self.queries.push(order_seq);
+        }
+    }
+
+    /// Queues an order to be asked about; whether there was room.
+    fn queue_query(&mut self, order_seq: u64) -> bool {
+        let waits = self.queries.contains(&order_seq);
+        let room = waits || self.queries.len() < self.queries.capacity();
+        if room && !waits {
+            self.queries.push(order_seq);
+        }
+        if room {
+            self.to_ask = self.queries.len() as u64;
+        }
+        room
+    }
+
+    /// The venue counts this of an order, and fills of it are missing. Of one that has ended they
+    /// stay reserved, as far as a sum can hold them.
+    fn owe(&mut self, slot: usize, told: i64) {
+        let order = &mut self.orders[slot];
+        if !closed(order.base) {
+            order.flight |= QUERIED;
+            return;
+        }
+        let order = *order;
+        let counted = match self.fits(&order, order.unfilled_qty(), 0) {
+            true => told,
+            false => order.cum_qty,
+        };
+        self.change(slot, self.time_ns, None, |order| {
+            order.flight |= QUERIED;
+            if order.owes() {
+                order.pending_qty = counted;
+            }
+        });
+    }
+
+    /// An order has come to owe fills, or does no more.
+    #[cold]
+    fn follow_owing(&mut self, slot: usize, before: &Order) {
+        let order = &mut self.orders[slot];
+        if !order.owes() {
+            self.owing_count -= 1;
+            return;
+        }
+        self.owing_count += 1;
+        order.replace_revision = 0; // its terms make room for the sum: no replace reopens it any more
+        if before.flight & QUERIED != 0 {
+            order.pending_qty = self.asked_qty[slot]; // it has ended since it was asked about
+        }
+    }
+
+    /// Compares what else a venue says of its sums where they count the same fills as ours: an
+    /// average price that is another than ours, and an answer to a query that counts less than we
+    /// have, are breaks that are asked about, once for each word. Fills are never refused for it.
+    #[cold]
+    fn compare_words(&mut self, e: &ExecutionReport, avg_px: i64) {
+        mutant!(average_of_the_venue_ignored => return);
+        let slot = self.slot(e.header.order_seq);
+        let order = &self.orders[slot];
+        let older = revision_of(e, order.order_seq) < order.street_revision();
+        if order.order_seq != e.header.order_seq || older {
+            return;
+        }
+        // Where a replace makes a new order each counts its own fills.
+        let rule = self.replace_rule(order);
+        let apart = rule == ReplaceRule::CancelNew as u8 || rule == ReplaceRule::ModifyNew as u8;
+        if apart && order.revision_last != 0 {
+            return;
+        }
+        let (told, again) = (e.cum_qty, layout::REPORT_POSS_DUP | layout::REPORT_POSS_RESEND);
+        let answers = e.exec_type == ExecType::OrderStatus as u8
+            && e.flags & (again | layout::REPORT_QUERIED) == layout::REPORT_QUERIED
+            && (told > 0 || e.leaves_qty > 0);
+        let averages = avg_px != 0 && told > 0 && told == order.cum_qty;
+        let differs = averages && self.average_differs(order, avg_px);
+        let less = answers && told < order.cum_qty;
+        if less || differs {
+            let word = if less { told << 1 | 1 } else { avg_px << 1 };
+            let known = order.flight & DIFFERS != 0 && self.asked_word[slot] == word;
+            if !known && self.queue_query(e.header.order_seq) {
+                self.orders[slot].flight |= DIFFERS;
+                self.asked_word[slot] = word;
+                self.counters.flagged += 1;
+            }
+        } else if order.flight & DIFFERS != 0
+            && (averages || answers && told == order.cum_qty && self.asked_word[slot] & 1 != 0)
+        {
+            self.forget_breaks(slot, DIFFERS);
+        }
+    }
+
+    /// Whether AvgPx(6) is another price than the average of our fills, beyond the dust of its
+    /// rounding. A venue prints averages with the places of its prices or more, rounded or cut:
+    /// what it says is within one unit of the last place that it shows, that of the tick or a finer
+    /// one, and a whole at the most.
+    fn average_differs(&self, order: &Order, avg_px: i64) -> bool {
+        let tick = self.instruments[order.instrument_id as usize].tick.value;
+        let ten = |unit: &i64| unit * 10;
+        let places = std::iter::successors(Some(1i64), |unit| Some(ten(unit)))
+            .take_while(|&unit| unit <= layout::ONE && tick % unit == 0 && avg_px % unit == 0);
+        let unit = i128::from(places.last().unwrap_or(1));
+        let cum_qty = i128::from(order.cum_qty);
+        let dust = (i128::from(avg_px) * cum_qty).saturating_sub(order.cum_points);
+        dust.unsigned_abs() >= (unit * cum_qty).unsigned_abs()
     }
 
     /// Asks about a sum above ours that was not asked about before: an answer that still differs is no
@@ -864,30 +996,30 @@ impl Engine {
     #[cold]
     fn mark_break(&mut self, slot: usize, e: &ExecutionReport, told: i64) {
         mutant!(gap_never_asked => return);
-        let order = &mut self.orders[slot];
+        let order = self.orders[slot];
         let asked = if order.flight & QUERIED != 0 { self.asked_qty[slot] } else { 0 };
-        if told > order.cum_qty {
-            let waits = asked != 0 && self.queries.contains(&order.order_seq);
-            if told <= asked || !waits && self.queries.len() == self.queries.capacity() {
-                return;
-            }
-            if !waits {
-                self.queries.push(order.order_seq);
-                self.to_ask = self.queries.len() as u64;
-            }
-            order.flight |= QUERIED;
-            self.asked_qty[slot] = told;
-            return;
-        }
         let amends = [ExecType::TradeCancel as u8, ExecType::TradeCorrect as u8];
         let booked =
             [Disposition::Applied as u8, Disposition::Late as u8, Disposition::Overfill as u8];
         let amended = amends.contains(&e.exec_type) && booked.contains(&e.disposition);
+        if told > order.cum_qty {
+            let more = told > asked;
+            if more && !self.queue_query(order.order_seq) && !closed(order.base) {
+                return;
+            }
+            if more || amended {
+                self.asked_qty[slot] = told;
+                self.owe(slot, told);
+            }
+            return;
+        }
         let agrees = e.exec_type == ExecType::OrderStatus as u8
             && e.flags & layout::REPORT_POSS_DUP == 0
             && told == order.cum_qty;
-        if order.cum_qty >= asked || amended || agrees {
-            self.forget_query(slot);
+        if order.cum_qty < asked && amended && told == 0 && order.owes() {
+            self.queue_query(order.order_seq); // what it counts now it does not say: asked again
+        } else if order.cum_qty >= asked || amended || agrees {
+            self.forget_breaks(slot, QUERIED);
         }
     }
 
@@ -1020,7 +1152,7 @@ impl Engine {
             order.end_time_ns = time_ns;
             self.live[slot / 64] &= !(1 << (slot % 64));
             self.live_count -= 1;
-            order.flight &= QUERIED;
+            order.flight &= BREAKS;
             if before.base == OrdStatus::Held as u8 {
                 order.flight |= UNSENT;
             }
@@ -1036,7 +1168,11 @@ impl Engine {
         }
         let order = &self.orders[slot];
         assert!(order.cum_qty >= 0);
-        assert!(!closed(order.base) || order.flight & !(QUERIED | UNSENT) == 0);
+        assert!(!closed(order.base) || order.flight & !(BREAKS | UNSENT) == 0);
+        if before.owes() != order.owes() {
+            self.follow_owing(slot, &before);
+        }
+        let order = &self.orders[slot];
         let (after, now_committed) = (order.exposure(rule), order.committed_qty(rule));
         if order.parent_order_seq != 0 {
             self.roll_up(slot, &before, now_committed - committed, time_ns);
@@ -1508,8 +1644,8 @@ pub(crate) fn by_fills(order: &Order) -> u8 {
     }
 }
 
-/// What is there of it is live, by a word of that time of the venue or, 0, by the end of what it was; the
-/// fills decide.
+/// What is there of it is live, by a word of that time of the venue or, 0, by the end of what it
+/// was; the fills decide.
 pub(crate) fn renew(order: &mut Order, time_ns: i64) {
     (order.base, order.end_time_ns) = (OrdStatus::New as u8, time_ns);
     order.base = by_fills(order);
@@ -1529,7 +1665,7 @@ fn resolve(order: &mut Order, revision: u16) {
     } else if !take_proved(order, revision) && order.flight & REPLACING != 0 {
         order.replace_revision = 0;
     }
-    order.flight &= CANCEL_ASKED | QUERIED;
+    order.flight &= CANCEL_ASKED | BREAKS;
     order.base = by_fills(order);
 }
 

@@ -7,7 +7,7 @@
 //! What must stay true: no limit is asked, since the order is a fact; an adopted order has no session,
 //! and its row in the id table, under a session number that no session has, is the venue's id of it.
 
-use crate::order::QUERIED;
+use crate::order::BREAKS;
 use crate::risk::{side_index, stops_orders};
 use crate::street::{self, Street};
 use crate::{Engine, Log, Order, dedup};
@@ -220,8 +220,8 @@ impl Engine {
         assert!(order_seq >= self.next_order_seq);
         assert!(e.order_qty > 0);
         let slot = self.slot(order_seq);
-        if self.orders[slot].flight & QUERIED != 0 {
-            self.forget_query(slot);
+        if self.orders[slot].flight & BREAKS != 0 {
+            self.forget_breaks(slot, BREAKS);
         }
         assert!(!self.orders[slot].live());
         let (id, session_id) = (padded(&e.street_id), session_of(e.venue_id));

@@ -252,7 +252,8 @@ impl Engine {
     fn slot_free(&self, order_seq: u64, now_ns: i64) -> bool {
         let order = &self.orders[self.slot(order_seq)];
         order.order_seq == 0
-            || (!order.live() && order.end_time_ns.saturating_add(self.config.id_ttl_ns) <= now_ns)
+            || (!(order.live() || order.owes())
+                && order.end_time_ns.saturating_add(self.config.id_ttl_ns) <= now_ns)
     }
 
     /// Judges a new order and changes nothing.

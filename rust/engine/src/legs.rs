@@ -487,7 +487,7 @@ impl Engine {
     }
 
     fn in_use(&self, account_id: u32) -> bool {
-        self.live_orders().any(|order| order.account_id == account_id)
+        self.reserving_orders().any(|order| order.account_id == account_id)
             || (0..self.config.instruments_max as u32).any(|instrument_id| {
                 let chains = self.chains_of(account_id, instrument_id);
                 chains.into_iter().flatten().any(|chain| self.book_of(chain).0 != 0)

@@ -192,6 +192,8 @@ pub struct Engine {
     fills: fills::Fills,
     queries: Vec<u64>,
     asked_qty: Table<i64>, // by slot: CumQty that the venue told when it was last asked, if QUERIED
+    asked_word: Table<i64>, // by slot: the word last asked about, if DIFFERS; see compare_words
+    owing_count: u64,
     vacant_count: u64,
     exec_ref: Option<layout::ExecRef>, // of the report that follows in its group
     definitions: Vec<Definition>,
@@ -300,6 +302,8 @@ impl Engine {
             )?,
             queries: Vec::with_capacity(QUERIES_MAX),
             asked_qty: Table::zeroed(config.orders_max)?,
+            asked_word: Table::zeroed(config.orders_max)?,
+            owing_count: 0,
             vacant_count: 0,
             to_cancel: marks::Marks::new(config.orders_max)?,
             repeats: repeats::Repeats::new(config.orders_max)?,

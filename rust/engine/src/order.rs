@@ -20,6 +20,12 @@ pub const CANCEL_ASKED: u8 = 8;
 /// The venue counts fills that we lack, and was asked about it: once for each sum it tells, until the
 /// sums agree. It outlives the order's end, as `UNSENT` does.
 pub const QUERIED: u8 = 16;
+/// The venue's sums and ours differ otherwise: its AvgPx(6) is another, or the answer to a query
+/// counts less than we have. It was asked about that, once for each word it says; no quantity is in
+/// doubt, so nothing waits for it. It outlives the order's end.
+pub const DIFFERS: u8 = 128;
+/// What the venue is asked about, besides what is in flight.
+pub(crate) const BREAKS: u8 = QUERIED | DIFFERS;
 /// The replace in flight goes by cancel and new: the cancel is out, or the new order is still to go.
 pub const MOVING: u8 = 32;
 /// The old self of the order that is replaced has ended at the venue: what may fill is the new one.
@@ -43,7 +49,8 @@ pub struct Order {
     pub cum_qty: i64,
     /// Price of the replace in flight.
     pub pending_price: i64,
-    /// Quantity of the replace in flight.
+    /// Quantity of the replace in flight; of an order that ended while fills of it were missing:
+    /// CumQty(14) as its venue counts it.
     pub pending_qty: i64,
     /// Instrument.
     pub instrument_id: u32,
@@ -66,8 +73,8 @@ pub struct Order {
 
     /// Sum of price x quantity over its fills, exact.
     pub cum_points: i128,
-    /// When it ended; while set aside (suspended, stopped, done for day): the venue's time of that, and
-    /// once renewed the venue's time of the renewal; else 0.
+    /// When it ended; while set aside (suspended, stopped, done for day): the venue's time of that,
+    /// and once renewed the venue's time of the renewal; else 0.
     pub end_time_ns: i64,
     /// Parent, 0 for none.
     pub parent_order_seq: u64,
@@ -146,6 +153,13 @@ impl Order {
     #[inline]
     pub fn leaves_qty(&self) -> i64 {
         if closed(self.base) { 0 } else { (self.order_qty - self.cum_qty).max(0) }
+    }
+
+    /// Whether it has ended at its venue, and fills that the venue counts are still to come: they
+    /// are reserved until they do, or until the venue takes that word back.
+    #[inline(always)]
+    pub fn owes(&self) -> bool {
+        closed(self.base) && self.base != Filled as u8 && self.flight & QUERIED != 0
     }
 
     /// Quantity that no fill has taken yet, whatever became of the order.
@@ -288,7 +302,11 @@ impl Order {
             return self.open(self.order_qty, self.price);
         });
         if closed(self.base) || self.is_parent() {
-            return Exposure::default();
+            mutant!(missing_fills_free_their_reserve => return Exposure::default());
+            return match self.owes() {
+                true => self.open(self.pending_qty.min(self.order_qty), self.price),
+                false => Exposure::default(),
+            };
         }
         let old = self.open(self.order_qty, self.price);
         mutant!(unknown_reserves_nothing => if self.flight & UNSURE != 0 {

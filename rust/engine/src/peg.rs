@@ -8,7 +8,7 @@
 //!
 //! Each new price is an event with bid and offer as they were. Called by the pipeline with each quote.
 
-use crate::order::Order;
+use crate::order::{DIFFERS, Order};
 use crate::{Engine, Log, Outbox};
 use arch::mutant;
 use layout::{NO_PRICE, OrdStatus, OrderTerms, OwnCause, PegType};
@@ -101,7 +101,7 @@ impl Engine {
             return;
         }
         let rests = [OrdStatus::New as u8, OrdStatus::PartiallyFilled as u8].contains(&order.base);
-        if now_ns < next_ns || !rests || order.flight != 0 {
+        if now_ns < next_ns || !rests || order.flight & !DIFFERS != 0 {
             // Looked at again when it may move, at the latest.
             let again_ns = next_ns.max(now_ns.saturating_add(self.config.peg_interval_ns / 4 + 1));
             self.wake_by(if now_ns < next_ns { next_ns } else { again_ns });

@@ -8,6 +8,7 @@
 
 use crate::dedup::{self, Entry};
 use crate::gate::{Judged, Seen, at};
+use crate::order::QUERIED;
 use crate::risk::{Any, Weight, phase_takes_orders, side_index};
 use crate::{Engine, number};
 use layout::{KillMode, LinkState, NO_TICKS, NewOrder, OrdType, Side, TimeInForce, Verdict};
@@ -98,7 +99,8 @@ impl Engine {
         let last = &self.orders[self.slot(self.next_order_seq)];
         let forgotten_ns = last.end_time_ns.checked_add(self.config.id_ttl_ns)?;
         if !arch::is_padded_text(&c.cl_ord_id)
-            || last.order_seq != 0 && (last.live() || forgotten_ns > now_ns)
+            || last.order_seq != 0
+                && (last.live() || last.flight & QUERIED != 0 || forgotten_ns > now_ns)
             || room < self.config.log_reserve
             || self.fills.len() >= self.fills_high
         {

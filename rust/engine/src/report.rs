@@ -24,8 +24,8 @@ pub(crate) struct Taken {
 }
 
 impl Engine {
-    /// The order that a report names, and by which of our messages about it; else the number of one that
-    /// may have left the table, 0 for none.
+    /// The order that a report names, and by which of our messages about it; else the number of one
+    /// that may have left the table, 0 for none.
     #[inline]
     pub(crate) fn whose(&self, report: &ExecutionReport) -> Result<(&Order, u16), u64> {
         let street = street::decode(&report.street_id);
@@ -710,8 +710,8 @@ pub(crate) fn restated(
     next
 }
 
-/// Whether a word sets its order aside, or makes that stricter: one older than the word that renewed it
-/// is a copy, or out of order.
+/// Whether a word sets its order aside, or makes that stricter: one older than the word that
+/// renewed it is a copy, or out of order.
 fn sets_aside(order: &Order, exec_type: ExecType, report: &ExecutionReport) -> bool {
     let renewed_ns = if set_aside(order.base) { 0 } else { order.end_time_ns };
     let older = report.transact_time_ns > 0 && report.transact_time_ns < renewed_ns;

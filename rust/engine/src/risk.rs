@@ -1,6 +1,7 @@
 //! The rows a decision reads, and the checks on them: pure functions over one line each. Rows are
 //! written by `apply` alone. What must stay true (I24): what a row holds open is exactly the fold of
-//! `Order::exposure` over the live orders of its account and instrument.
+//! `Order::exposure` over the orders of its account and instrument: the live ones, and those that ended
+//! while fills of them were missing.
 
 use crate::number::{Divisor, Factor};
 use arch::mutant;

@@ -9,7 +9,9 @@
 //! Called by `apply` and by the pipeline.
 
 use crate::apply::renew;
-use crate::order::{CANCEL_ASKED, CANCELING, MOVING, Order, REPLACING, VACANT, closed, set_aside};
+use crate::order::{
+    CANCEL_ASKED, CANCELING, DIFFERS, MOVING, Order, REPLACING, VACANT, closed, set_aside,
+};
 use crate::report::revision_of;
 use crate::terms::{GROW, SLICED};
 use crate::{Engine, Log, Outbox, street};
@@ -143,7 +145,7 @@ impl Engine {
         log: &mut L,
         outbox: &mut O,
     ) {
-        if order.flight != 0 || order.base == OrdStatus::PendingNew as u8 {
+        if order.flight & !DIFFERS != 0 || order.base == OrdStatus::PendingNew as u8 {
             return; // its change tries again
         }
         let to = (order.price, order.order_qty);

@@ -1,18 +1,18 @@
-//! Venues that tell a correction as one more trade: its ExecID(17) is that of the execution with other
-//! digits behind its last dot (`0001f4e8.5b.01.02` after `0001f4e8.5b.01.01`), all else may be the same.
-//! By the venue's definition alone: elsewhere the end of an id says nothing. Called by the pipeline for
-//! each report before it is judged, and by the judgement of fills.
+//! Venues that tell a correction as one more trade: its ExecID(17) is that of the execution with
+//! other digits behind its last dot (`0001f4e8.5b.01.02` after `0001f4e8.5b.01.01`), all else may
+//! be the same. By the venue's definition alone: elsewhere the end of an id says nothing. Called by
+//! the pipeline for each report before it is judged, and by the judgement of fills.
 //!
-//! A fill of which an earlier version is known is made the TradeCorrect that it is, with that version as
-//! its ExecRefID(19), and logged so: the fold needs no rule of its own. One of which a later version is
-//! known is out of date, whichever of them came first: it is never booked.
+//! A fill of which an earlier version is known is made the TradeCorrect that it is, with that
+//! version as its ExecRefID(19), and logged so: the fold needs no rule of its own. One of which a
+//! later version is known is out of date, whichever of them came first: it is never booked.
 
 use crate::risk::Venue;
 use crate::{Engine, fills};
 use layout::{ExecRef, ExecType, ExecutionReport};
 
-/// An id without its version, and that version: two digits behind the last dot. An id without one is the
-/// first; the rest of an id that ends as one with a version does is no id.
+/// An id without its version, and that version: two digits behind the last dot. An id without one
+/// is the first; the rest of an id that ends as one with a version does is no id.
 struct Versioned {
     stem: [u8; 16],
     size: usize,
@@ -70,8 +70,8 @@ impl Engine {
         })
     }
 
-    /// Whether a later version of this execution is known: one of its own session day, or of the fill of
-    /// which it would be another version itself.
+    /// Whether a later version of this execution is known: one of its own session day, or of the
+    /// fill of which it would be another version itself.
     pub(crate) fn is_superseded(&self, report: &ExecutionReport, key: fills::Key) -> bool {
         if !self.tells_version(report) {
             return false;
@@ -81,8 +81,8 @@ impl Engine {
         Versioned::new(&key.exec_id).later().any(known)
     }
 
-    /// A fill that corrects one that we have as the correction that it is, with the ids of both; `None`:
-    /// it is what it says.
+    /// A fill that corrects one that we have as the correction that it is, with the ids of both;
+    /// `None`: it is what it says.
     #[inline]
     pub(crate) fn as_correction(
         &self,

@@ -43,6 +43,13 @@ impl Engine {
         })
     }
 
+    /// Orders that reserve: the live ones, and those that have ended while fills of them were
+    /// missing.
+    pub fn reserving_orders(&self) -> impl Iterator<Item = &Order> {
+        let ended = if self.owing_count == 0 { &[][..] } else { &self.orders[..] };
+        self.live_orders().chain(ended.iter().filter(|order| order.owes()))
+    }
+
     /// Every order still remembered, live or closed, in the order of the table.
     pub fn all_orders(&self) -> impl Iterator<Item = &Order> {
         self.orders.iter().filter(|order| order.order_seq != 0)
@@ -267,6 +274,7 @@ impl Engine {
         self.fills.chains().for_each(|chain| put(chain.as_bytes()));
         put(self.queries.as_bytes());
         self.asked_qty.iter().filter(|&&qty| qty != 0).for_each(|qty| put(qty.as_bytes()));
+        self.asked_word.iter().filter(|&&word| word != 0).for_each(|word| put(word.as_bytes()));
         put(self.vacant_count.as_bytes());
         for definition in &self.definitions {
             // The header is the log's; the event_seq it stands at is hashed with the log itself.

@@ -1225,7 +1225,8 @@ fn i23_an_opening_balance_costs_its_price_and_is_no_profit() {
     closing(&desk);
 }
 
-/// A desk whose venue tells a correction by the end of its exec id, with a good-till-cancel buy of ten.
+/// A desk whose venue tells a correction by the end of its exec id, with a good-till-cancel buy of
+/// ten.
 fn versioned() -> (TestDesk, u64) {
     let mut desk = TestDesk::open();
     let mut venue = definition(Entity::Venue, "CME", 0, ReplaceRule::InFlightCounted as u8);
@@ -1236,7 +1237,8 @@ fn versioned() -> (TestDesk, u64) {
     (desk, a)
 }
 
-/// A trade of the venue that was just taken, as the log has it: the report and the execution it amends.
+/// A trade of the venue that was just taken, as the log has it: the report and the execution it
+/// amends.
 fn logged(desk: &TestDesk) -> (ExecType, String) {
     let report = ExecType::from_code(desk.last_report().exec_type).unwrap();
     let at = desk.log.records.iter().rposition(|r| r.header.kind == ExecutionReport::KIND).unwrap();
@@ -1358,5 +1360,279 @@ fn without_the_venues_word_the_end_of_an_id_says_nothing() {
         assert_eq!(desk.take(&trade_report(&desk, a, id, 1, 100)), Disposition::Applied);
     }
     assert_eq!(money(&desk).0, 3);
+    closing(&desk);
+}
+
+/// What the venue was asked about an order so far, after it has had the time to be.
+fn asked(desk: &mut TestDesk, seq: u64) -> usize {
+    desk.time();
+    desk.sent_of(seq, MsgType::OrderStatus)
+}
+
+#[test]
+fn corner_9_an_average_that_is_not_ours_is_a_break_and_the_dust_of_rounding_is_none() {
+    // Two at 100 and one at 101 are 100.3333...; prices of this instrument have two decimals.
+    let cases = [
+        ("none told", 0, false),
+        ("all nine decimals, cut", 100_333_333_333, false),
+        ("all nine, rounded up", 100_333_333_334, false),
+        ("two, cut", 100_330_000_000, false),
+        ("two, rounded up", 100_340_000_000, false),
+        ("four", 100_333_300_000, false),
+        ("two, another", 100_350_000_000, true),
+        ("four, another", 100_333_500_000, true),
+        ("fewer than its prices have", 100_300_000_000, true),
+        ("whole", e9(100), true),
+        ("the largest number", i64::MAX, true),
+        ("the smallest", i64::MIN, true),
+        ("below zero", -1, true),
+    ];
+    for (case, avg_px, breaks) in cases {
+        let mut desk = TestDesk::open();
+        let a = desk.place("a", Side::Buy, 9, e9(101));
+        desk.take(&trade_report(&desk, a, "X1", 2, 100));
+        let second = ExecutionReport { cum_qty: e9(3), ..trade_report(&desk, a, "X2", 1, 101) };
+        let flagged = desk.engine.counters().flagged;
+        offer_ids(&mut desk, &second, |ids| ids.avg_px = avg_px);
+        assert_eq!(desk.take(&second), Disposition::Applied, "{case}: booked all the same");
+        assert_eq!(desk.order(a).cum_points, points(100, 2) + points(101, 1), "{case}");
+        assert_eq!(asked(&mut desk, a), usize::from(breaks), "{case}");
+        assert_eq!(desk.engine.counters().flagged - flagged, u64::from(breaks), "{case}");
+        // The same word again is no news, another one is; a sum that differs says nothing of it.
+        let mut word = desk.report(a, 0, ExecType::PendingNew);
+        for (cum, avg_px, now) in [(3, avg_px, 0), (2, e9(7), 0), (3, e9(7), 1), (3, e9(7), 1)] {
+            word.cum_qty = e9(cum);
+            offer_ids(&mut desk, &word, |ids| ids.avg_px = avg_px);
+            desk.take(&word);
+            assert_eq!(asked(&mut desk, a), usize::from(breaks) + now, "{case}");
+        }
+        offer_ids(&mut desk, &word, |ids| ids.avg_px = 100_333_333_333);
+        desk.take(&word);
+        offer_ids(&mut desk, &word, |ids| ids.avg_px = e9(7));
+        desk.take(&word);
+        assert_eq!(asked(&mut desk, a), usize::from(breaks) + 2, "{case}: it agreed between");
+        desk.tell(a, 0, ExecType::Canceled);
+        closing(&desk);
+    }
+}
+
+#[test]
+fn corner_9_an_average_is_compared_after_a_correct_and_not_where_each_self_counts_its_own() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 9, e9(101));
+    desk.take(&trade_report(&desk, a, "X1", 2, 100));
+    let mut correct = desk.report(a, 0, ExecType::TradeCorrect);
+    (correct.exec_id, correct.last_qty, correct.last_px) = (text("C1"), e9(2), e9(101));
+    correct.cum_qty = e9(2);
+    offer_ids(&mut desk, &correct, |ids| (ids.exec_ref_id, ids.avg_px) = (text("X1"), e9(101)));
+    assert_eq!(desk.take(&correct), Disposition::Applied);
+    assert_eq!(asked(&mut desk, a), 0);
+    closing(&desk);
+
+    let mut desk = TestDesk::open();
+    desk.fact(definition(Entity::Venue, "CME", 0, ReplaceRule::ModifyNew as u8));
+    let a = desk.place("a", Side::Buy, 9, e9(101));
+    desk.take(&trade_report(&desk, a, "X1", 2, 100));
+    desk.replace("b", "a", 8, e9(101));
+    desk.tell(a, 1, ExecType::New);
+    let mut own = trade_report(&desk, a, "X2", 2, 101);
+    (own.street_id, own.cum_qty) = (desk.report(a, 1, ExecType::Trade).street_id, e9(4));
+    offer_ids(&mut desk, &own, |ids| ids.avg_px = e9(101));
+    assert_eq!(desk.take(&own), Disposition::Applied);
+    assert_eq!(asked(&mut desk, a), 0);
+    closing(&desk);
+}
+
+#[test]
+fn corner_2_an_answer_that_counts_less_than_we_have_is_asked_about_once_and_changes_nothing() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 9, e9(100));
+    for id in ["X1", "X2", "X3"] {
+        desk.take(&trade_report(&desk, a, id, 1, 100));
+    }
+    let mut answer = desk.report(a, 0, ExecType::OrderStatus);
+    answer.ord_status = OrdStatus::PartiallyFilled as u8;
+    let mut tell = |desk: &mut TestDesk, flags, cum, leaves| {
+        (answer.flags, answer.cum_qty, answer.leaves_qty) = (flags, e9(cum), e9(leaves));
+        assert_eq!(desk.take(&answer), Disposition::Stale);
+        assert_eq!((desk.order(a).cum_qty, desk.status(a)), (e9(3), OrdStatus::PartiallyFilled));
+        asked(desk, a)
+    };
+    assert_eq!(tell(&mut desk, 0, 1, 8), 0, "a word of its own may be old");
+    assert_eq!(tell(&mut desk, REPORT_QUERIED | REPORT_POSS_DUP, 1, 8), 0, "or told again");
+    assert_eq!(tell(&mut desk, REPORT_QUERIED, 0, 0), 0, "no sum is told");
+    assert_eq!(tell(&mut desk, REPORT_QUERIED, 1, 8), 1);
+    assert_eq!(tell(&mut desk, REPORT_QUERIED, 1, 8), 1, "the same is no news");
+    assert_eq!(tell(&mut desk, REPORT_QUERIED, 0, 9), 2, "nothing filled is a sum");
+    assert_eq!(tell(&mut desk, REPORT_QUERIED, 3, 6), 2, "it agrees");
+    assert_eq!(tell(&mut desk, REPORT_QUERIED, 0, 9), 3);
+    assert_eq!(desk.engine.counters().flagged, 3);
+    closing(&desk);
+}
+
+/// A buy of ten at 100 that has filled three, and ended with the venue counting so many.
+fn ended_with(desk: &mut TestDesk, how: ExecType, cum: i64) -> u64 {
+    let a = desk.place("a", Side::Buy, 10, e9(100));
+    desk.take(&ExecutionReport { cum_qty: e9(3), ..trade_report(desk, a, "X1", 3, 100) });
+    let end = ExecutionReport { cum_qty: e9(cum), ..desk.report(a, 0, how) };
+    assert_eq!(desk.take(&end), Disposition::Applied);
+    assert_eq!(desk.take(&end), Disposition::Stale);
+    closing(desk);
+    a
+}
+
+#[test]
+fn corner_3_and_36_fills_that_an_ended_order_misses_stay_reserved_until_they_come() {
+    for (how, status) in [
+        (ExecType::Canceled, OrdStatus::Canceled),
+        (ExecType::Expired, OrdStatus::Expired),
+        (ExecType::Rejected, OrdStatus::Canceled),
+    ] {
+        let mut desk = TestDesk::open();
+        let mut cell = account_limits(1);
+        (cell.scope, cell.instrument_id) = (Scope::AccountInstrument as u8, ES);
+        cell.net_qty_max = e9(8);
+        let a = ended_with(&mut desk, how, 7);
+        desk.limit(cell);
+        assert_eq!((desk.status(a), desk.order(a).leaves_qty()), (status, 0));
+        assert_eq!((desk.engine.live_count(), asked(&mut desk, a)), (0, 1));
+        assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(4), "three are here, four are to come");
+        assert_eq!(desk.engine.row(1, ES).open_points().0, points(100, 4));
+        let refused = desk.submit(&TestDesk::new_order("b", Side::Buy, 2, e9(100)));
+        assert_eq!(refused, Verdict::NetQtyLimit);
+        let b = desk.place("c", Side::Buy, 1, e9(100));
+        let late = ExecutionReport { cum_qty: e9(6), ..trade_report(&desk, a, "X2", 3, 100) };
+        assert_eq!(desk.take(&late), Disposition::Late);
+        assert_eq!(
+            desk.engine.row(1, ES).open_qty().0,
+            e9(2),
+            "one is to come, one is the other's"
+        );
+        closing(&desk);
+        let last = ExecutionReport { cum_qty: e9(7), ..trade_report(&desk, a, "X3", 1, 100) };
+        assert_eq!(desk.take(&last), Disposition::Late);
+        assert_eq!((desk.status(a), desk.engine.row(1, ES).open_qty().0), (status, e9(1)));
+        desk.fill(b, 1, e9(100));
+        assert_eq!(money(&desk).0, 8);
+        closing(&desk);
+    }
+}
+
+#[test]
+fn what_an_ended_order_misses_is_let_go_when_an_answer_counts_what_we_have() {
+    let mut desk = TestDesk::open();
+    let a = ended_with(&mut desk, ExecType::Canceled, 7);
+    let mut answer = desk.report(a, 0, ExecType::OrderStatus);
+    (answer.ord_status, answer.flags) = (OrdStatus::Canceled as u8, REPORT_QUERIED);
+    for (cum, open) in [(7, 4), (0, 4), (3, 0)] {
+        answer.cum_qty = e9(cum);
+        assert_eq!(desk.take(&answer), Disposition::Stale);
+        assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(open), "it counts {cum}");
+        closing(&desk);
+    }
+    // Never more than the order itself could still have filled, whatever the venue counts.
+    for told in [e9(50), i64::MAX] {
+        answer.cum_qty = told;
+        desk.take(&answer);
+        assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(7));
+        closing(&desk);
+    }
+}
+
+#[test]
+fn a_gap_that_is_open_when_its_order_ends_is_reserved_though_the_end_tells_no_sum() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Sell, 10, e9(100));
+    desk.take(&ExecutionReport { cum_qty: e9(6), ..trade_report(&desk, a, "X2", 2, 100) });
+    assert_eq!(desk.tell(a, 0, ExecType::Canceled), Disposition::Applied);
+    assert_eq!(desk.engine.row(1, ES).open_qty().1, e9(4));
+    closing(&desk);
+    // A bust says what the venue counts now: four less one.
+    let mut bust = desk.report(a, 0, ExecType::TradeCancel);
+    (bust.exec_id, bust.cum_qty) = (text("B"), e9(4));
+    offer_ids(&mut desk, &bust, |ids| ids.exec_ref_id = text("X2"));
+    assert_eq!(desk.take(&bust), Disposition::Late);
+    assert_eq!((desk.order(a).cum_qty, desk.engine.row(1, ES).open_qty().1), (0, e9(4)));
+    closing(&desk);
+    let late = ExecutionReport { cum_qty: e9(4), ..trade_report(&desk, a, "X1", 4, 100) };
+    assert_eq!(desk.take(&late), Disposition::Late);
+    assert_eq!(desk.engine.row(1, ES).open_qty().1, 0);
+    closing(&desk);
+    // One that does not say it is asked about, and frees nothing.
+    let end = ExecutionReport { cum_qty: e9(9), ..desk.report(a, 0, ExecType::Canceled) };
+    desk.take(&end);
+    assert_eq!(desk.engine.row(1, ES).open_qty().1, e9(5));
+    let before = asked(&mut desk, a);
+    bust = desk.report(a, 0, ExecType::TradeCancel);
+    bust.exec_id = text("B2");
+    offer_ids(&mut desk, &bust, |ids| ids.exec_ref_id = text("X1"));
+    assert_eq!(desk.take(&bust), Disposition::Late);
+    assert_eq!(asked(&mut desk, a), before + 1);
+    assert!(desk.engine.row(1, ES).open_qty().1 >= e9(5));
+    closing(&desk);
+}
+
+#[test]
+fn i10_what_an_ended_child_misses_is_not_another_childs_to_take() {
+    let mut desk = TestDesk::open();
+    let p = parent(&mut desk, "p", 10);
+    let a = child(&mut desk, "a", p, 10);
+    let end = ExecutionReport { cum_qty: e9(4), ..desk.report(a, 0, ExecType::Canceled) };
+    assert_eq!(desk.take(&end), Disposition::Applied);
+    assert_eq!(desk.order(p).children_qty, e9(4));
+    let mut more = TestDesk::new_order("b", Side::Buy, 7, e9(100));
+    more.parent_order_seq = p;
+    assert_eq!(desk.submit(&more), Verdict::ParentExceeded);
+    child(&mut desk, "c", p, 6);
+    desk.take(&ExecutionReport { cum_qty: e9(4), ..trade_report(&desk, a, "X", 4, 100) });
+    assert_eq!((desk.order(p).children_qty, desk.order(p).cum_qty), (e9(10), e9(4)));
+    closing(&desk);
+}
+
+#[test]
+fn an_order_that_misses_fills_keeps_its_row_and_its_accounts_mode_and_asks_again_when_it_may() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 10, e9(100));
+    let end = ExecutionReport { cum_qty: e9(4), ..desk.report(a, 0, ExecType::Canceled) };
+    desk.take(&end);
+    let mut account = definition(Entity::Account, "A1", 0, AccountLevel::Account as u8);
+    account.flags = ACCOUNT_HEDGING;
+    assert_eq!(desk.step(account.as_record()), Verdict::PositionModeInUse);
+    // Its question was held back by the kill switch: it goes when the switch lets it.
+    assert_eq!(asked(&mut desk, a), 1);
+    let mut dropped = DroppedUnsent::ZERO;
+    (dropped.header.kind, dropped.header.order_seq) = (DroppedUnsent::KIND, a);
+    dropped.msg_type = MsgType::OrderStatus as u8;
+    desk.fact(dropped);
+    assert_eq!(asked(&mut desk, a), 1);
+    assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(4));
+    desk.kill(Scope::Desk, 0, KillMode::Open);
+    assert_eq!(asked(&mut desk, a), 2);
+    // Days later its slot is no other order's.
+    for n in 0..desk.engine.config().orders_max {
+        desk.now_ns += ONE * 100;
+        desk.quote(ES, e9(100), e9(100) + ONE / 4);
+        let seq = desk.place(&format!("n{n}"), Side::Buy, 1, e9(100));
+        desk.tell(seq, 0, ExecType::Canceled);
+    }
+    assert_eq!((desk.status(a), desk.engine.row(1, ES).open_qty().0), (OrdStatus::Canceled, e9(4)));
+    closing(&desk);
+    desk.take(&ExecutionReport { cum_qty: e9(4), ..trade_report(&desk, a, "X", 4, 100) });
+    assert_eq!((money(&desk).0, desk.engine.row(1, ES).open_qty().0), (4, 0));
+    closing(&desk);
+}
+
+#[test]
+fn a_replace_told_after_the_fills_that_an_ended_order_missed_reopens_nothing() {
+    let mut desk = TestDesk::open();
+    let a = desk.place("a", Side::Buy, 10, e9(100));
+    assert_eq!(desk.replace("b", "a", 12, e9(100)), Verdict::Accepted);
+    let end = ExecutionReport { cum_qty: e9(12), ..desk.report(a, 0, ExecType::Canceled) };
+    assert_eq!(desk.take(&end), Disposition::Applied);
+    assert_eq!(desk.engine.row(1, ES).open_qty().0, e9(10));
+    desk.take(&trade_report(&desk, a, "X1", 10, 100));
+    assert_eq!((desk.status(a), desk.engine.row(1, ES).open_qty().0), (OrdStatus::Filled, 0));
+    assert_eq!(desk.tell(a, 1, ExecType::Replaced), Disposition::Stale);
+    assert_eq!((desk.status(a), desk.order(a).order_qty), (OrdStatus::Filled, e9(10)));
     closing(&desk);
 }

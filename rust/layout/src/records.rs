@@ -199,7 +199,9 @@ record! {
         80 secondary_exec_id: [u8; 16], "SecondaryExecID(527), where there is no TrdMatchID";
         96 venue_id: u16, "venue";
         98 restatement_reason: u8, "ExecRestatementReason(378) as a code; a venue's own number from 100 on as it is";
-        99 reserved: [u8; 29], "zero";
+        99 reserved0: [u8; 5], "zero";
+        104 avg_px: i64, "AvgPx(6) of the report that follows, 0 if the venue told none";
+        112 reserved: [u8; 16], "zero";
     }
     /// Precedes a report of an order that is not ours, as input: what that order is. As an event: whether
     /// it was adopted, by the policy of its venue, or only flagged. Kept as `exec_ref` is, and dropped

@@ -373,13 +373,13 @@ impl TestDesk {
             let mut parts = 0; // values between two micro units, of which the factor takes either
             for instrument_id in 0..config.instruments_max as u32 {
                 let (mut qty, mut points) = ([0i128; 2], [0i128; 2]);
-                for order in engine.live_orders() {
+                for order in engine.reserving_orders() {
                     if (order.account_id, order.instrument_id) == (account_id, instrument_id) {
                         let exposure = order.exposure(engine.venue(order.venue_id).replace_rule());
                         let side = usize::from(!order.is_buy());
                         qty[side] += exposure.qty as i128;
                         points[side] += exposure.points;
-                        live += 1;
+                        live += u64::from(order.live());
                     }
                 }
                 let row = engine.row(account_id, instrument_id);

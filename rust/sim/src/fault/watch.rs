@@ -550,7 +550,7 @@ impl Watch {
     /// I23 and I24 of one row: position is the fold of fills, reserve the fold of live orders.
     fn check_row(&self, engine: &Engine, account_id: u32, id: u32, wrong: &mut Vec<String>) {
         let (mut buys, mut sells) = ((0i64, 0i128), (0i64, 0i128));
-        for order in engine.live_orders() {
+        for order in engine.reserving_orders() {
             if order.account_id != account_id || order.instrument_id != id {
                 continue;
             }
@@ -589,7 +589,7 @@ impl Watch {
             }
             let (mut closing, mut opening) = (0i64, 0i128);
             let here = |o: &&engine::Order| (o.account_id, o.instrument_id) == (account_id, id);
-            for order in engine.live_orders().filter(here) {
+            for order in engine.reserving_orders().filter(here) {
                 if self.leg_of(account_id, order.side, order.tags) != number {
                     continue;
                 }
