@@ -12,6 +12,7 @@ use crate::order::{
 use crate::plain::Plan;
 use crate::report::{aside, reason_of, renews, restated, revision_of};
 use crate::risk::{Weight, side_index, stops_orders};
+use crate::slices::names_present;
 use crate::{Engine, fills, number, position};
 use arch::mutant;
 use layout::{
@@ -618,7 +619,9 @@ impl Engine {
             qty: fill.qty.min(self.orders[slot].leaves_qty()),
             ..fill
         });
-        self.shift_slice(slot, e, fill.qty);
+        if !names_present(&order, e) {
+            self.shift_slice(slot, e, fill.qty);
+        }
         self.act(slot, e.header.ingest_time_ns, action, revision, Some(fill));
         if !remembered {
             let (net, cost) = self.book_of(chain);
@@ -649,6 +652,9 @@ impl Engine {
         }
         if ids.is_some_and(fills::names_match) {
             row.flags |= fills::NAMED;
+        }
+        if !names_present(order, e) {
+            row.earlier = fills::NAMED_EARLIER;
         }
         let Some(at) = self.fills.book(row) else { return false };
         for exec_id in ids.iter().flat_map(|ids| fills::match_ids(ids)) {
@@ -709,7 +715,9 @@ impl Engine {
             let action = self.action(&self.orders[slot], trigger, 0);
             let action = action.expect("judged before it was logged");
             let before = self.orders[slot];
-            self.shift_slice(slot, e, qty - old_qty);
+            if old.earlier != 0 {
+                self.shift_slice(slot, e, qty - old_qty); // by whatever id it is told
+            }
             self.change(slot, e.header.ingest_time_ns, None, |order| {
                 order.cum_qty += qty - old_qty;
                 mutant!(correct_counts_twice => if correct { order.cum_qty += old_qty });

@@ -38,6 +38,10 @@ pub const AMENDS: u32 = 0x5bd1_e995;
 const CHAINED: u8 = 64;
 /// Told with the id of its match.
 pub const NAMED: u8 = 128;
+/// `FillRow::earlier`: booked behind the new order that came after it, by the old one's id.
+pub const NAMED_EARLIER: u8 = 1;
+/// `FillRow::earlier`: booked before that new order went out.
+const BOOKED_EARLIER: u8 = 2;
 
 /// One booked execution, or another id of one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, Immutable, IntoBytes)]
@@ -75,7 +79,8 @@ pub struct FillRow {
     pub booked_day: u16,
     /// What it is, bits.
     pub flags: u8,
-    pad: u8,
+    /// Whether it filled what was at the venue of its order before what is there now: bits, 0 for not.
+    pub earlier: u8,
     /// The fill before it of its order, one more than its row; 0: none.
     older_own: u32,
 }
@@ -293,6 +298,22 @@ impl Fills {
             (next, newer) = (row.older_own, row.event_seq);
             Some(at)
         })
+    }
+
+    /// What an order has filled so far is no fill of what goes to its venue next.
+    pub fn leave_behind(&mut self, order_seq: u64) {
+        let known = |row: &FillRow| row.earlier & BOOKED_EARLIER != 0; // so are all before it
+        let new = self.own(order_seq).take_while(|&at| !known(&self.rows[at as usize])).last();
+        let Some(oldest) = new else { return };
+        let mut at = self.newest_own[self.own_slot(order_seq)] - 1;
+        loop {
+            let row = &mut self.rows[at as usize];
+            row.earlier |= BOOKED_EARLIER;
+            if at == oldest {
+                return;
+            }
+            at = row.older_own - 1;
+        }
     }
 
     /// Rows of a chain, newest first.

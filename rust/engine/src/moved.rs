@@ -119,6 +119,7 @@ impl Engine {
             self.grown(e.header.order_seq);
             let order = self.orders[slot];
             let whole = e.order_qty == order.pending_qty - order.cum_qty;
+            self.fills.leave_behind(e.header.order_seq);
             self.begin_slice(e.header.order_seq, if whole { 0 } else { e.order_qty });
             self.silence.sent(e.header.order_seq, order.replace_revision, time_ns);
         } else {

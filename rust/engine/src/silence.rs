@@ -22,7 +22,7 @@ const SECOND_NS: i64 = 1_000_000_000;
 /// Each wait for an answer is twice the one before, up to 64 times the first.
 const DOUBLINGS: u8 = 6;
 /// Messages looked at in one step.
-const LOOKS: usize = 64;
+const LOOKS: usize = 256;
 /// Changes younger than `FIRST_NS` that are kept; of more the oldest are not watched.
 const CHANGES_MAX: usize = 1 << 16;
 /// Messages that are waited for longer than `FIRST_NS`; more wait their turn.

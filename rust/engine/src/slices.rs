@@ -59,7 +59,7 @@ impl Engine {
     pub(crate) fn shift_slice(&mut self, slot: usize, e: &ExecutionReport, more: i64) {
         let order = &self.orders[slot];
         let anew = self.replace_rule(order) == ReplaceRule::CancelNew as u8;
-        if !anew || names_present(order, e) || order.is_vacant() || !order.live() {
+        if !anew || order.is_vacant() || !order.live() {
             return;
         }
         let (order_seq, order_qty) = (order.order_seq, order.order_qty);

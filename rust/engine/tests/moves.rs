@@ -546,6 +546,34 @@ fn corner_14_and_19_a_replace_that_was_given_up_and_lives_after_all_is_flagged()
 }
 
 #[test]
+fn a_fill_of_the_old_order_that_never_was_leaves_the_new_ones_sum_though_it_is_told_by_its_id() {
+    for (told_by, new) in [(0, None), (1, None), (0, Some(3)), (1, Some(3))] {
+        let (mut desk, seq) = moving();
+        fill_on(&mut desk, seq, 0, 1);
+        desk.tell(seq, 2, ExecType::Canceled);
+        desk.time();
+        desk.tell(seq, 1, ExecType::New);
+        let kind = if new.is_some() { ExecType::TradeCorrect } else { ExecType::TradeCancel };
+        let mut r = desk.report(seq, told_by, kind);
+        (r.exec_id, r.last_qty, r.last_px) = (text("B"), e9(new.unwrap_or(0)), e9(99));
+        offer_ids(&mut desk, &r, |ids| ids.exec_ref_id = text("E1"));
+        assert_eq!(desk.take(&r), Disposition::Applied);
+        // The new order counts its own: two, and all that we have of it.
+        let mut r = trade_report(&desk, seq, "N", 2, 99);
+        (r.street_id, r.cum_qty) = (desk.report(seq, 1, ExecType::Trade).street_id, e9(2));
+        assert_eq!(desk.take(&r), Disposition::Applied);
+        desk.time();
+        assert_eq!(desk.order(seq).cum_qty, e9(2 + new.unwrap_or(0)));
+        assert_eq!(desk.sent_of(seq, MsgType::OrderStatus), 0, "by {told_by}: no sum differs");
+        let mut r = desk.report(seq, 1, ExecType::OrderStatus);
+        (r.ord_status, r.flags) = (OrdStatus::Canceled as u8, REPORT_QUERIED);
+        r.cum_qty = e9(2);
+        assert_eq!(desk.take(&r), Disposition::Applied, "by {told_by}: nothing is missing");
+        closing(&desk);
+    }
+}
+
+#[test]
 fn corner_19_a_child_in_a_move_never_holds_more_of_its_parent_than_it_has() {
     let mut desk = TestDesk::open();
     desk.fact(definition(Entity::Venue, "CME", 0, ReplaceRule::CancelNew as u8));
