@@ -28,6 +28,7 @@ FLAG_BAND_PPM: Final = 2  # instrument: band in parts per million
 FLAG_NEGATIVE_PRICES: Final = 4  # instrument: negative prices allowed
 FLAG_NO_BAND: Final = 8  # instrument: no reference, no band
 FLAG_LOCKED_FINE: Final = 16  # instrument: a locked book is a reference
+LIMIT_REMOVED: Final = 128  # limit row, beside its scope: it takes the limits away
 REPORT_POSS_DUP: Final = 1  # report: PossDupFlag(43)
 REPORT_POSS_RESEND: Final = 2  # report: PossResend(97)
 REPORT_QUERIED: Final = 4  # report: answers a query

@@ -1735,6 +1735,7 @@ class Desk:
     def _apply_epoch_started(self, e: Event) -> None:
         self.epoch = e["epoch"]
         self.awaited.clear()  # what was in flight is in doubt
+        self.staged.clear()  # limits that no activation followed
 
     def _apply_definition(self, e: Event) -> None:
         number = e["id"]
@@ -1770,7 +1771,8 @@ class Desk:
         row.restricted, row.band_ppm = bool(e["flags"] & 1), bool(e["flags"] & 2)
         row.negative_prices, row.no_band = bool(e["flags"] & 4), bool(e["flags"] & 8)
         row.locked_fine = bool(e["flags"] & 16)
-        row.order_qty_max = UNLIMITED
+        own = self.limits.get(("instrument", e["instrument_id"], 0), Limits())
+        row.order_qty_max = own.order_qty_max  # new terms take no limit away
 
     def _apply_quote(self, e: Event) -> None:
         row = self.instruments[e["instrument_id"]]
@@ -1799,6 +1801,7 @@ class Desk:
         for row in self.staged:
             limits = Limits(**{name: row[name] for name in names})
             if row["scope"] == "instrument":
+                self.limits["instrument", row["instrument_id"], 0] = limits
                 self.instruments[row["instrument_id"]].order_qty_max = limits.order_qty_max
             elif row["scope"] == "account_instrument":
                 self.limits["account_instrument", row["account_id"], row["instrument_id"]] = limits

@@ -64,6 +64,8 @@ impl Engine {
             Moved::KIND => return self.apply_moved(view!(Moved)),
             GroupFlagged::KIND => return self.apply_group_flagged(view!(GroupFlagged)),
             PositionSplit::KIND => return self.check_split(view!(PositionSplit)),
+            // Staged beside what is in force: it opens and closes nothing.
+            LimitRow::KIND => return self.apply_limit_row(view!(LimitRow)),
             // Facts for readers that come often; the rarer ones are told apart below.
             Refusal::KIND | ReportText::KIND | Annotation::KIND => return,
             _ => {}
@@ -88,6 +90,7 @@ impl Engine {
             EpochStarted::KIND => {
                 self.epoch = view!(EpochStarted).epoch;
                 self.silence.begin(self.next_order_seq);
+                self.limits.forget_staged();
                 mutant!(ids_forgotten_at_restart => while !self.dedup.is_empty() {
                     self.dedup.forget_oldest();
                 });
@@ -95,11 +98,7 @@ impl Engine {
             }
             Definition::KIND => self.apply_definition(view!(Definition)),
             InstrumentTerms::KIND => self.apply_instrument(view!(InstrumentTerms)),
-            LimitRow::KIND => {
-                assert!(self.staged.len() < self.staged.capacity());
-                self.staged.push(*view!(LimitRow));
-            }
-            LimitsActivated::KIND => self.apply_limits(view!(LimitsActivated)),
+            LimitsActivated::KIND => self.apply_limits(view!(LimitsActivated).limits_version),
             Rate::KIND => self.apply_rate(view!(Rate)),
             PositionAdjusted::KIND => {
                 let e: &PositionAdjusted = view!(PositionAdjusted);
@@ -1493,7 +1492,7 @@ impl Engine {
         instrument.reference_age_ns_max = e.reference_age_ms_max as i64 * 1_000_000;
         instrument.flags = e.flags;
         (instrument.venue_id, instrument.currency_id) = (e.venue_id, e.currency_id);
-        instrument.order_qty_max = i64::MAX;
+        instrument.order_qty_max = self.limits.instrument_qty_max(e.instrument_id);
         instrument.defined = 2;
         let (bid, ask) = (instrument.bid, instrument.ask);
         instrument.set_reference(bid, ask);
@@ -1540,52 +1539,8 @@ impl Engine {
         self.stale_limits();
     }
 
-    fn apply_limits(&mut self, e: &LimitsActivated) {
-        self.limits_version = e.limits_version;
-        let cap = self.config.throttle_orders_max;
-        for index in 0..self.staged.len() {
-            let row = self.staged[index];
-            let micro = |units: i64| match units {
-                i64::MAX => i128::MAX >> 1,
-                units => units as i128 * 1_000_000,
-            };
-            match Scope::from_code(row.scope) {
-                Some(Scope::Account) => {
-                    let account = &mut self.accounts[row.account_id as usize];
-                    account.limited = 1;
-                    let (first, max) = (row.account_id as usize * cap, row.orders_max);
-                    account.throttle.bound(&self.account_sends, first, cap, max, row.window_ns);
-                    account.order_qty_max = row.order_qty_max;
-                    account.order_notional_max = row.order_notional_max;
-                    account.gross_max = micro(row.gross_notional_max);
-                    account.net_max = micro(row.net_notional_max);
-                }
-                Some(Scope::Session) => {
-                    let session = &mut self.sessions[row.session_id as usize];
-                    let (first, max) = (row.session_id as usize * cap, row.orders_max);
-                    session.throttle.bound(&self.session_sends, first, cap, max, row.window_ns);
-                }
-                Some(Scope::Instrument) => {
-                    self.instruments[row.instrument_id as usize].order_qty_max = row.order_qty_max;
-                }
-                Some(Scope::AccountInstrument) => {
-                    let pair = self.pair(row.account_id, row.instrument_id);
-                    let cell = &mut self.cells[pair];
-                    cell.present = 1;
-                    cell.order_qty_max = row.order_qty_max;
-                    cell.order_notional_max = row.order_notional_max;
-                    cell.net_qty_max = row.net_qty_max;
-                    cell.gross_notional_max = row.gross_notional_max;
-                }
-                _ => {}
-            }
-        }
-        self.staged.clear();
-        self.stale_limits();
-    }
-
     /// No row's limits are in the units of the checks any more.
-    fn stale_limits(&mut self) {
+    pub(crate) fn stale_limits(&mut self) {
         self.limits_stamp += 1;
         assert!(self.limits_stamp < u32::MAX); // four thousand million changes of limits or rates
     }
@@ -1617,7 +1572,7 @@ impl Engine {
 
     #[cold]
     fn refresh_pair(&mut self, pair: usize, account_id: u32, instrument_id: u32) {
-        let (cell, account) = (self.cells[pair], self.accounts[account_id as usize]);
+        let (cell, account) = (*self.limits.cell(pair), self.accounts[account_id as usize]);
         let instrument = &self.instruments[instrument_id as usize];
         let factor = instrument.factor;
         let row = &mut self.rows[pair];

@@ -868,7 +868,7 @@ impl Engine {
                 (age, currency.age_s_max as i64)
             }
             Verdict::OrderNotionalLimit => {
-                let cell = &self.cells[self.pair(t.account_id, t.instrument_id)];
+                let cell = self.limits.cell(self.pair(t.account_id, t.instrument_id));
                 let own = if cell.present != 0 { cell.order_notional_max } else { i64::MAX };
                 (micro(points), account.order_notional_max.min(own))
             }
@@ -879,7 +879,7 @@ impl Engine {
                 (net.saturating_add(open).saturating_add(add_qty), row.net_qty_max)
             }
             Verdict::InstrumentGrossLimit => {
-                let cell = &self.cells[self.pair(t.account_id, t.instrument_id)];
+                let cell = self.limits.cell(self.pair(t.account_id, t.instrument_id));
                 (micro(gross_new), cell.gross_notional_max)
             }
             Verdict::AccountNetLimit => {

@@ -17,6 +17,7 @@ mod forgotten;
 mod gate;
 pub mod held;
 mod legs;
+pub mod limits;
 mod marks;
 mod moved;
 pub mod number;
@@ -38,7 +39,7 @@ mod versions;
 mod views;
 
 use arch::Table;
-use layout::{Definition, Entity, InstrumentTerms, LimitRow, OrderTerms, Record, Routed};
+use layout::{Definition, Entity, InstrumentTerms, OrderTerms, Record, Routed};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 
@@ -211,10 +212,9 @@ pub struct Engine {
     ledgers: Table<position::Ledger>,
     legs: Table<legs::Leg>,
     hedgers: Vec<u32>,
-    cells: Table<risk::Cell>,
     session_sends: Table<i64>,
     account_sends: Table<i64>,
-    staged: Vec<LimitRow>,
+    limits: limits::Limits,
     order_terms: Table<Terms>,
     held: forest::Forest,
     timers: forest::Forest,
@@ -254,9 +254,6 @@ pub struct Engine {
 /// Orders that can wait at once to be asked about at their venue; one more is asked about by a later
 /// report of it.
 pub const QUERIES_MAX: usize = 256;
-
-/// Rows of limits that can be staged at once.
-pub const STAGED_MAX: usize = 1 << 17;
 
 impl Engine {
     /// Allocates and prefaults everything; nothing is allocated afterwards.
@@ -329,10 +326,9 @@ impl Engine {
             ledgers: Table::zeroed(pairs)?,
             legs: Table::zeroed(legs)?,
             hedgers: Vec::with_capacity(config.hedging_max),
-            cells: Table::zeroed(pairs)?,
             session_sends: Table::zeroed(config.sessions_max * config.throttle_orders_max)?,
             account_sends: Table::zeroed(config.accounts_max * config.throttle_orders_max)?,
-            staged: Vec::with_capacity(STAGED_MAX),
+            limits: limits::Limits::new(config)?,
             order_terms: Table::zeroed(config.terms_max)?,
             held: forest::Forest::new(config.instruments_max * held::TREES, config.terms_max)?,
             timers: forest::Forest::new(2, config.terms_max)?,

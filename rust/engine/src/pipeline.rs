@@ -92,6 +92,12 @@ impl Engine {
             ExecRef::KIND => self.offer_ref(typed(input)),
             ForeignOrder::KIND => self.offer_foreign(typed(input)),
             Definition::KIND => self.step_definition(typed(input), now_ns, log),
+            LimitsActivated::KIND => {
+                // The hash of the rows is the engine's own word, whoever asks for the change.
+                let mut event = *typed::<LimitsActivated>(input);
+                event.limits_hash = self.staged_limits_hash();
+                self.step_fact(event.as_record(), now_ns, log)
+            }
             _ => self.step_fact(input, now_ns, log),
         };
         if !self.due.is_empty() {
@@ -934,26 +940,7 @@ impl Engine {
                     && e.contract_multiplier > 0
                     && e.band >= 0)
             }
-            LimitRow::KIND => {
-                let e: &LimitRow = typed(input);
-                if self.staged.len() == self.staged.capacity() {
-                    return Verdict::DefinitionTableFull;
-                }
-                ok(within(e.account_id as usize, c.accounts_max)
-                    && within(e.instrument_id as usize, c.instruments_max)
-                    && within(e.session_id as usize, c.sessions_max)
-                    && e.orders_max as usize <= c.throttle_orders_max
-                    && e.window_ns >= 0
-                    && matches!(
-                        layout::Scope::from_code(e.scope),
-                        Some(
-                            layout::Scope::Account
-                                | layout::Scope::Session
-                                | layout::Scope::Instrument
-                                | layout::Scope::AccountInstrument
-                        )
-                    ))
-            }
+            LimitRow::KIND => ok(self.limit_row_fits(typed(input))),
             LimitsActivated::KIND => {
                 ok(typed::<LimitsActivated>(input).limits_version > self.limits_version)
             }

@@ -530,17 +530,6 @@ pub struct Currency {
     pub(crate) defined: u32,
 }
 
-/// Limits of one account in one instrument as given; `present` 0: none of its own.
-#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes)]
-#[repr(C)]
-pub struct Cell {
-    pub(crate) order_qty_max: i64,
-    pub(crate) order_notional_max: i64,
-    pub(crate) net_qty_max: i64,
-    pub(crate) gross_notional_max: i64,
-    pub(crate) present: u64,
-}
-
 /// Account x instrument: position, what is open, and its limits in the units of the checks.
 #[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes)]
 #[repr(C, align(128))]

@@ -257,7 +257,6 @@ impl Engine {
             self.next_order_seq,
             self.live_count,
             self.asked_count,
-            self.staged.len() as u64,
             self.due_count,
             self.reducing_count,
         ] {
@@ -280,7 +279,6 @@ impl Engine {
             // The header is the log's; the event_seq it stands at is hashed with the log itself.
             put(&definition.as_bytes()[32..]);
         }
-        self.staged.iter().for_each(|row| put(&row.as_bytes()[32..]));
         self.terms.iter().filter(|t| t.tick != 0).for_each(|t| put(&t.as_bytes()[32..]));
         for i in self.instruments.iter() {
             put(i.factor.as_bytes());
@@ -293,7 +291,7 @@ impl Engine {
         self.strategies.iter().for_each(|row| put(row.as_bytes()));
         self.traders.iter().for_each(|row| put(row.as_bytes()));
         self.currencies.iter().for_each(|row| put(row.as_bytes()));
-        self.cells.iter().filter(|c| c.present != 0).for_each(|c| put(c.as_bytes()));
+        self.limits.put(&mut put);
         for (row, ledger) in self.rows.iter().zip(self.ledgers.iter()) {
             let sums = [row.open_cost, row.open[0], row.open[1]];
             let quantities = [row.net_qty, row.open_qty[0], row.open_qty[1]];

@@ -56,6 +56,8 @@ pub const FLAG_NEGATIVE_PRICES: u32 = 4;
 pub const FLAG_NO_BAND: u32 = 8;
 /// `InstrumentTerms::flags`: a locked book is a good reference.
 pub const FLAG_LOCKED_FINE: u32 = 16;
+/// `LimitRow::scope`, a bit beside the scope: the row takes the limits of its scope away.
+pub const LIMIT_REMOVED: u8 = 128;
 /// `ExecutionReport::flags`: PossDupFlag(43).
 pub const REPORT_POSS_DUP: u8 = 1;
 /// `ExecutionReport::flags`: PossResend(97).
@@ -125,6 +127,11 @@ pub const CONSTANTS: &[(&str, i128, &str)] = &[
     ("FLAG_NEGATIVE_PRICES", FLAG_NEGATIVE_PRICES as i128, "instrument: negative prices allowed"),
     ("FLAG_NO_BAND", FLAG_NO_BAND as i128, "instrument: no reference, no band"),
     ("FLAG_LOCKED_FINE", FLAG_LOCKED_FINE as i128, "instrument: a locked book is a reference"),
+    (
+        "LIMIT_REMOVED",
+        LIMIT_REMOVED as i128,
+        "limit row, beside its scope: it takes the limits away",
+    ),
     ("REPORT_POSS_DUP", REPORT_POSS_DUP as i128, "report: PossDupFlag(43)"),
     ("REPORT_POSS_RESEND", REPORT_POSS_RESEND as i128, "report: PossResend(97)"),
     ("REPORT_QUERIED", REPORT_QUERIED as i128, "report: answers a query"),

@@ -288,7 +288,7 @@ record! {
     /// One row of limits: staged, then active by `limits_activated`. Zero or negative: nothing allowed; max: no limit.
     LimitRow limit_row = 213, 128 {
         0 header: Header, "header";
-        32 scope: u8, "account, instrument, session or account_instrument";
+        32 scope: u8, "account, instrument, session or account_instrument; bit 7: the row takes its limits away";
         33 reserved0: u8, "zero";
         34 session_id: u16, "session of the scope";
         36 account_id: u32, "account of the scope";
@@ -307,7 +307,7 @@ record! {
     LimitsActivated limits_activated = 214, 128 {
         0 header: Header, "header";
         32 limits_version: u64, "version now in force, rises";
-        40 limits_hash: u64, "hash of all rows";
+        40 limits_hash: u64, "hash of all rows in force, told by the engine";
         48 person: [u8; 24], "who";
         72 approver: [u8; 24], "second person where it loosens";
         96 reserved: [u8; 32], "zero";
