@@ -71,6 +71,7 @@ def line(case: str, data: str, samples: list[int], per_sample: int) -> Line:
         "instructions": None,
         "counters": None,
         "pacer": None,
+        "reload": None,
         "machine": f"CPython {sys.version.split()[0]}; no counters: taken of Rust's paths alone",
     }
 
@@ -249,6 +250,9 @@ def notes(lines: list[Line]) -> Iterator[str]:
         if pacer := told["pacer"]:
             figures = ", ".join(f"{key[:-3]} {value:,} ns" for key, value in pacer.items())
             yield f"{told['case']}: an empty pacer beside it, {figures}"
+        if reload := told["reload"]:
+            took, ratio = reload["ms"], reload["p999_ratio"]
+            yield f"{told['case']}: in force in {took:,} ms, p99.9 {ratio} x that of quiet windows"
         if counters := told["counters"]:
             figures = ", ".join(f"{k.replace('_', ' ')} {v:,}" for k, v in counters.items())
             yield f"{told['case']}: an operation, {figures}"

@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="The desk's configuration.")  # pyoms config ...
 app.add_typer(config_app, name="config")
+limits_app = typer.Typer(help="The limits of a desk.")  # pyoms limits ...
+app.add_typer(limits_app, name="limits")
 venue_app = typer.Typer(help="Venues in the box.")  # pyoms venue ...
 app.add_typer(venue_app, name="venue")
 
@@ -58,6 +60,9 @@ DESK = Annotated[  # `kill.desk_dir` turns it into a path
 CONFIG = Annotated[  # a configuration in TOML
     Path, typer.Argument(parser=path_of, metavar="FILE", help="Configuration, TOML.")
 ]
+
+# Limits of one change that are shown to people.
+CHANGES_MAX = 20
 
 # A number of an event or an order fits the log's own.
 NUMBER_MAX = 2**63 - 1
@@ -276,6 +281,115 @@ def release(
         show(answer)
     else:
         typer.echo(told)
+
+
+def looser_text(row: dict[str, Any]) -> str:
+    """One limit that a change loosens, or changed, as a line for people."""
+    whose = " ".join(str(v) for k, v in row.items() if k not in ("scope", "field", "old", "new"))
+    old, new = (row[k] if row[k] is not None else "none" for k in ("old", "new"))
+    return f"  {row['scope']} {whose}: {row['field']} {old} -> {new}"
+
+
+@limits_app.command("show")
+def limits_show(desk: DESK = None, as_json: JSON = False) -> None:
+    """Show the limits in force, their version and hash, and what waits for a second person."""
+    from pyoms import changes
+    from pyoms.kill import desk_dir
+
+    told = changes.show(desk_dir(desk))
+    if as_json:
+        show(told)
+        return
+    typer.echo(f"limits version {told['limits_version']}, hash {told['limits_hash']}")
+    names: list[str] = []
+    for row in told["limits"]:
+        names += [name for name in row if name not in names]
+    rows = [{name: row.get(name, "") for name in names} for row in told["limits"]]
+    show_rows(rows, "no limits: no account may send anything")
+    if staging := told["staging"]:
+        typer.echo("version {limits_version} is staged, {staged} of {rows} rows".format(**staging))
+    if waiting := told["waiting"]:
+        typer.echo(
+            "change {change_hash} by {person} ({reason}) waits {expires_s} s for a second "
+            "person; of {rows} rows it loosens {loosened_count} limits:".format(**waiting)
+        )
+        for row in waiting["loosened"]:
+            typer.echo(looser_text(row))
+
+
+@limits_app.command("set")
+def limits_set(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            parser=path_of, metavar="FILE", help="TOML: [[limit]] alone, or a whole configuration."
+        ),
+    ],
+    person: Annotated[str, typer.Option("--as", help="Who asks.")],
+    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "asked by a person",
+    desk: DESK = None,
+    as_json: JSON = False,
+) -> None:
+    """Put the limits of a file in place of all in force; what loosens waits for another person."""
+    from pyoms import changes
+    from pyoms.kill import desk_dir
+
+    answer = changes.set_limits(desk_dir(desk), file, person, reason)
+    if as_json:
+        show(answer)
+    elif not answer["changed_rows"]:
+        typer.echo(f"nothing changes: version {answer['limits_version']} says the same")
+    elif "change_hash" in answer:
+        typer.echo(f"change {answer['change_hash']} loosens {answer['loosened_count']} limits:")
+        for row in answer["loosened"]:
+            typer.echo(looser_text(row))
+        typer.echo(
+            "a second person approves it within five minutes with\n"
+            f"  pyoms limits approve {answer['change_hash']} --as NAME"
+        )
+    else:
+        told = "in force: version {limits_version}, hash {limits_hash}, {changed_rows} rows changed"
+        typer.echo(told.format(**answer))
+
+
+@limits_app.command("approve")
+def limits_approve(
+    change_hash: Annotated[
+        str, typer.Argument(parser=word_of, metavar="HASH", help="Of exactly this change.")
+    ],
+    person: Annotated[str, typer.Option("--as", help="Who approves; another one asked.")],
+    desk: DESK = None,
+    as_json: JSON = False,
+) -> None:
+    """Approve a change of limits that another person asked for."""
+    from pyoms import changes
+    from pyoms.kill import desk_dir
+
+    answer = changes.approve(desk_dir(desk), change_hash, person)
+    if as_json:
+        show(answer)
+    else:
+        typer.echo("in force: version {limits_version}, hash {limits_hash}".format(**answer))
+
+
+@limits_app.command("history")
+def limits_history(desk: DESK = None, as_json: JSON = False) -> None:
+    """Every change of the limits: when, who, who approved, why, and each limit, old and new."""
+    from pyoms import changes
+    from pyoms.kill import desk_dir
+
+    told = list(changes.history(desk_dir(desk)))
+    if as_json:
+        show({"changes": told})
+        return
+    for change in told:
+        by = change["person"] + (f", approved by {change['approver']}" * bool(change["approver"]))
+        head = f"version {change['limits_version']}  {change['time']}  event {change['event_seq']}"
+        typer.echo(f"{head}  {by}: {change['reason']}")
+        for row in change["changes"][:CHANGES_MAX]:
+            typer.echo(looser_text(row))
+        if len(change["changes"]) > CHANGES_MAX:
+            typer.echo(f"  and {len(change['changes']) - CHANGES_MAX} more; --json has them all")
 
 
 @app.command("close-day")

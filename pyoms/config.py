@@ -317,6 +317,10 @@ FILE_BYTES_MAX = 16 << 20
 
 def load(path: str | Path) -> Config:
     """Read and check a configuration file; ConfigError for anything wrong with it."""
+    return parse(_read(path), str(path))
+
+
+def _read(path: str | Path) -> str:
     file = str(path)
     try:
         with Path(path).open("rb") as source:
@@ -328,13 +332,43 @@ def load(path: str | Path) -> Config:
         raise ConfigError(f"is not UTF-8: byte {error.start}", file=file) from None
     if len(data) > FILE_BYTES_MAX:
         raise ConfigError(f"has more than {FILE_BYTES_MAX} bytes, the most allowed", file=file)
-    return parse(text, file)
+    return text
+
+
+def load_limits(
+    path: str | Path,
+    *,
+    accounts: list[str],
+    instruments: list[str],
+    sessions: list[str],
+    throttle_orders_max: int,
+) -> tuple[LimitConfig, ...]:
+    """Read a file of limits for a desk that has these names; ConfigError for anything wrong.
+
+    The file has ``[[limit]]`` alone, or is a whole configuration, of which the limits count.
+    """
+    file = str(path)
+    text = _read(path)
+    tree = _tree(text, file)
+    reader = _Reader(file, text, tree)
+    if "desk" in tree:
+        reader.config()
+    else:
+        for name in tree:
+            if name != "limit":
+                reader.fail(name, "unknown section; allowed is limit, or a whole configuration")
+    reader.whose = "the desk"
+    return reader.limits(accounts, instruments, sessions, throttle_orders_max)
 
 
 def parse(text: str, file: str = "<text>") -> Config:
     """Check the text of a configuration; `file` is the name that errors carry."""
+    return _Reader(file, text, _tree(text, file)).config()
+
+
+def _tree(text: str, file: str) -> dict[str, Any]:
     try:
-        tree = tomllib.loads(text)
+        return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         line = re.search(r"at line (\d+)", str(error))
         raise ConfigError(
@@ -342,7 +376,6 @@ def parse(text: str, file: str = "<text>") -> Config:
         ) from None
     except ValueError as error:  # an integer of thousands of digits
         raise ConfigError(f"is not TOML: {error}", file=file) from None
-    return _Reader(file, text, tree).config()
 
 
 def _plain(value: Any) -> Any:
@@ -386,6 +419,7 @@ def _lines(text: str) -> dict[str, int]:
                 above, _, own = path.rpartition(".")
                 array = f"{counted(above)}.{own}" if above else own
                 rows[array] = rows.get(array, 0) + 1
+                found.setdefault(array, number)
             table = counted(path)
             found.setdefault(table, number)
         elif key := _KEY.match(line):
@@ -450,7 +484,7 @@ class _Table:
             told = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "")
             self.fail(
                 key,
-                f"{_shown(value)} is no {what} of this file{_near(value, names)}; "
+                f"{_shown(value)} is no {what} of {self.reader.whose}{_near(value, names)}; "
                 f"it has {told or 'none'}",
             )
         return value
@@ -529,9 +563,12 @@ class _Table:
             return UNLIMITED
         if fixed:
             try:
-                return to_fixed(value, "limit")
+                fixed_value = to_fixed(value, "limit")
             except NumberError as error:
                 self.fail(key, f'{error}; or "unlimited"')
+            if fixed_value < 0:
+                self.fail(key, f'{_shown(value)} is below 0, the least allowed; or "unlimited"')
+            return fixed_value
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < UNLIMITED:
             self.fail(
                 key,
@@ -563,6 +600,7 @@ class _Reader:
     def __init__(self, file: str, text: str, tree: dict[str, Any]) -> None:
         self.file, self.text, self.tree = file, text, tree
         self.lines: dict[str, int] | None = None
+        self.whose = "this file"  # the names that rows may have
 
     def fail(self, path: str, problem: str) -> NoReturn:
         if self.lines is None:
@@ -708,7 +746,7 @@ class _Reader:
         return journal
 
     def people(self) -> tuple[Person, ...]:
-        people = []
+        people: list[Person] = []
         for name, raw in self.table("people").values.items():
             path = f"people.{name}"
             if not (name.isascii() and name.isprintable()) or " " in name or len(name) > 24:
@@ -727,6 +765,9 @@ class _Reader:
                     )
             uid = table.integer("uid", 0, 2**32 - 2) if "uid" in raw else table.take("uid", None)
             table.done()
+            same = next((p.name for p in people if uid is not None and p.uid == uid), None)
+            if same is not None:
+                table.fail("uid", f"{uid} is {same}'s: one user would be two people")
             people.append(Person(name=name, roles=tuple(roles), uid=uid))
         return tuple(people)
 
@@ -962,6 +1003,13 @@ class _Reader:
                     values[field] = table.integer(field, low, 86_400_000, ... if low else 0)
                 else:
                     values[field] = table.limit(field, fixed=field.endswith("qty_max"))
+            net, gross = values["net_notional_max"], values["gross_notional_max"]
+            if gross < net < UNLIMITED:
+                table.fail(
+                    "net_notional_max",
+                    f"{net} is above gross_notional_max {gross}: a net is never above the gross; "
+                    f'allowed are 0 to {gross}, or "unlimited"',
+                )
             table.done()
             row = (scope, *of.values())
             if row in seen:

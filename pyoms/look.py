@@ -50,15 +50,18 @@ def damage_told(desk: Path) -> Iterator[None]:
         raise DamageError(str(error)) from None
 
 
-def ask(desk: Path, line: str) -> dict[str, Any]:
-    """Send one request to the running engine; DeskNotReachableError when none runs."""
+def ask(desk: Path, line: str, follows: bytes | None = None) -> dict[str, Any]:
+    """Send one request to the running engine; DeskNotReachableError when none runs.
+
+    `follows` are the bytes behind the line, where it announces some.
+    """
     import pyoms_native as native
     from pyoms.errors import DeskError
 
     if not (desk / "control.sock").exists():
         raise DeskNotReachableError(f"{desk}: no engine runs on this desk")
     try:
-        answer: dict[str, Any] = json.loads(native.ask(desk, line))
+        answer: dict[str, Any] = json.loads(native.ask(desk, line, follows))
     except DeskError as error:
         raise DeskNotReachableError(f"{desk}: the engine does not answer: {error}") from None
     if not answer.get("ok", False):

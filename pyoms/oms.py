@@ -7,7 +7,6 @@ nothing trades before everything configured is in the log.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pyoms_native
+from pyoms import limits
 from pyoms.config import Config, VenueConfig, load
 from pyoms.engine import Oms, order_number, shown_quote, valued
 from pyoms.errors import ClientError, DeskError
@@ -90,7 +90,7 @@ def options(
         "segment_records": config.journal.segment_mib * _MIB // 128,
         "capacities": capacities(config),
         "venues": venues,
-        "people": [(p.name, "risk" in p.roles) for p in config.people],
+        "people": [(p.name, "risk" in p.roles, p.uid) for p in config.people],
         "sessions": [(s.name, s.cancel_on_disconnect) for s in config.sessions],
         "config_hash": config.config_hash,
         "spin": config.engine.spin,
@@ -180,6 +180,8 @@ class Setup:
 
     def __init__(self, config: Config, oms: Oms) -> None:
         self.config, self.oms = config, oms
+        self.held: list[dict[str, Any]] = []
+        """What the configuration would loosen, and so did not change."""
 
     def apply(self) -> None:
         """Tell the engine everything that is configured and that it does not know yet."""
@@ -244,52 +246,37 @@ class Setup:
         if told is None or told[32:] != row[32:]:
             self.oms.take_record(row)
 
-    def limit_rows(self) -> Iterator[dict[str, int]]:
-        """Give the fields of every limit row."""
-        for limit in self.config.limits:
-            yield {
-                "scope": limit.scope_code,
-                "session_id": self.oms.id_of("session", limit.session) if limit.session else 0,
-                "account_id": self.oms.id_of("account", limit.account) if limit.account else 0,
-                "instrument_id": (
-                    self.oms.id_of("instrument", limit.instrument) if limit.instrument else 0
-                ),
-                "orders_max": limit.orders_max,
-                "window_ns": limit.window_ms * 1_000_000,
-                "order_qty_max": limit.order_qty_max,
-                "order_notional_max": limit.order_notional_max,
-                "net_qty_max": limit.net_qty_max,
-                "gross_notional_max": limit.gross_notional_max,
-                "net_notional_max": limit.net_notional_max,
-            }
-
     def _limits(self) -> None:
-        rows = list(self.limit_rows())
-        whole = json.dumps(rows, sort_keys=True).encode()
-        limits_hash = int.from_bytes(hashlib.sha256(whole).digest()[:8], "little")
-        version = self.oms.counters()["limits_version"]
-        if version and self._active_hash() == limits_hash:
-            return
-        for row in rows:
-            self.oms.take("limit_row", limits_version=version + 1, **row)
-        self.oms.take(
-            "limits_activated",
-            limits_version=version + 1,
-            limits_hash=limits_hash,
-            person=b"configuration",
-        )
+        """Bring the configured limits into force, unless people must agree to what they loosen.
 
-    def _active_hash(self) -> int | None:
-        """Find the hash of the limits in force, in the log."""
-        path = getattr(self.oms, "path", None)
-        found: int | None = None
-        if path is None:
-            return None
-        for batch in open_log(path).batches():
-            rows = batch.of("limits_activated")
-            if len(rows):
-                found = int(rows["limits_hash"][-1])
-        return found
+        The first limits of a log are the configuration's. Later ones loosen nothing while two
+        people could approve it: the old ones then stay, whole, and `held` says what differs.
+        """
+        core = self.oms.core
+        rows = limits.rows_of(self.config.limits, self.oms.id_of)
+        rows = limits.changes(rows, limits.rows_from(core.limit_rows()))
+        version = self.oms.counters()["limits_version"]
+        if version and not len(rows):
+            return
+        loosened = core.loosened(rows.tobytes()) if version else []
+        if loosened and sum("risk" in person.roles for person in self.config.people) > 1:
+            names = {
+                entity: self.oms.names(entity) for entity in ("account", "instrument", "session")
+            }
+            self.held = [
+                limits.whose(rows[at], names)
+                | {
+                    "field": field,
+                    "old": limits.value_text(field, old),
+                    "new": limits.value_text(field, new),
+                }
+                for at, field, old, new in loosened
+            ]
+            return
+        rows["limits_version"] = version + 1
+        for at in range(len(rows)):
+            self.oms.take_record(rows[at].tobytes())
+        self.oms.take("limits_activated", limits_version=version + 1, person=b"configuration")
 
 
 class Desk(Oms):
@@ -304,7 +291,9 @@ class Desk(Oms):
         super().__init__(pyoms_native.Desk(given))
         self.config, self._closed = config, False
         self.path: Path | None = None if given["tier"] == "memory" else Path(given["path"])
-        Setup(config, self).apply()
+        setup = Setup(config, self)
+        setup.apply()
+        self.limits_held = setup.held
         if len(config.sessions) == 1:
             self.session = config.sessions[0].name
         if len(config.accounts) == 1:

@@ -222,10 +222,11 @@ class _Watch:
 @contextmanager
 def _running(
     settings: Config, desk_path: Path, config: Path
-) -> Iterator[tuple[pyoms_native.Running, Feeder]]:
+) -> Iterator[tuple[pyoms_native.Running, Feeder, list[dict[str, Any]]]]:
     """Open the desk, keep its configuration, and run it on a thread of its own to the end.
 
-    Its calendar has fed what was missed, and goes on by the desk's control socket.
+    Its calendar has fed what was missed, and goes on by the desk's control socket. The last of the
+    three is what the configured limits would loosen, which two people must agree to.
     """
     desk = open_desk(settings, desk_path)
     try:
@@ -236,7 +237,7 @@ def _running(
         raise
     desk.calendar.feed = feed_running(desk_path)
     try:
-        yield running, desk.calendar
+        yield running, desk.calendar, desk.limits_held
     finally:
         running.stop()
 
@@ -251,7 +252,7 @@ def run(config: Path, desk_path: Path, *, tell: Tell) -> None:
             strategy_of(row, str(config))  # what cannot be made is told before anything trades
             sessions.setdefault(row.session, []).append(row.name)
     signals = _Signals()
-    with _running(settings, desk_path, config) as (running, calendar):
+    with _running(settings, desk_path, config) as (running, calendar, held):
         watch = _Watch(desk_path, running, tell, calendar)
         status = watch.status()
         tell(
@@ -264,6 +265,16 @@ def run(config: Path, desk_path: Path, *, tell: Tell) -> None:
                 "recovered_events": status["recovered_events"],
             }
         )
+        if held:
+            tell(
+                {
+                    "event": "limits_held",
+                    "in_force": status["limits_version"],
+                    "loosened_count": len(held),
+                    "first": " ".join(str(word) for word in held[0].values()),
+                    "do": f"pyoms limits set {config} --as NAME, and a second person approves",
+                }
+            )
         try:
             for session, names in sessions.items():
                 watch.start(session, names)

@@ -22,7 +22,19 @@ def test_the_pages_of_commands_and_configuration_are_what_the_code_says(tmp_path
 
 def test_every_verb_and_every_key_of_the_examples_is_on_its_page():
     commands, keys = ((ROOT / "docs" / page).read_text() for page in PAGES)
-    for verb in ("run", "close-day", "config check", "config days", "venue sim", "sim", "release"):
+    for verb in (
+        "run",
+        "close-day",
+        "config check",
+        "config days",
+        "venue sim",
+        "sim",
+        "release",
+        "limits show",
+        "limits set",
+        "limits approve",
+        "limits history",
+    ):
         assert f"## `pyoms {verb}`" in commands
     for example in ("desk.toml", "schedule.toml"):
         for line in (ROOT / "examples" / example).read_text().splitlines():

@@ -33,6 +33,7 @@ pub const CASES: &[(&str, Run)] = &[
     ("held_trigger", path::<paths::HeldTrigger>),
     ("append", path::<paths::Append>),
     ("recover", recover),
+    ("limits_reload", |timer, size| crate::reload::limits_reload(timer, size.small)),
     ("kill_read", path::<paths::KillRead>),
 ];
 

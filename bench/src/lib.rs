@@ -15,6 +15,7 @@ pub mod desk;
 pub mod line;
 pub mod measure;
 pub mod paths;
+pub mod reload;
 
 pub use cases::{CASES, run};
 pub use line::Line;

@@ -27,6 +27,15 @@ pub struct Pacer {
     pub p999_ns: u64,
 }
 
+/// A reload of limits beside orders: medians over pairs of windows, one with a reload and a quiet one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reload {
+    /// From the first row staged to the whole table in force, ms.
+    pub ms: f64,
+    /// 99.9th percentile of decisions beside it, by that of the quiet window.
+    pub p999_ratio: f64,
+}
+
 /// What a case measured.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Line {
@@ -54,6 +63,8 @@ pub struct Line {
     pub counters: Option<Counted>,
     /// The empty pacer of a paced case.
     pub pacer: Option<Pacer>,
+    /// Of `limits_reload`: how long it took, and what the others felt of it.
+    pub reload: Option<Reload>,
     /// The machine, and what it gave.
     pub machine: String,
 }
@@ -72,11 +83,15 @@ impl Line {
         let pacer = self
             .pacer
             .map(|p| json!({"p50_ns": p.p50_ns, "p99_ns": p.p99_ns, "p999_ns": p.p999_ns}));
+        let reload = self
+            .reload
+            .map(|r| json!({"ms": hundredths(r.ms), "p999_ratio": hundredths(r.p999_ratio)}));
         let value: Value = json!({
             "case": self.case, "tier": self.tier, "data": self.data, "n": self.n,
             "p50_ns": self.p50_ns, "p99_ns": self.p99_ns, "p999_ns": self.p999_ns,
             "max_ns": self.max_ns, "ops_per_s": self.ops_per_s.round(),
             "instructions": self.instructions, "counters": counters, "pacer": pacer,
+            "reload": reload,
             "machine": self.machine,
         });
         value.to_string()

@@ -118,6 +118,7 @@ impl Samples {
             instructions: None,
             counters: None,
             pacer: None,
+            reload: None,
             machine: machine(),
         }
     }

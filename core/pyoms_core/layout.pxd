@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
-    #define PYOMS_LAYOUT_HASH 0xfb7c31250130ec87ULL
+    #define PYOMS_LAYOUT_HASH 0x06d5465ff2cfc5e0ULL
     """
     const uint64_t LAYOUT_HASH "PYOMS_LAYOUT_HASH"
 
@@ -700,7 +700,8 @@ cdef struct limits_activated_t:  # The staged rows become the limits: command an
     uint64_t limits_hash
     uint8_t person[24]
     uint8_t approver[24]
-    uint8_t reserved[32]
+    uint64_t change_hash
+    uint8_t reserved[24]
 
 cdef struct rate_t:  # Rate of a currency into the desk currency: command and event.
     header_t header
@@ -982,7 +983,7 @@ cdef struct halt_notice_t:  # An instrument was halted by a trigger of ours.
     int64_t bound
     uint8_t reserved[72]
 
-cdef struct approval_t:  # A change asked for and approved by people.
+cdef struct approval_t:  # A change that people ask for, before anything of it: two where it loosens, one where it tightens.
     header_t header
     uint64_t change_hash
     uint8_t person[24]

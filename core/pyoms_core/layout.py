@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-LAYOUT_HASH: Final = 0xfb7c31250130ec87
+LAYOUT_HASH: Final = 0x06d5465ff2cfc5e0
 RECORD_SIZE: Final = 128  # bytes of a record
 ONE: Final = 1000000000  # fixed-point one, 1e-9
 NO_PRICE: Final = -9223372036854775808  # no price in a quote or a refusal
@@ -987,7 +987,8 @@ TABLES: Final[dict[str, tuple[int, list[tuple[str, Any, int]]]]] = {
             ("limits_hash", "<u8", 40),
             ("person", "S24", 48),
             ("approver", "S24", 72),
-            ("reserved", ("u1", (32,)), 96),
+            ("change_hash", "<u8", 96),
+            ("reserved", ("u1", (24,)), 104),
         ],
     ),
     "rate": (

@@ -338,7 +338,7 @@ fn is_there(row: &LimitRow) -> bool {
 
 impl Engine {
     /// What stands between a row and the tables: its scope is one of limits, and its numbers fit.
-    pub(crate) fn limit_row_fits(&self, row: &LimitRow) -> bool {
+    pub fn limit_row_fits(&self, row: &LimitRow) -> bool {
         let c = &self.config;
         let within = |id: u32, max: usize| (id as usize) < max;
         let scope = scope_of(row);
@@ -349,6 +349,19 @@ impl Engine {
             && within(row.session_id.into(), c.sessions_max)
             && row.orders_max as usize <= c.throttle_orders_max
             && row.window_ns >= 0
+    }
+
+    /// Whether what a row is about is defined.
+    pub fn limit_row_known(&self, row: &LimitRow) -> bool {
+        let account = self.accounts[row.account_id as usize].defined != 0;
+        let instrument = self.instruments[row.instrument_id as usize].defined != 0;
+        match scope_of(row) {
+            Some(Scope::Account) => account,
+            Some(Scope::Instrument) => instrument,
+            Some(Scope::AccountInstrument) => account && instrument,
+            Some(Scope::Session) => self.sessions[row.session_id as usize].defined != 0,
+            _ => false,
+        }
     }
 
     pub(crate) fn apply_limit_row(&mut self, row: &LimitRow) {
@@ -425,6 +438,11 @@ impl Engine {
             (cell.present != 0).then(|| cell.row(account_id, instrument_id))
         });
         wide.chain(cells)
+    }
+
+    /// Rows of limits that there can be.
+    pub fn limits_max(&self) -> usize {
+        self.limits.wide.len() + self.limits.cells.len()
     }
 
     /// Hash of all rows of limits in force, whatever order they came in; 0 where there is none.

@@ -67,8 +67,15 @@ fn connect(desk_path: &Path) -> Result<(UnixStream, PathBuf)> {
 
 /// One request to a running desk, one line of JSON back; for commands in other processes.
 pub fn ask(desk_path: impl AsRef<Path>, request: &str) -> Result<String> {
+    ask_with(desk_path, request, &[])
+}
+
+/// A request behind which its bytes follow; the answer as of `ask`.
+pub fn ask_with(desk_path: impl AsRef<Path>, request: &str, bytes: &[u8]) -> Result<String> {
     let (mut stream, path) = connect(desk_path.as_ref())?;
     stream.write_all(format!("{request}\n").as_bytes()).doing(&path, "write to it")?;
+    // A desk that refuses reads no further: its answer says why.
+    let _ = stream.write_all(bytes);
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).doing(&path, "read the answer")?;
     if line.is_empty() {

@@ -3,7 +3,7 @@
 //! a person with the role may say that a day's close is proved, and is named in the event.
 
 use crate::desk::Desk;
-use crate::options::{Result, refused};
+use crate::options::{Result, Who, refused};
 use layout::{DayChange, Definition, Entity, Phase, PhaseChange, Typed, Verdict, text};
 
 /// Minutes that a zone may be away from UTC.
@@ -24,7 +24,7 @@ impl Desk {
         venue: &str,
         trade_day: u16,
         opened: bool,
-        proved_by: Option<&str>,
+        proved_by: Option<Who<'_>>,
     ) -> Result<u64> {
         let definition = self.venue_named(venue)?;
         let mut event = DayChange::ZERO;
@@ -35,7 +35,8 @@ impl Desk {
             if opened {
                 return refused("proved=1 says that a day is over: opened must be 0");
             }
-            self.may_release(person)?;
+            self.may_change(person)?;
+            let person = person.name;
             let today = self.engine().venue(event.venue_id).trade_day();
             if ![0, today].contains(&trade_day) && today != 0 {
                 return refused(format!(

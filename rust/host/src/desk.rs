@@ -4,10 +4,12 @@
 //! below. What must stay true: one writer; what came in is folded before anything goes out.
 
 use crate::DeskOptions;
+use crate::change::{Change, HASH_START, hash_on};
 use crate::clock::{Anomaly, DeskClock};
 use crate::door::Door;
 use crate::journaling::{Journaling, News};
 use crate::kill::Kill;
+use crate::limits::Staging;
 use crate::link::{Incoming, Link, Stage};
 use crate::options::{Doing, HostError, Result, refused};
 use crate::outbox::{DeskBounds, Outbox, RingLog, creates};
@@ -62,6 +64,9 @@ pub struct Desk {
     pub(crate) links: Vec<Link>,
     pub(crate) clock: DeskClock,
     pub(crate) kill: Kill,
+    /// What waits for its second person, one of each kind.
+    pub(crate) changes: Vec<Change>,
+    pub(crate) staging: Option<Staging>,
     pub(crate) door: Option<Door>,
     pub(crate) journal: Journaling,
     pub(crate) dir: Option<DeskDir>,
@@ -82,12 +87,6 @@ pub struct Desk {
     names_changed: bool,
     killed_by_journal: bool,
     check_at_ns: i64,
-}
-
-/// A 64-bit hash (FNV-1a) of bytes, for what people compare by eye.
-pub(crate) fn hash_of(bytes: &[u8]) -> u64 {
-    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 fn boot_id() -> [u8; 16] {
@@ -212,6 +211,8 @@ impl Desk {
             names_changed: true,
             killed_by_journal: false,
             check_at_ns: 0,
+            changes: Vec::new(),
+            staging: None,
             door: None,
             options,
             engine,
@@ -242,7 +243,7 @@ impl Desk {
         event.boot_id = boot_id();
         event.recovered_events = self.recovered_events;
         event.tier = self.options.tier.code();
-        event.engine_config = hash_of(format!("{:?}", self.options.engine).as_bytes());
+        event.engine_config = hash_on(HASH_START, format!("{:?}", self.options.engine).as_bytes());
         let verdict = self.take(event.as_record());
         assert!(verdict == Verdict::Accepted); // recovery gave an epoch above all before
         if let Some(anomaly) = anomaly {
@@ -278,7 +279,7 @@ impl Desk {
         self.journal.flush()?;
         self.journal.start(self.options.journal, Arc::clone(&self.news))?;
         if let (Some(dir), None) = (&self.dir, &self.options.world) {
-            self.door = Some(Door::open(&dir.socket_path())?);
+            self.door = Some(Door::open(&dir.socket_path(), &self.options.people)?);
         }
         self.write_names()?;
         Ok(())
@@ -781,6 +782,9 @@ impl Desk {
         let due = self.engine.work_due(self.clock.now_ns());
         if in_turn && due && self.log.ring.room() > REPORT_ROOM {
             some |= self.sweep_on();
+        }
+        if in_turn {
+            some |= self.stage_limits();
         }
         self.flush();
         self.write_board();

@@ -4,13 +4,15 @@
 //! user come in; a ring is bound to one session, whatever the client writes into its records; a client
 //! that is gone or silent is cut off, named, and its orders are canceled unless configured otherwise.
 
-use crate::Desk;
-use crate::options::{Doing, Result, refused};
+use crate::limits::{Draft, ROWS};
+use crate::options::{Doing, HostError, Person, Result, Who, refused};
 use crate::rows::{json, leg_rows, order_row, position_row};
 use crate::status::{LostClient, quoted};
+use crate::{Desk, Request};
 use journal::{Consumer, Waker};
 use layout::{
-    CancelOrder, Entity, MassCancel, NewOrder, OrderTerms, Record, ReplaceOrder, Scope, Typed, text,
+    CancelOrder, Entity, LimitRow, MassCancel, NewOrder, OrderTerms, Record, ReplaceOrder, Scope,
+    Typed, text,
 };
 use rustix::event::{EventfdFlags, PollFlags};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
@@ -20,6 +22,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use zerocopy::FromBytes;
 
 /// Connections at once.
 const CONNS_MAX: usize = 64;
@@ -31,7 +34,9 @@ const LOOK_NS: i64 = 1_000_000;
 const COMMANDS: usize = 64;
 /// What may be asked.
 const ALLOWED: &str =
-    "allowed are status, attach, detach, release, order, position, day, phase, clock";
+    "allowed are status, attach, detach, release, limits, order, position, day, phase, clock";
+/// What a person of another user than the engine's may ask: to act as himself, and to look.
+const PERSONAL: [&str; 4] = ["status", "release", "limits", "day"];
 /// Bytes of the name that a client gives itself.
 const NAME_MAX: usize = 64;
 
@@ -40,7 +45,21 @@ struct Conn {
     inbox: Vec<u8>,
     outbox: Vec<u8>,
     client: Option<Attached>,
+    /// User at its other end, by the peer credentials.
+    uid: u32,
+    /// Rows of limits that it is sending.
+    upload: Option<Upload>,
+    /// Version of the limits whose activation it waits to hear of.
+    waits_for: Option<u64>,
     gone: bool,
+}
+
+/// Rows of limits under way, and who asks for them.
+struct Upload {
+    draft: Draft,
+    left: usize,
+    person: String,
+    reason: String,
 }
 
 /// A client with its ring.
@@ -59,6 +78,8 @@ struct Attached {
 
 pub(crate) struct Door {
     listener: UnixListener,
+    /// Users beside our own that people are bound to.
+    uids: Vec<u32>,
     path: PathBuf,
     bell: OwnedFd,
     conns: Vec<Conn>,
@@ -87,11 +108,17 @@ pub(crate) fn reachable(path: &Path) -> Result<(PathBuf, Option<OwnedFd>)> {
 
 impl Door {
     /// Opens the socket; the caller holds the desk's lock, so what lies there is a dead engine's.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    ///
+    /// Where people are bound to other users the socket is open to all, and peer credentials decide.
+    pub(crate) fn open(path: &Path, people: &[Person]) -> Result<Self> {
         let _ = std::fs::remove_file(path);
         let (short, _dir) = reachable(path)?;
         let listener = UnixListener::bind(&short).doing(path, "listen on it")?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        let own = rustix::process::geteuid().as_raw();
+        let uids: Vec<u32> =
+            people.iter().filter_map(|p| p.uid).filter(|uid| *uid != own).collect();
+        let mode = if uids.is_empty() { 0o600 } else { 0o666 };
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
             .doing(path, "close it to others")?;
         listener.set_nonblocking(true).doing(path, "make it non-blocking")?;
         let bell = rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
@@ -99,6 +126,7 @@ impl Door {
         let conns = Vec::with_capacity(CONNS_MAX);
         Ok(Self {
             listener,
+            uids,
             path: path.into(),
             bell,
             conns,
@@ -132,14 +160,24 @@ impl Door {
 
     fn accept(&mut self) {
         while let Ok((stream, _)) = self.listener.accept() {
-            let ours = rustix::net::sockopt::socket_peercred(&stream)
-                .is_ok_and(|peer| peer.uid == rustix::process::geteuid());
+            let Ok(peer) = rustix::net::sockopt::socket_peercred(&stream) else { continue };
+            let uid = peer.uid.as_raw();
+            let ours = peer.uid == rustix::process::geteuid() || self.uids.contains(&uid);
             let fits = self.conns.len() < CONNS_MAX;
             if !ours || !fits || stream.set_nonblocking(true).is_err() {
                 continue; // closed by being dropped
             }
             let (inbox, outbox) = (Vec::with_capacity(LINE_MAX), Vec::new());
-            self.conns.push(Conn { stream, inbox, outbox, client: None, gone: false });
+            self.conns.push(Conn {
+                stream,
+                inbox,
+                outbox,
+                client: None,
+                uid,
+                upload: None,
+                waits_for: None,
+                gone: false,
+            });
         }
     }
 }
@@ -234,6 +272,10 @@ fn number(words: &[&str], key: &str) -> Result<u64> {
     parsed.or_else(|_| refused(format!("{key}={text} is not a number")))
 }
 
+fn told_error(error: &HostError) -> String {
+    format!("{{\"ok\":false,\"error\":{}}}", quoted(&error.to_string()))
+}
+
 /// The kill scope of a name.
 fn scope_of(name: &str) -> Result<Scope> {
     let known = Scope::ALL.iter().filter(|s| **s != Scope::AccountInstrument);
@@ -253,6 +295,7 @@ impl Desk {
         let mut some = false;
         for conn in &mut door.conns {
             some |= self.serve_ring(conn);
+            some |= self.serve_upload(conn);
         }
         if !door.owed.is_empty() {
             self.cancel_owed(&mut door);
@@ -262,10 +305,13 @@ impl Desk {
             door.look_at_ns = mono_ns + LOOK_NS;
             door.accept();
             for at in 0..door.conns.len() {
-                while let Some(line) = door.conns[at].line() {
+                while door.conns[at].upload.is_none()
+                    && let Some(line) = door.conns[at].line()
+                {
                     some = true;
                     self.request(&mut door, at, &line);
                 }
+                self.tell_active(&mut door.conns[at]);
                 door.conns[at].write();
                 door.conns[at].listen(mono_ns);
             }
@@ -324,7 +370,13 @@ impl Desk {
 
     fn request(&mut self, door: &mut Door, at: usize, line: &str) {
         let words: Vec<&str> = line.split_whitespace().collect();
+        let uid = door.conns[at].uid;
+        let own = uid == rustix::process::geteuid().as_raw();
         let answer = match words.first().copied() {
+            Some(word) if !own && !PERSONAL.contains(&word) => refused(format!(
+                "{word:?} is for the desk's own user; uid {uid} may ask {}",
+                PERSONAL.join(", ")
+            )),
             Some("status") => Ok(self.status_of(Some(door)).to_json()),
             Some("attach") => match self.attach(door, &words) {
                 Ok((client, ring, bell)) => {
@@ -350,21 +402,24 @@ impl Desk {
                 }
                 return;
             }
-            Some("release") => self.release(&words, line),
+            Some("release") => self.release(&words, line, uid),
+            Some("limits") => match self.limits(&mut door.conns[at], &words, line) {
+                Ok(Some(json)) => Ok(json),
+                Ok(None) => return, // answered when its rows are here, or in force
+                Err(error) => Err(error),
+            },
             Some("order") => self.tell_order(&words),
             Some("position") => self.tell_position(&words),
-            Some(what @ ("day" | "phase" | "clock")) => self.tell_calendar(what, &words),
+            Some(what @ ("day" | "phase" | "clock")) => self.tell_calendar(what, &words, own, uid),
             Some(other) => refused(format!("{other:?} is unknown, {ALLOWED}")),
             None => refused(format!("an empty request; {ALLOWED}")),
         };
-        let json = answer.unwrap_or_else(|error| {
-            format!("{{\"ok\":false,\"error\":{}}}", quoted(&error.to_string()))
-        });
+        let json = answer.unwrap_or_else(|error| told_error(&error));
         door.conns[at].answer(&json);
     }
 
     /// What a schedule or an operator says of a venue's day; the number of its event is the answer.
-    fn tell_calendar(&mut self, what: &str, words: &[&str]) -> Result<String> {
+    fn tell_calendar(&mut self, what: &str, words: &[&str], own: bool, uid: u32) -> Result<String> {
         let venue = value(words, "venue")?;
         let event_seq = match what {
             "day" => {
@@ -372,7 +427,12 @@ impl Desk {
                 let Ok(trade_day) = u16::try_from(day) else {
                     return refused(format!("trade_day={day}: allowed are 0 to {}", u16::MAX));
                 };
-                let proved_by = value(words, "proved_by").ok();
+                let proved_by = value(words, "proved_by").ok().map(|name| Who { name, uid });
+                if !own && proved_by.is_none() {
+                    return refused(format!(
+                        "a day by uid {uid}, another user than the desk's: name a person (proved_by=...)"
+                    ));
+                }
                 self.tell_day(venue, trade_day, number(words, "opened")? != 0, proved_by)?
             }
             "phase" => {
@@ -409,8 +469,8 @@ impl Desk {
         Ok(format!("{{\"ok\":true,\"position\":{row},\"legs\":[{legs}]}}"))
     }
 
-    fn release(&mut self, words: &[&str], line: &str) -> Result<String> {
-        let person = value(words, "as")?;
+    fn release(&mut self, words: &[&str], line: &str, uid: u32) -> Result<String> {
+        let person = Who { name: value(words, "as")?, uid };
         if value(words, "approve").is_ok() {
             let epoch = self.approve_release(number(words, "approve")?, person)?;
             return Ok(format!("{{\"ok\":true,\"epoch\":{epoch}}}"));
@@ -420,6 +480,85 @@ impl Desk {
         let reason = line.split_once("reason=").map_or("", |(_, reason)| reason.trim());
         let hash = self.request_release(scope, id, person, reason)?;
         Ok(format!("{{\"ok\":true,\"change_hash\":\"{hash:#018x}\"}}"))
+    }
+
+    /// `limits`: what is in force; `limits rows=N base=V as=NAME`: N records follow; `limits
+    /// approve=HASH as=NAME`. `None`: the answer comes later.
+    fn limits(&mut self, conn: &mut Conn, words: &[&str], line: &str) -> Result<Option<String>> {
+        if words.len() == 1 {
+            return Ok(Some(self.tell_limits()));
+        }
+        let person = value(words, "as")?;
+        let who = Who { name: person, uid: conn.uid };
+        if value(words, "approve").is_ok() {
+            conn.waits_for = Some(self.approve_limits(number(words, "approve")?, who)?);
+            return Ok(None);
+        }
+        self.may_change(who)?; // before a byte of it is taken in
+        let (count, base) = (number(words, "rows")? as usize, number(words, "base")?);
+        let draft = Draft::new(&self.engine, count, base)?;
+        let reason = line.split_once("reason=").map_or("", |(_, reason)| reason.trim()).to_string();
+        conn.upload = Some(Upload { draft, left: count, person: person.to_string(), reason });
+        Ok(None)
+    }
+
+    /// Takes in a few rows of limits that a connection sends; with the last one the change is asked
+    /// for. A row that is refused ends the connection behind its answer.
+    fn serve_upload(&mut self, conn: &mut Conn) -> bool {
+        let Some(mut upload) = conn.upload.take() else { return false };
+        let size = size_of::<Record>();
+        let wanted = ROWS.min(upload.left) * size;
+        let missing = wanted.saturating_sub(conn.inbox.len());
+        let mut bytes = [0; ROWS * size_of::<Record>()];
+        if missing > 0 {
+            match conn.stream.read(&mut bytes[..missing]) {
+                Ok(0) => conn.gone = true,
+                Ok(got) => conn.inbox.extend_from_slice(&bytes[..got]),
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(_) => conn.gone = true,
+            }
+        }
+        let whole = conn.inbox.len().min(wanted) / size;
+        let mut verdict = Ok(());
+        for chunk in conn.inbox[..whole * size].chunks_exact(size) {
+            let row = LimitRow::read_from_bytes(chunk).expect("it has the size of a record");
+            verdict = verdict.and_then(|()| upload.draft.add(&self.engine, &row));
+        }
+        conn.inbox.drain(..whole * size);
+        upload.left -= whole;
+        if let Err(error) = verdict {
+            conn.answer(&told_error(&error));
+            conn.gone = true;
+        } else if upload.left == 0 {
+            self.uploaded(conn, upload);
+        } else {
+            conn.upload = Some(upload);
+        }
+        whole > 0
+    }
+
+    #[cold]
+    fn uploaded(&mut self, conn: &mut Conn, upload: Upload) {
+        let who = Who { name: &upload.person, uid: conn.uid };
+        match self.request_draft(upload.draft, who, &upload.reason) {
+            Ok(Request { limits_version: Some(version), .. }) => conn.waits_for = Some(version),
+            Ok(Request { change_hash: hash, .. }) => {
+                let told = self.tell_asked(hash);
+                conn.answer(&format!("{{\"ok\":true,\"change_hash\":\"{hash:#018x}\",{told}}}"));
+            }
+            Err(error) => conn.answer(&told_error(&error)),
+        }
+    }
+
+    /// Answers who waits for limits that are in force now.
+    fn tell_active(&self, conn: &mut Conn) {
+        if conn.waits_for.is_some_and(|version| self.engine.limits_version() >= version) {
+            conn.waits_for = None;
+            let (version, hash) = (self.engine.limits_version(), self.engine.limits_hash());
+            conn.answer(&format!(
+                "{{\"ok\":true,\"limits_version\":{version},\"limits_hash\":\"{hash:#018x}\"}}"
+            ));
+        }
     }
 
     fn attach(&mut self, door: &mut Door, words: &[&str]) -> Result<(Attached, OwnedFd, OwnedFd)> {
@@ -520,6 +659,7 @@ impl Desk {
         door.look_at_ns = 0;
         let mut asleep = true;
         asleep &= door.owed.is_empty();
+        asleep &= door.conns.iter().all(|conn| conn.waits_for.is_none());
         for client in door.conns.iter_mut().filter_map(|conn| conn.client.as_mut()) {
             asleep &= client.ring.park();
         }

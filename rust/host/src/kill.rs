@@ -12,27 +12,11 @@ use arch::mutant;
 use engine::order::{CANCEL_ASKED, CANCELING, UNSURE};
 use journal::{ControlFile, ControlState, Sender, Switch, Words};
 use layout::{
-    Approval, Control, DroppedUnsent, KillCause, KillMode, Routed, Scope, TimeInForce, Typed,
-    control_epoch, text,
+    Control, DroppedUnsent, KillCause, KillMode, Routed, Scope, TimeInForce, Typed, control_epoch,
 };
 
 /// How often the file is looked at for being replaced or cut.
 const CHECK_NS: i64 = 1_000_000_000;
-/// How long a release waits for its second person.
-const RELEASE_NS: i64 = 300_000_000_000;
-
-/// A release that one person asked for.
-#[derive(Clone, Debug)]
-struct Wanted {
-    scope: Scope,
-    id: u32,
-    person: String,
-    reason: String,
-    hash: u64,
-    epoch: u64,
-    until_ns: i64,
-}
-
 #[derive(Default)]
 pub(crate) struct Kill {
     pub file: Option<ControlFile>,
@@ -45,7 +29,6 @@ pub(crate) struct Kill {
     changes: Vec<Switch>,
     pub fault: Option<String>,
     check_at_ns: i64,
-    wanted: Option<Wanted>,
 }
 
 impl Kill {
@@ -66,7 +49,13 @@ impl Kill {
     }
 }
 
-fn control(scope: Scope, id: u32, mode: KillMode, epoch: u64, cause: KillCause) -> Control {
+pub(crate) fn control(
+    scope: Scope,
+    id: u32,
+    mode: KillMode,
+    epoch: u64,
+    cause: KillCause,
+) -> Control {
     let mut event = Control::ZERO;
     event.header.kind = Control::KIND;
     (event.control_epoch, event.target_id) = (epoch, id);
@@ -423,98 +412,18 @@ impl Desk {
         Ok(epoch)
     }
 
-    pub(crate) fn may_release(&self, person: &str) -> Result<()> {
-        match self.options.people.iter().find(|p| p.name == person) {
-            None => refused(format!("{person:?} is none of the desk's people")),
-            Some(p) if !p.risk => {
-                refused(format!("{person:?} has not the role risk, which this takes"))
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
-    /// The first of two people asks for a scope to be opened; the hash names exactly this change.
-    pub fn request_release(
-        &mut self,
-        scope: Scope,
-        id: u32,
-        person: &str,
-        reason: &str,
-    ) -> Result<u64> {
-        self.may_release(person)?;
-        self.check_kill();
-        if self.engine.mode_in(scope, id) == KillMode::Open.code() {
-            return refused(format!("{} {id} is not engaged", scope.name()));
-        }
-        let epoch = self.engine.control_epoch();
-        // The life and its place in the log too: an approval of one life never fits another.
-        let (life, event_seq) = (self.engine.epoch(), self.engine.event_seq());
-        let what =
-            format!("release {} {id} {epoch} {life} {event_seq} {person} {reason}", scope.name());
-        let hash = crate::desk::hash_of(what.as_bytes());
-        let until_ns = self.clock.mono_ns() + RELEASE_NS;
-        let (person, reason) = (person.to_string(), reason.to_string());
-        self.kill.wanted = Some(Wanted { scope, id, person, reason, hash, epoch, until_ns });
-        Ok(hash)
-    }
-
-    /// The second person approves; the approval is an event before the scope opens.
-    pub fn approve_release(&mut self, change_hash: u64, person: &str) -> Result<u64> {
-        self.may_release(person)?;
-        let Some(wanted) = self.kill.wanted.clone().filter(|w| w.hash == change_hash) else {
-            return refused(format!("no release with hash {change_hash:#018x} is asked for"));
-        };
-        if wanted.person == person {
-            return refused(format!("{person:?} asked for it; another person must approve"));
-        }
-        self.check_kill();
-        let late = self.clock.mono_ns() > wanted.until_ns;
-        if late || self.engine.control_epoch() != wanted.epoch {
-            self.kill.wanted = None;
-            let why = if late { "it is older than five minutes" } else { "the switch has moved" };
-            return refused(format!("the release is void: {why}; ask again"));
-        }
-        if self.journal.failed() {
-            return refused("the log is poisoned: mend the disk and restart the engine first");
-        }
-        self.kill.wanted = None;
-        self.mend_control_file()?;
-        let mut approval = Approval::ZERO;
-        approval.header.kind = Approval::KIND;
-        approval.change_hash = change_hash;
-        (approval.person, approval.approver) = (text(&wanted.person), text(person));
-        approval.reason = text(&wanted.reason);
-        self.take(approval.as_record());
-        let Some(file) = self.kill.file.clone() else {
-            let epoch = self.engine.control_epoch() + 1;
-            let open = control(wanted.scope, wanted.id, KillMode::Open, epoch, KillCause::Operator);
-            self.take(open.as_record());
-            return Ok(epoch);
-        };
-        let epoch = file.release(wanted.scope, wanted.id)?;
-        self.check_kill();
-        if self.engine.mode_in(wanted.scope, wanted.id) != KillMode::Open.code() {
-            // The log alone held it, as after a damaged file: the words did not change.
-            let open = control(wanted.scope, wanted.id, KillMode::Open, epoch, KillCause::Operator);
-            self.take(open.as_record());
-        }
-        Ok(epoch)
-    }
-
     /// A damaged control file is written anew, still killed, when two people release it.
-    fn mend_control_file(&mut self) -> Result<()> {
+    pub(crate) fn mend_control_file(&mut self) -> Result<()> {
         let (Some(dir), Some(lock)) = (&self.dir, &self.lock) else { return Ok(()) };
         if self.kill.fault.is_none() {
             return Ok(());
         }
         let (sizes, epoch) = (&self.options.control, self.engine.control_epoch() + 1);
         ControlFile::rebuild(dir, lock, sizes, KillMode::CancelOnly, epoch)?;
-        let wanted = self.kill.wanted.take();
         for link in &mut self.links {
             link.sender = None;
         }
         self.kill = Kill::open(dir)?;
-        self.kill.wanted = wanted;
         for link in 0..self.links.len() {
             if self.links[link].venue_id != 0 {
                 self.register(link)?;

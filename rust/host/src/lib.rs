@@ -5,6 +5,7 @@
 //! twice.
 #![forbid(unsafe_code)]
 
+mod change;
 mod client;
 mod clock;
 mod days;
@@ -12,6 +13,7 @@ mod desk;
 mod door;
 mod journaling;
 mod kill;
+mod limits;
 mod link;
 mod options;
 mod outbox;
@@ -20,9 +22,12 @@ mod running;
 mod status;
 mod world;
 
-pub use client::{Attach, Client, ask};
+pub use change::Request;
+pub use client::{Attach, Client, ask, ask_with};
 pub use desk::{Desk, TurnInfo, replay};
-pub use options::{DeskOptions, HostError, JournalMode, Person, Result, SessionPolicy, VenueLink};
+pub use options::{
+    DeskOptions, HostError, JournalMode, Person, Result, SessionPolicy, VenueLink, Who,
+};
 pub use outbox::{Bounds, RingLog};
 pub use rows::{Row, Value, leg_rows, order_row, position_row};
 pub use running::Running;

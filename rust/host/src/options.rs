@@ -49,8 +49,26 @@ pub struct SessionPolicy {
 pub struct Person {
     /// Name, up to 24 bytes.
     pub name: String,
-    /// May ask for and approve a release of the kill switch.
+    /// May ask for and approve what takes two: a release of the kill switch, looser limits.
     pub risk: bool,
+    /// The machine's user that acts as this person, and nobody else; `None`: any that comes in.
+    pub uid: Option<u32>,
+}
+
+/// Who asks for something: the name that he says, and the user whose process says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Who<'a> {
+    /// Name in `[people]`.
+    pub name: &'a str,
+    /// User of the machine, by the peer credentials of the connection.
+    pub uid: u32,
+}
+
+/// A person of this very process.
+impl<'a> From<&'a str> for Who<'a> {
+    fn from(name: &'a str) -> Self {
+        Self { name, uid: rustix::process::geteuid().as_raw() }
+    }
 }
 
 /// How a desk is opened.

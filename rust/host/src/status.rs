@@ -115,6 +115,10 @@ pub struct Status {
     pub clients_lost: Vec<LostClient>,
     /// Records of clients that were no commands.
     pub foreign_commands: u64,
+    /// Version of the limits in force.
+    pub limits_version: u64,
+    /// Hash of all rows of limits in force.
+    pub limits_hash: u64,
     /// The engine's counters.
     pub counters: Counters,
     /// Latency of decisions, in this process, before any durability.
@@ -182,6 +186,8 @@ impl Status {
         let lost: Vec<String> = self.clients_lost.iter().map(LostClient::to_json).collect();
         put("clients_lost", format!("[{}]", lost.join(",")));
         put("foreign_commands", self.foreign_commands.to_string());
+        put("limits_version", self.limits_version.to_string());
+        put("limits_hash", format!("\"{:#018x}\"", self.limits_hash));
         put("commands", c.commands.to_string());
         put("accepted", c.accepted.to_string());
         put("refused", c.refused.to_string());
@@ -284,6 +290,8 @@ impl Desk {
             attached: door.map_or_else(Vec::new, Door::attached),
             clients_lost: door.map_or_else(Vec::new, |door| door.lost.clone()),
             foreign_commands: self.foreign_commands,
+            limits_version: self.engine.limits_version(),
+            limits_hash: self.engine.limits_hash(),
             counters: *self.engine.counters(),
             decide: self.decide_latency(),
             links: (0..self.links.len()).map(|at| self.link_status(at)).collect(),

@@ -437,7 +437,7 @@ fn terms_whose_command_does_not_follow_or_does_not_take_them_are_forgotten() {
 #[test]
 fn days_phases_and_clocks_are_told_at_the_door_and_only_a_person_proves_a_close() {
     let dir = Dir::new("days");
-    let person = |name: &str, risk| host::Person { name: name.into(), risk };
+    let person = |name: &str, risk| host::Person { name: name.into(), risk, uid: None };
     let people = vec![person("alice", true), person("carol", false)];
     let running = spawn(host::DeskOptions { people, ..options(&dir) });
     let ask = |request: &str| host::ask(dir.desk(), request).expect("an answer");

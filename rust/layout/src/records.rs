@@ -310,7 +310,8 @@ record! {
         40 limits_hash: u64, "hash of all rows in force, told by the engine";
         48 person: [u8; 24], "who";
         72 approver: [u8; 24], "second person where it loosens";
-        96 reserved: [u8; 32], "zero";
+        96 change_hash: u64, "the approval event that says why; 0: limits of a start's configuration";
+        104 reserved: [u8; 24], "zero";
     }
     /// Rate of a currency into the desk currency: command and event.
     Rate rate = 215, 128 {
@@ -616,12 +617,12 @@ record! {
         48 bound: i64, "its threshold";
         56 reserved: [u8; 72], "zero";
     }
-    /// A change asked for and approved by people.
+    /// A change that people ask for, before anything of it: two where it loosens, one where it tightens.
     Approval approval = 252, 128 {
         0 header: Header, "header";
         32 change_hash: u64, "hash of the change";
         40 person: [u8; 24], "who asked";
-        64 approver: [u8; 24], "who approved";
+        64 approver: [u8; 24], "who approved; empty where one person suffices";
         88 reason: [u8; 40], "why";
     }
     /// Numbers of a FIX message stored in the same group.

@@ -55,8 +55,8 @@ fn options(py: Python<'_>, dict: &Bound<'_, PyDict>) -> PyResult<DeskOptions> {
             }
             "people" => {
                 for row in value.try_iter()? {
-                    let (name, risk) = row?.extract::<(String, bool)>()?;
-                    options.people.push(Person { name, risk });
+                    let (name, risk, uid) = row?.extract::<(String, bool, Option<u32>)>()?;
+                    options.people.push(Person { name, risk, uid });
                 }
             }
             "sessions" => {
@@ -418,10 +418,18 @@ impl Client {
     }
 }
 
-/// One request to a running desk's `control.sock`; its answer, a line of JSON.
+/// One request to a running desk's `control.sock`, with the bytes that follow it; its answer, a line of
+/// JSON.
 #[pyfunction]
-pub fn ask(py: Python<'_>, desk: PathBuf, request: &str) -> PyResult<String> {
-    py.detach(|| host::ask(desk, request)).or_raise(py, "DeskError")
+#[pyo3(signature = (desk, request, follows=None))]
+pub fn ask(
+    py: Python<'_>,
+    desk: PathBuf,
+    request: &str,
+    follows: Option<&[u8]>,
+) -> PyResult<String> {
+    let follows = follows.unwrap_or_default();
+    py.detach(|| host::ask_with(desk, request, follows)).or_raise(py, "DeskError")
 }
 
 /// Engages the kill switch by a desk's control file alone; the epoch. Does not wait for senders.

@@ -9,16 +9,23 @@ use crate::error::{OrRaise, oms_error};
 use crate::views;
 use crate::{capacity, ffi};
 use engine::book::{BookOrder, Level};
-use layout::{Entity, ExecutionReport, Quote, Record, ReportText, Scope, Side, Typed, text};
+use engine::limits::{is_removed, loosened};
+use layout::{
+    Entity, ExecutionReport, LimitRow, Quote, Record, ReportText, Scope, Side, Typed, text,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyList};
 use std::sync::Arc;
+use zerocopy::IntoBytes;
 
 /// An engine, a desk or a fold of a log.
 #[pyclass(subclass, frozen, module = "pyoms_native")]
 pub struct Port {
     pub(crate) shared: ffi::Port,
 }
+
+/// A limit that a row loosens: place of the row, name, old and new value.
+type Loosened = (usize, &'static str, Option<i64>, Option<i64>);
 
 /// Levels of a book side or its orders, in trading order.
 type Rows<T> = (Vec<T>, Vec<T>);
@@ -358,6 +365,42 @@ impl Port {
                 false => (0, 0, 0, 0),
             }
         })
+    }
+
+    /// Every row of limits in force, 128 bytes each, side by side.
+    fn limit_rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        let rows: Vec<LimitRow> = self.with(py, |core| core.engine().limit_rows().collect())?;
+        Ok(PyBytes::new(py, rows.as_bytes()))
+    }
+
+    /// Hash of all rows of limits in force.
+    fn limits_hash(&self, py: Python<'_>) -> PyResult<u64> {
+        self.with(py, |core| core.engine().limits_hash())
+    }
+
+    /// The limits that rows, side by side, would loosen: (row, limit, old and new value; None without
+    /// one). A row that takes limits away loosens all of them.
+    fn loosened(&self, py: Python<'_>, rows: &[u8]) -> PyResult<Vec<Loosened>> {
+        let records: Result<Vec<Record>, _> =
+            rows.chunks(layout::RECORD_SIZE).map(|chunk| views::record(py, chunk)).collect();
+        let records = records?;
+        let found = self.with(py, |core| -> Result<Vec<Loosened>, String> {
+            let mut found = Vec::new();
+            for (at, record) in records.iter().enumerate() {
+                let row = LimitRow::from_record(record);
+                let Some(row) = row.filter(|row| core.engine().limit_row_fits(row)) else {
+                    return Err(format!("row {at} is no row of limits that fits"));
+                };
+                let old = core.engine().limit_in_force(row);
+                for field in loosened(old.as_ref(), row) {
+                    let was = old.as_ref().map(|old| (field.value)(old));
+                    let is = (!is_removed(row)).then(|| (field.value)(row));
+                    found.push((at, field.name, was, is));
+                }
+            }
+            Ok(found)
+        })?;
+        found.or_raise(py, "EngineError")
     }
 
     /// Counters and what the engine says of itself.

@@ -85,7 +85,7 @@ pub fn options(dir: &Dir) -> DeskOptions {
             senders_max: 8,
         },
         people: ["ann", "bob", "tom"]
-            .map(|name| Person { name: name.into(), risk: name != "tom" })
+            .map(|name| Person { name: name.into(), risk: name != "tom", uid: None })
             .into(),
         journal: JournalMode::Inline,
         ..DeskOptions::default()

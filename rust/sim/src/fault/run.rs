@@ -206,7 +206,9 @@ impl Run {
             },
             engine: engine_config(&shape),
             venues: links.collect(),
-            people: ["ann", "bob"].map(|name| Person { name: name.into(), risk: true }).into(),
+            people: ["ann", "bob"]
+                .map(|name| Person { name: name.into(), risk: true, uid: None })
+                .into(),
             journal: JournalMode::Inline,
             world: Some(Arc::new(world.clone())),
             ..DeskOptions::default()
