@@ -1292,7 +1292,7 @@ class Desk:
     _judge_expired = _judge_canceled
 
     def _judge_rejected(self, order: Order, r: Event) -> str:
-        if order.beyond:
+        if order.beyond and not parts.was_replaced(order, r):
             return "overfill"
         if order.unproved:
             return "move_lost"  # what it was has ended before
@@ -1342,6 +1342,8 @@ class Desk:
             return "malformed"
         if told in LIVE_WORDS and self.second_self(order, r):
             return "outside_table"
+        if parts.found_working(order, r):
+            return "late"
         if self.renews(order, r):
             return "applied"
         if parts.proves_end(order, r):
@@ -1897,6 +1899,7 @@ class Desk:
         Only where the venue counts the order as a whole, and speaks of it as it is now. An average
         may differ by the dust of its rounding: less than one of the last place that it shows.
         """
+        self._compare_lives(order, e)
         rule = self.venues[order.venue_id].replace_rule
         apart = parts.moves(self, order) or rule == "modify_new"
         if (apart and order.revision_last) or e["street_revision"] < order.street_revision:
@@ -1914,13 +1917,28 @@ class Desk:
         if answers and told < ours:
             word = ("less", told)
         if word is not None:
-            if word != order.asked_word:
-                order.asked_word = word
-                self._ask_about(order)
+            self._ask_once(order, word)
             return
         counts = order.asked_word is not None and order.asked_word[0] == "less"
         if order.asked_word and (averages or (answers and told == ours and counts)):
             self._forget_breaks(order.seq, sums=False)
+
+    def _compare_lives(self, order: Order, e: Event) -> None:
+        """Ask about an end that only the refusal of a change has told; any answer ends that."""
+        if e["exec_type"] == "order_status":
+            if order.asked_word in (("ended", 0), ("works", 0)) and not e.get("poss_dup"):
+                self._forget_breaks(order.seq, sums=False)
+            return
+        refuses = e["exec_type"] in ("cancel_rejected", "replace_rejected")
+        ended = e["ord_status"] in ENDED_WORDS or e["ord_status"] in ("rejected", "calculated")
+        another = parts.moves(self, order) and parts.is_over(order, e)
+        if refuses and ended and order.live and not order.is_here and not another:
+            self._ask_once(order, ("ended", 0))
+
+    def _ask_once(self, order: Order, word: tuple[str, int]) -> None:
+        if word != order.asked_word:
+            order.asked_word = word
+            self._ask_about(order)
 
     def _ask_about(self, order: Order, *, later: bool = False) -> None:
         if order.seq not in self.to_ask:
@@ -1977,8 +1995,10 @@ class Desk:
             return
         if order.cum_qty >= order.qty:
             order.ended = "calculated" if order.ended == "calculated" else "filled"
-        elif e["leaves_qty"] > 0 and parts.moves(self, order):
-            parts.take_up(order, e)
+        elif e["leaves_qty"] > 0 and order.ended != "filled" and parts.told_anew(e):
+            self._ask_once(order, ("works", 0))  # it may have ended since
+        elif e["leaves_qty"] > 0 and (order.ended != "filled" or parts.moves(self, order)):
+            parts.take_up(order, e, moves=parts.moves(self, order))
         elif order.ended == "filled":
             if e["leaves_qty"] > 0:
                 order.reopen()
@@ -2043,7 +2063,13 @@ class Desk:
         self._take_canceled(order, e, "expired")
 
     def _take_rejected(self, order: Order, e: Event) -> None:
-        """End as canceled what was rejected after its ack or a fill (CORNERS 21)."""
+        """End as canceled what was rejected after its ack or a fill (CORNERS 21).
+
+        Named by the id of its replace it had been there, and the replace had held.
+        """
+        if parts.was_replaced(order, e):
+            self._take_canceled(order, e)
+            return
         order.end("canceled" if order.known else "rejected", self.now_ns)
 
     def _take_replaced(self, order: Order, e: Event) -> None:
@@ -2068,6 +2094,10 @@ class Desk:
 
     def _take_order_status(self, order: Order, e: Event) -> None:
         """Take a query's answer; the street id in it says which terms the venue holds."""
+        if parts.found_working(order, e):
+            parts.take_up(order, e, moves=parts.moves(self, order))
+            order.asked = True  # whatever had ended it
+            return
         if e["ord_status"] == "rejected":
             self._take_rejected(order, e)
         if e["ord_status"] == "calculated":

@@ -82,11 +82,37 @@ def moves(desk: Desk, order: Order) -> bool:
     return in_parts or desk.venues[order.venue_id].replace_rule == "cancel_new"
 
 
-def take_up(order: Order, r: Event) -> None:
-    """Open what had ended by a part that its venue works again; not wanted any more, cancel it."""
-    filled = order.ended == "filled"
-    order.piece = order.pieces.get(r["street_revision"], order.piece)
-    order.revision = r["street_revision"]
+def was_replaced(order: Order, r: Event) -> bool:
+    """Whether a word by the id of a replace in flight tells that the order had become that."""
+    change = order.replacing
+    if change is None or change.moves or change.gone or r["exec_type"] == "unknown_order":
+        return False
+    return order.proves_replace(r["street_revision"])
+
+
+def told_anew(r: Event) -> bool:
+    """Whether a report was told before, or may have been: what it says is left may be no more."""
+    return bool(r.get("again") or r.get("queried"))
+
+
+def found_working(order: Order, r: Event) -> bool:
+    """Whether the answer finds open what had ended here, and was asked about for that."""
+    live = r["ord_status"] in ("new", "partially_filled", "suspended", "stopped", "done_for_day")
+    asked = order.asked_word == ("works", 0) and order.ended not in ("", "filled")
+    wants = order.qty > order.cum_qty and r["leaves_qty"] > 0
+    return r["exec_type"] == "order_status" and live and asked and wants and not r.get("again")
+
+
+def take_up(order: Order, r: Event, *, moves: bool) -> None:
+    """Open what had ended by a part that its venue works again; not wanted any more, cancel it.
+
+    What was before a replace has terms that nobody wants; parts are alike.
+    """
+    alike = order.shown_qty > 0 or order.follows or r["street_revision"] == order.revision
+    filled = order.ended == "filled" and alike
+    if moves:
+        order.piece = order.pieces.get(r["street_revision"], order.piece)
+        order.revision = r["street_revision"]
     order.reopen()
     if order.piece.partial:
         order.piece.qty = order.filled_of(order.piece) + r["leaves_qty"]

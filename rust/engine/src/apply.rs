@@ -10,7 +10,9 @@ use crate::order::{
     Trigger, UNSENT, UNSURE, VACANT, closed, set_aside,
 };
 use crate::plain::Plan;
-use crate::report::{aside, reason_of, renews, restated, revision_of};
+use crate::report::{
+    aside, ended_otherwise, is_told_anew, reason_of, renews, restated, revision_of, was_replaced,
+};
 use crate::risk::{Weight, side_index, stops_orders};
 use crate::slices::names_present;
 use crate::{Engine, fills, number, position};
@@ -24,6 +26,12 @@ use layout::{
     PositionSplit, Rate, Record, Refusal, ReplaceAccepted, ReplaceRule, ReportText,
     RestatementReason, Routed, Scope, Side, TrailMoved, Triggered, Typed, Verdict,
 };
+
+/// What an order is asked about as DIFFERS besides its sums (no sum is such a word): a change was
+/// refused because it has ended.
+const ENDED_THERE: i64 = i64::MIN;
+/// A bust that was told anew says that the venue works again what had ended.
+const WORKS_THERE: i64 = i64::MIN + 2;
 
 /// A fill as it moves the position.
 #[derive(Clone, Copy)]
@@ -570,6 +578,9 @@ impl Engine {
             _ => return,
         }
         self.compare_sums(e);
+        if asks_for_the_end(e) || e.exec_type == ExecType::OrderStatus as u8 {
+            self.compare_lives(e);
+        }
         let avg_px = ids.map_or(0, |ids| ids.avg_px);
         if avg_px != 0 || e.flags & layout::REPORT_QUERIED != 0 {
             self.compare_words(e, avg_px);
@@ -606,6 +617,10 @@ impl Engine {
                 Action::TakeUp => {
                     let before = *order;
                     self.take_up(slot, &before, e);
+                }
+                // The id that the venue does not know proves nothing of the replace that has it.
+                Action::Reject if exec_type == ExecType::UnknownOrder => {
+                    self.act(slot, e.header.ingest_time_ns, action, 0, None);
                 }
                 _ => self.act(slot, e.header.ingest_time_ns, action, revision, None),
             };
@@ -736,7 +751,13 @@ impl Engine {
                 };
             });
             if self.works_again(&before, e) && self.orders[slot].unfilled_qty() > 0 {
-                self.take_up(slot, &before, e);
+                let anew = is_told_anew(e);
+                mutant!(bust_told_anew_opens_what_ended: anew = false);
+                if anew && ended_otherwise(&before) {
+                    self.ask_once(slot, WORKS_THERE); // the order may have ended since
+                } else {
+                    self.take_up(slot, &before, e);
+                }
             }
             if self.orders[slot].cum_qty == 0 && self.orders[slot].tags & layout::TAG_TERMS != 0 {
                 self.undo_due(slot);
@@ -768,6 +789,7 @@ impl Engine {
             && before.replace_id_row == before.id_row
             && (before.pending_price, before.pending_qty) == (before.price, before.order_qty);
         let another = before.live() && !vacant;
+        let by_parts = self.replace_rule(before) == ReplaceRule::CancelNew as u8;
         let queried = e.exec_type == ExecType::OrderStatus as u8;
         let cum_qty = self.orders[slot].cum_qty;
         if let Some(terms) = self.terms_mut(before.order_seq).filter(|t| t.is_sliced() && !another)
@@ -780,18 +802,23 @@ impl Engine {
             } else if vacant {
                 order.flight &= !VACANT;
             }
-            if !another || queried && order.flight & REPLACING == 0 {
+            if by_parts && (!another || queried && order.flight & REPLACING == 0) {
                 order.revision = revision;
             }
-            if !another {
+            if by_parts && !another {
                 order.children_qty = 0; // its fills may be told before and after this: its own sum is no gap
+            }
+            if order.unfilled_qty() == 0 {
+                order.order_qty = cum_qty.saturating_add(e.leaves_qty); // more than was wanted
             }
             if closed(order.base) {
                 order.base = OrdStatus::New as u8;
             }
             order.base = by_fills(order);
         });
-        let only_filled = before.base == OrdStatus::Filled as u8 && !queried;
+        // Parts are alike; what was before a replace has terms that nobody wants any more.
+        let alike = revision == before.street_revision() || self.is_sliced(before);
+        let only_filled = before.base == OrdStatus::Filled as u8 && !queried && alike;
         if !next_part && !only_filled && self.orders[slot].live() {
             self.want_cancel(slot);
         }
@@ -893,6 +920,48 @@ impl Engine {
         }
     }
 
+    /// Compares whether an order lives: a change that the venue refuses because the order has ended tells
+    /// of an end that was lost, so it is asked about, and no cancel is sent for ever (CORNERS 14). Any
+    /// answer is the end of such a question.
+    #[cold]
+    fn compare_lives(&mut self, e: &ExecutionReport) {
+        let slot = self.slot(e.header.order_seq);
+        let order = self.orders[slot];
+        if order.order_seq != e.header.order_seq {
+            return;
+        }
+        if e.exec_type == ExecType::OrderStatus as u8 {
+            let asked = [ENDED_THERE, WORKS_THERE].contains(&self.asked_word[slot]);
+            if asked && order.flight & DIFFERS != 0 && e.flags & layout::REPORT_POSS_DUP == 0 {
+                self.forget_breaks(slot, DIFFERS);
+            }
+            return;
+        }
+        let (revision, rule) = (revision_of(e, order.order_seq), self.replace_rule(&order));
+        let of_another = order.was(revision, rule) || order.was_before(revision, rule);
+        if order.live() && !order.is_here() && !of_another {
+            self.ask_once(slot, ENDED_THERE);
+        }
+    }
+
+    /// Asks about a word of the venue that differs from what we have, once for each word.
+    fn ask_once(&mut self, slot: usize, word: i64) {
+        let order_seq = self.orders[slot].order_seq;
+        let known = self.orders[slot].flight & DIFFERS != 0 && self.asked_word[slot] == word;
+        if !known && self.queue_query(order_seq) {
+            self.orders[slot].flight |= DIFFERS;
+            self.asked_word[slot] = word;
+            self.counters.flagged += 1;
+        }
+    }
+
+    /// Whether the venue was asked if it works again what had ended here.
+    pub(crate) fn may_work_again(&self, order: &Order) -> bool {
+        let slot = self.slot(order.order_seq);
+        let asked = order.flight & DIFFERS != 0 && self.asked_word[slot] == WORKS_THERE;
+        asked && ended_otherwise(order) && order.unfilled_qty() > 0
+    }
+
     /// Queues an order to be asked about; whether there was room.
     fn queue_query(&mut self, order_seq: u64) -> bool {
         let waits = self.queries.contains(&order_seq);
@@ -969,12 +1038,7 @@ impl Engine {
         let less = answers && told < order.cum_qty;
         if less || differs {
             let word = if less { told << 1 | 1 } else { avg_px << 1 };
-            let known = order.flight & DIFFERS != 0 && self.asked_word[slot] == word;
-            if !known && self.queue_query(e.header.order_seq) {
-                self.orders[slot].flight |= DIFFERS;
-                self.asked_word[slot] = word;
-                self.counters.flagged += 1;
-            }
+            self.ask_once(slot, word);
         } else if order.flight & DIFFERS != 0
             && (averages || answers && told == order.cum_qty && self.asked_word[slot] & 1 != 0)
         {
@@ -1073,6 +1137,10 @@ impl Engine {
                 }
             }
             Action::Cancel => end(order, revision, OrdStatus::Canceled),
+            // Named by the id of its replace it was there, and the replace held.
+            Action::Reject if was_replaced(order, revision) => {
+                end(order, revision, OrdStatus::Canceled);
+            }
             // Once acknowledged or filled it was an order: its end is a cancel, the fills are kept.
             Action::Reject
                 if order.base != OrdStatus::PendingNew as u8
@@ -1588,6 +1656,14 @@ impl Engine {
             row.gross_points_max = factor.points_of(cell.gross_notional_max);
         }
     }
+}
+
+/// Whether the venue refuses a change with the word that the order has ended.
+fn asks_for_the_end(e: &ExecutionReport) -> bool {
+    mutant!(lost_end_never_asked => return false);
+    let refusals = [ExecType::CancelRejected as u8, ExecType::ReplaceRejected as u8];
+    refusals.contains(&e.exec_type)
+        && OrdStatus::from_code(e.ord_status).is_some_and(|s| closed(s as u8))
 }
 
 /// Live base status by what has filled; a replace in flight that would leave something open, or whose

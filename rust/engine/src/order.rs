@@ -20,9 +20,10 @@ pub const CANCEL_ASKED: u8 = 8;
 /// The venue counts fills that we lack, and was asked about it: once for each sum it tells, until the
 /// sums agree. It outlives the order's end, as `UNSENT` does.
 pub const QUERIED: u8 = 16;
-/// The venue's sums and ours differ otherwise: its AvgPx(6) is another, or the answer to a query
-/// counts less than we have. It was asked about that, once for each word it says; no quantity is in
-/// doubt, so nothing waits for it. It outlives the order's end.
+/// The venue's word and ours differ otherwise: its AvgPx(6) is another, the answer to a query counts
+/// less than we have, or it may have ended, or work again, what does not so here. It was asked about
+/// that, once for each word it says; no quantity is in doubt, so nothing waits for it. It outlives the
+/// order's end.
 pub const DIFFERS: u8 = 128;
 /// What the venue is asked about, besides what is in flight.
 pub(crate) const BREAKS: u8 = QUERIED | DIFFERS;

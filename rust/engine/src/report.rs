@@ -85,8 +85,12 @@ impl Engine {
         if trigger == Trigger::Restated && !self.sound_terms(order, report, reason) {
             return taken(Disposition::Malformed);
         }
-        if trigger == Trigger::OldWorks && !self.fits(order, order.unfilled_qty(), 0) {
-            return taken(Disposition::Malformed);
+        if trigger == Trigger::OldWorks {
+            let opens =
+                if order.unfilled_qty() > 0 { order.unfilled_qty() } else { report.leaves_qty };
+            if !self.fits(order, opens, 0) {
+                return taken(Disposition::Malformed);
+            }
         }
         taken(match self.action(order, trigger, revision) {
             None => Disposition::OutsideTable,
@@ -387,21 +391,36 @@ impl Engine {
     /// The rule by which a replace of an order in flight counts: its venue's, and for what goes there a
     /// part at a time that of cancel and new.
     pub fn replace_rule(&self, order: &Order) -> u8 {
-        let sliced = order.tags & layout::TAG_TERMS != 0
-            && self.order_terms(order.order_seq).is_some_and(|terms| terms.is_sliced());
-        if sliced {
+        if self.is_sliced(order) {
             return ReplaceRule::CancelNew as u8;
         }
         self.venues[order.venue_id as usize].replace_rule
     }
 
-    /// Whether a report says that the venue works what of the order was over for us: where each part, or
-    /// what a replace makes of it, is an order of its own there, and another of them is the present one.
+    /// Whether an order goes out a part at a time.
+    pub(crate) fn is_sliced(&self, order: &Order) -> bool {
+        order.tags & layout::TAG_TERMS != 0
+            && self.order_terms(order.order_seq).is_some_and(|terms| terms.is_sliced())
+    }
+
+    /// Whether a report says that the venue works what of the order was over for us: it had ended
+    /// otherwise than by its fills; or, where each part, or what a replace makes of it, is an order of
+    /// its own there, another of them is the present one.
     pub(crate) fn works_again(&self, order: &Order, report: &ExecutionReport) -> bool {
+        if self.replace_rule(order) != ReplaceRule::CancelNew as u8 {
+            return report.leaves_qty > 0 && ended_otherwise(order);
+        }
         let present = revision_of(report, order.order_seq) == order.street_revision();
-        report.leaves_qty > 0
-            && (!order.live() || order.is_vacant() || !present)
-            && self.replace_rule(order) == ReplaceRule::CancelNew as u8
+        report.leaves_qty > 0 && (!order.live() || order.is_vacant() || !present)
+    }
+
+    /// Whether the answer to a question says so. Where all has filled, what is there has more than was
+    /// wanted: it counts of its own what we do, so the answer is no older than the fills.
+    fn is_found_working(&self, order: &Order, report: &ExecutionReport) -> bool {
+        let own = order.cum_qty - order.children_qty;
+        report.flags & REPORT_QUERIED != 0
+            && self.works_again(order, report)
+            && (order.unfilled_qty() > 0 || names_present(order, report) && report.cum_qty == own)
     }
 
     /// The trigger of a report; `None` for what has no meaning. Where a replace ends one order at the
@@ -414,6 +433,9 @@ impl Engine {
         reason: RestatementReason,
     ) -> Option<Trigger> {
         let told = trigger_told(exec_type, order, report, reason)?;
+        if told == Trigger::FoundLive && report.leaves_qty > 0 && self.may_work_again(order) {
+            return Some(Trigger::OldWorks);
+        }
         let rule = self.replace_rule(order);
         if rule != ReplaceRule::CancelNew as u8 && rule != ReplaceRule::ModifyNew as u8 {
             return Some(told);
@@ -430,7 +452,11 @@ impl Engine {
             // What has ended is not what is there: no word of it but of its fills says anything more.
             Trigger::Trade | Trigger::Bust | Trigger::Correct => told,
             // A word of its own may be older than the end; the answer to a question is not.
-            Trigger::FoundLive if queried && self.works_again(order, report) => Trigger::OldWorks,
+            Trigger::FoundLive
+                if rule == ReplaceRule::CancelNew as u8 && self.is_found_working(order, report) =>
+            {
+                Trigger::OldWorks
+            }
             _ if (order.flight & VACANT != 0 || order.flight & REPLACING == 0)
                 && order.was(revision, rule)
                 || order.was_before(revision, rule) =>
@@ -495,7 +521,6 @@ impl Engine {
             {
                 false
             }
-            Trigger::OldWorks => order.unfilled_qty() > 0,
             // At a venue that does both itself the new one may be there already.
             Trigger::OldCanceled if order.flight & MOVING == 0 => return Some(Action::Vacate),
             Trigger::OldCanceled if order.flight & (CANCEL_ASKED | CANCELING) != 0 => {
@@ -562,12 +587,29 @@ fn leaves_overfilled(order: &Order, action: Action, revision: u16) -> bool {
     let by_replace = order.flight & REPLACING != 0 && order.cum_qty > order.order_qty;
     by_replace
         && match action {
-            Action::RestoreReplace | Action::Reject | Action::Calculate => true,
+            Action::RestoreReplace | Action::Calculate => true,
+            Action::Reject => !was_replaced(order, revision),
             Action::Cancel | Action::Expire | Action::Complete | Action::Resolve => {
                 revision != order.replace_revision
             }
             _ => false,
         }
+}
+
+/// Whether an order has ended, and not by its fills.
+pub(crate) fn ended_otherwise(order: &Order) -> bool {
+    closed(order.base) && order.base != OrdStatus::Filled as u8
+}
+
+/// Whether a report was told before, or may have been: what it says is left may be so no more.
+pub(crate) fn is_told_anew(report: &ExecutionReport) -> bool {
+    report.flags & (REPORT_POSS_DUP | REPORT_POSS_RESEND | REPORT_QUERIED) != 0
+}
+
+/// Whether the venue, naming an order by this id, says that it had taken the replace in flight: where
+/// that changes the order itself and makes no other of it.
+pub(crate) fn was_replaced(order: &Order, revision: u16) -> bool {
+    order.flight & (REPLACING | MOVING | VACANT) == REPLACING && revision == order.replace_revision
 }
 
 /// Whether the venue tells anew of an order that it had set aside: a copy of what it said before is older.
