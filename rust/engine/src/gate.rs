@@ -190,6 +190,13 @@ impl Engine {
             | fail(malformed, Verdict::ClOrdIdMalformed)
     }
 
+    /// Whether a strategy is defined; 0, none told, is.
+    #[inline(always)]
+    pub(crate) fn knows_strategy(&self, strategy_id: u16) -> bool {
+        // Row 0 is none told, so a number out of range must not fall back to it.
+        self.strategies.get(strategy_id as usize).is_some_and(|strategy| strategy.defined != 0)
+    }
+
     /// Strictest mode over the scopes of an order.
     #[inline(always)]
     pub(crate) fn mode(
@@ -386,7 +393,7 @@ impl Engine {
         check!(f, !market && c.price == 0 && !negative_fine, PriceMissing);
         check!(f, market && c.price != 0, PriceNotAllowed);
         check!(f, account.defined == 0, AccountUnknown);
-        check!(f, strategy.defined == 0, StrategyUnknown);
+        check!(f, !self.knows_strategy(c.strategy_id), StrategyUnknown);
         let named = instrument.defined == 2 || c.venue_id != 0;
         check!(f, venue.defined == 0 && named, VenueUnknown);
         check!(f, instrument.defined != 2, InstrumentUnknown);
@@ -684,7 +691,7 @@ impl Engine {
             && (c.instrument_id == 0
                 || at(&self.instruments, c.instrument_id as usize).defined != 0)
             && (c.of_session_id == 0 || at(&self.sessions, c.of_session_id as usize).defined != 0)
-            && (c.strategy_id == 0 || at(&self.strategies, c.strategy_id as usize).defined != 0)
+            && (c.strategy_id == 0 || self.knows_strategy(c.strategy_id))
             && (c.venue_id == 0 || at(&self.venues, c.venue_id as usize).defined != 0)
             && (c.side == 0 || Side::from_code(c.side).is_some());
         let fails = fail(!self.dedup.has_room(id_hash), Verdict::IdTableFull)

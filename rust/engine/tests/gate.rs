@@ -31,6 +31,7 @@ fn each_spoiled_field_is_refused_by_its_own_reason_with_value_and_bound() {
         ("market with a price", |o| o.ord_type = 1, Verdict::PriceNotAllowed, e9(100), 0),
         ("account", |o| o.account_id = 9, Verdict::AccountUnknown, 9, 0),
         ("strategy", |o| o.strategy_id = 3, Verdict::StrategyUnknown, 3, 0),
+        ("strategy out of range", |o| o.strategy_id = 60_000, Verdict::StrategyUnknown, 60_000, 0),
         ("venue", |o| o.venue_id = 2, Verdict::VenueUnknown, 2, 0),
         ("instrument", |o| o.instrument_id = 3, Verdict::InstrumentUnknown, 3, 0),
         ("instrument out of range", |o| o.instrument_id = u32::MAX, Verdict::InstrumentUnknown, u32::MAX as i64, 0),
