@@ -2003,7 +2003,7 @@ class Desk:
             if e["leaves_qty"] > 0:
                 order.reopen()
             else:
-                order.ended = "canceled"
+                order.ended = "expired" if e["ord_status"] == "expired" else "canceled"
 
     _take_trade_correct = _take_trade_cancel
 

@@ -746,6 +746,8 @@ impl Engine {
                 } else if e.leaves_qty > 0 {
                     order.base = OrdStatus::New as u8;
                     by_fills(order)
+                } else if e.ord_status == OrdStatus::Expired as u8 {
+                    e.ord_status // it was over for the venue before, by its clock
                 } else {
                     OrdStatus::Canceled as u8
                 };

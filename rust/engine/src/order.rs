@@ -528,7 +528,7 @@ impl Action {
             Self::BeginCancel => &[PendingCancel],
             Self::BeginReplace => &[PendingReplace],
             Self::Doubt => &[Unknown],
-            Self::Amend => &[New, PartiallyFilled, Filled, Canceled],
+            Self::Amend => &[New, PartiallyFilled, Filled, Canceled, Expired],
             Self::AmendLate => &[Filled],
             Self::SetAside => &[Suspended, Stopped, DoneForDay],
             Self::Calculate => &[Calculated],

@@ -98,6 +98,24 @@ fn corner_24_a_canceled_order_that_a_bust_opens_at_its_venue_is_open_and_cancele
 }
 
 #[test]
+fn corner_24_a_filled_order_that_a_bust_ends_ends_as_its_venue_says() {
+    for (told, ends) in [
+        (OrdStatus::Expired, OrdStatus::Expired),
+        (OrdStatus::Canceled, OrdStatus::Canceled),
+        (OrdStatus::None, OrdStatus::Canceled),
+    ] {
+        let (mut desk, seq) = desk_of(ReplaceRule::InFlightCounted);
+        desk.take(&trade_report(&desk, seq, "X1", 5, 100));
+        let mut r = desk.report(seq, 0, ExecType::TradeCancel);
+        (r.exec_id, r.ord_status) = (text("B"), told as u8);
+        offer_ids(&mut desk, &r, |ids| ids.exec_ref_id = text("X1"));
+        assert_eq!(desk.take(&r), Disposition::Late);
+        assert_eq!(desk.status(seq), ends);
+        closing(&desk);
+    }
+}
+
+#[test]
 fn corner_14_a_change_that_is_refused_because_the_order_has_ended_is_asked_about_once() {
     use OrdStatus::{Canceled, Expired, Filled, Rejected};
     for told in [Canceled, Expired, Filled, Rejected] {
