@@ -52,10 +52,11 @@ def test_every_case_gives_a_line_of_the_interface(case, capsys):
     line = json.loads(capsys.readouterr().out)
     assert line["case"] == case
     wanted = "case tier data n p50_ns p99_ns p999_ns max_ns ops_per_s instructions counters pacer"
-    assert set(line) == {*wanted.split(), "machine"}
+    assert set(line) == {*wanted.split(), "reload", "machine"}
     assert line["n"] > 0
     assert 0 <= line["p50_ns"] <= line["p99_ns"] <= line["p999_ns"] <= line["max_ns"]
     assert (line["pacer"] is not None) == (case == "decide_paced")
+    assert (line["reload"] is not None) == (case == "limits_reload")
     counted = case in {*bench.COUNTED, "kill_read"} and "no counters" not in line["machine"]
     assert (line["counters"] is not None) == counted
 

@@ -32,6 +32,8 @@ const UNREAD_MAX: usize = 1 << 20;
 /// How often the sockets are looked at, and commands of one client in one round.
 const LOOK_NS: i64 = 1_000_000;
 const COMMANDS: usize = 64;
+/// The same while limits are staged, so that a whole table is in force in half a second beside them.
+const COMMANDS_STAGING: usize = 16;
 /// What may be asked.
 const ALLOWED: &str =
     "allowed are status, attach, detach, release, limits, order, position, day, phase, clock";
@@ -334,7 +336,8 @@ impl Desk {
         // Terms and their command were published together and are taken together: nothing of this
         // session gets between them, and no offer outlives this loop.
         let (mut count, mut offered) = (0, false);
-        while count < COMMANDS || offered {
+        let most = if self.staging.is_some() { COMMANDS_STAGING } else { COMMANDS };
+        while count < most || offered {
             if !offered && self.log.ring.room() <= 2 * journal::GROUP_MAX as u64 {
                 return count > 0; // commands wait in their ring until the log has room
             }
