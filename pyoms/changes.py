@@ -60,9 +60,7 @@ def set_limits(desk: Path, file: Path, person: str, reason: str) -> dict[str, An
     }
     wanted = load_limits(
         file,
-        accounts=list(numbers.get("account", {})),
-        instruments=list(numbers.get("instrument", {})),
-        sessions=list(numbers.get("session", {})),
+        names={entity: list(numbers.get(entity, {})) for entity in limits.NAMED},
         throttle_orders_max=replay.capacities()["throttle_orders_max"],
     )
     rows = limits.rows_of(wanted, lambda entity, name: numbers[entity][name])

@@ -37,10 +37,15 @@ from pyoms_core.layout import (
     ACCOUNT_HEDGING,
     CODES,
     FLAG_BAND_PPM,
+    FLAG_BY_LAST,
+    FLAG_BY_SET,
     FLAG_LOCKED_FINE,
+    FLAG_MARK_SHORT,
     FLAG_NEGATIVE_PRICES,
     FLAG_NO_BAND,
+    FLAG_NO_MARKET,
     FLAG_RESTRICTED,
+    FLAG_UNIT_MARGIN,
     VENUE_OVERFILL_STOPS,
 )
 
@@ -70,8 +75,37 @@ LIMIT_FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "instrument": ("order_qty_max",),
     "session": ("orders_max", "window_ms"),
+    "strategy": ("orders_max", "window_ms"),
+    "trader": ("order_qty_max",),
+    "sector": ("gross_notional_max", "net_notional_max"),
+    "desk": ("gross_notional_max", "net_notional_max"),
 }
-"""What a limit row of each scope must state, no more and no less."""
+"""What a limit row of each scope must state."""
+
+LIMIT_EXTRAS: dict[str, tuple[str, ...]] = {
+    "account": (
+        "minute_orders_max",
+        "burst",
+        "day_notional_max",
+        "margin_max",
+        "concentration_bp_max",
+        "repeat_window_ms",
+    ),
+    "instrument": ("orders_max", "window_ms", "gross_notional_max", "net_notional_max"),
+    "session": ("minute_orders_max", "burst"),
+    "desk": ("day_notional_max", "margin_max", "repeat_window_ms"),
+}
+"""What a limit row of a scope may state besides; what it does not say is not limited."""
+
+LIMIT_BOUNDS = {"burst": 10, "repeat_window_ms": 60_000, "concentration_bp_max": 10_000}
+"""Largest values of what is neither a count of orders nor an amount."""
+
+CLASS_FIELDS = (
+    *("band", "band_unit", "band_check", "reference", "reference_age_ms_max"),
+    *("locked_is_reference", "negative_prices", "margin", "margin_unit"),
+    *("market_orders", "mark_short", "sector"),
+)
+"""What a class of instruments may say for all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +136,7 @@ class EngineConfig:
     strategies_max: int
     traders_max: int
     currencies_max: int
+    sectors_max: int
     hedging_max: int
     throttle_orders_max: int
     log_reserve: int
@@ -138,8 +173,12 @@ class Person:
 class InstrumentConfig:
     """``[[instrument]]``: what ``definition`` and ``instrument_terms`` hold; numbers at 1e-9.
 
-    `band` is parts per million of the best bid or offer where `band_unit` is ``"ppm"``, else a
-    price distance at 1e-9.
+    `band` is parts per million of the reference where `band_unit` is ``"ppm"``, else a price
+    distance at 1e-9. The `reference` is best bid and offer (``"quote"``), the ``"last"`` trade or
+    a price ``"set"`` here, `reference_price`. `margin` is what a position asks for: parts per
+    million of its notional where `margin_unit` is ``"ppm"`` (Reg T: 500_000), else currency a
+    unit at 1e-9. With `mark_short` a sell beyond what is held must be marked as a short sale. A
+    `class_name` lends what the instrument itself does not say, see ``[[class]]``.
     """
 
     name: str
@@ -157,6 +196,14 @@ class InstrumentConfig:
     negative_prices: bool
     band_check: bool
     locked_is_reference: bool
+    class_name: str
+    sector: str
+    reference: str
+    reference_price: int
+    margin: int
+    margin_unit: str
+    market_orders: bool
+    mark_short: bool
 
     @property
     def flags(self) -> int:
@@ -167,6 +214,11 @@ class InstrumentConfig:
             | FLAG_NEGATIVE_PRICES * self.negative_prices
             | FLAG_NO_BAND * (not self.band_check)
             | FLAG_LOCKED_FINE * self.locked_is_reference
+            | FLAG_NO_MARKET * (not self.market_orders)
+            | FLAG_BY_LAST * (self.reference == "last")
+            | FLAG_BY_SET * (self.reference == "set")
+            | FLAG_UNIT_MARGIN * (self.margin_unit == "price")
+            | FLAG_MARK_SHORT * self.mark_short
         )
 
 
@@ -192,16 +244,25 @@ class AccountConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TraderConfig:
+    """``[[trader]]``: a person or desk that orders name; limits may bind it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitConfig:
     """``[[limit]]``: one row of limits. Quantities at 1e-9, notionals in whole desk units.
 
-    Fields that the scope does not use are :data:`UNLIMITED`; `orders_max` 0 is no throttle.
+    Fields that the scope does not use are :data:`UNLIMITED`, or 0 where 0 is "none": throttles,
+    bursts, windows, `day_notional_max`, `margin_max` and `concentration_bp_max`. An account above
+    others bounds the sum of all below it. `entity` is the session, strategy, trader or sector.
     """
 
     scope: str
     account: str
     instrument: str
-    session: str
+    entity: str
     orders_max: int
     window_ms: int
     order_qty_max: int
@@ -209,6 +270,12 @@ class LimitConfig:
     net_qty_max: int
     gross_notional_max: int
     net_notional_max: int
+    day_notional_max: int
+    margin_max: int
+    minute_orders_max: int
+    burst: int
+    repeat_window_ms: int
+    concentration_bp_max: int
 
     @property
     def scope_code(self) -> int:
@@ -300,6 +367,8 @@ class Config:
     instruments: tuple[InstrumentConfig, ...]
     accounts: tuple[AccountConfig, ...]
     limits: tuple[LimitConfig, ...]
+    traders: tuple[str, ...]
+    sectors: tuple[str, ...]
     venues: tuple[VenueConfig, ...]
     sessions: tuple[SessionConfig, ...]
     strategies: tuple[StrategyConfig, ...]
@@ -338,12 +407,12 @@ def _read(path: str | Path) -> str:
 def load_limits(
     path: str | Path,
     *,
-    accounts: list[str],
-    instruments: list[str],
-    sessions: list[str],
+    names: Mapping[str, list[str]],
     throttle_orders_max: int,
 ) -> tuple[LimitConfig, ...]:
-    """Read a file of limits for a desk that has these names; ConfigError for anything wrong.
+    """Read a file of limits for a desk; ConfigError for anything wrong.
+
+    `names` are what the desk knows, by entity.
 
     The file has ``[[limit]]`` alone, or is a whole configuration, of which the limits count.
     """
@@ -358,7 +427,7 @@ def load_limits(
             if name != "limit":
                 reader.fail(name, "unknown section; allowed is limit, or a whole configuration")
     reader.whose = "the desk"
-    return reader.limits(accounts, instruments, sessions, throttle_orders_max)
+    return reader.limits(names, throttle_orders_max)
 
 
 def parse(text: str, file: str = "<text>") -> Config:
@@ -437,9 +506,17 @@ class _Table:
     def __init__(self, reader: _Reader, path: str, values: dict[str, Any]) -> None:
         self.reader, self.path, self.values = reader, path, values
         self.known: list[str] = []
+        self.lent: dict[str, str] = {}
 
     def fail(self, key: str, problem: str) -> NoReturn:
-        self.reader.fail(f"{self.path}.{key}" if key else self.path, problem)
+        path = self.lent.get(key, self.path)
+        self.reader.fail(f"{path}.{key}" if key else path, problem)
+
+    def borrow(self, other: _Table) -> None:
+        """Take from another table what this one does not say itself."""
+        for key in other.values:
+            if key not in self.values and key != "name":
+                self.values[key], self.lent[key] = other.values[key], other.path
 
     def take(self, key: str, default: Any = ...) -> Any:
         self.known.append(key)
@@ -627,7 +704,8 @@ class _Reader:
     def config(self) -> Config:
         sections = (
             *("desk", "engine", "journal", "people"),
-            *("instrument", "account", "limit", "venue", "session", "strategy"),
+            *("class", "instrument", "account", "trader", "limit"),
+            *("venue", "session", "strategy"),
         )
         for name in self.tree:
             if name not in sections:
@@ -644,13 +722,25 @@ class _Reader:
         venues = self.named("venue", engine.venues_max, lambda t: self.venue(t, account_names))
         self.check_adopting(venues, accounts)
         names = [venue.name for venue in venues]
+        classes = self.classes()
         instruments = self.named(
-            "instrument", engine.instruments_max, lambda t: self.instrument(t, names, currencies)
+            "instrument",
+            engine.instruments_max,
+            lambda t: self.instrument(t, names, currencies, classes),
         )
+        sectors = tuple(dict.fromkeys(i.sector for i in instruments if i.sector))
+        if len(sectors) > engine.sectors_max:
+            self.fail("instrument", f"{len(sectors)} sectors, engine.sectors_max allows fewer")
         sessions = self.named(
             "session", engine.sessions_max, lambda t: self.session(t, account_names)
         )
         session_names = [session.name for session in sessions]
+        traders = tuple(t.name for t in self.named("trader", engine.traders_max, self.trader))
+        strategies = self.named(
+            "strategy",
+            engine.strategies_max,
+            lambda t: self.strategy(t, account_names, session_names),
+        )
         return Config(
             desk=desk,
             engine=engine,
@@ -659,18 +749,21 @@ class _Reader:
             instruments=instruments,
             accounts=accounts,
             limits=self.limits(
-                account_names,
-                [instrument.name for instrument in instruments],
-                session_names,
+                {
+                    "account": account_names,
+                    "instrument": [instrument.name for instrument in instruments],
+                    "session": session_names,
+                    "strategy": [strategy.name for strategy in strategies],
+                    "trader": list(traders),
+                    "sector": list(sectors),
+                },
                 engine.throttle_orders_max,
             ),
+            traders=traders,
+            sectors=sectors,
             venues=venues,
             sessions=sessions,
-            strategies=self.named(
-                "strategy",
-                engine.strategies_max,
-                lambda t: self.strategy(t, account_names, session_names),
-            ),
+            strategies=strategies,
         )
 
     def named(self, name: str, most: int, read: Any) -> tuple[Any, ...]:
@@ -717,6 +810,7 @@ class _Reader:
             strategies_max=table.integer("strategies_max", 1, 2**16 - 2, 64),
             traders_max=table.integer("traders_max", 1, 2**16 - 2, 64),
             currencies_max=table.integer("currencies_max", 1, 1_024, 32),
+            sectors_max=table.integer("sectors_max", 1, 1_024, 32),
             hedging_max=table.integer("hedging_max", 0, 2**12, 8),
             throttle_orders_max=table.power_of_two("throttle_orders_max", 1, 2**16, 1_024),
             log_reserve=table.integer("log_reserve", 64, 2**24, 4_096),
@@ -873,8 +967,17 @@ class _Reader:
         return zone
 
     def instrument(
-        self, table: _Table, venues: list[str], currencies: list[str]
+        self,
+        table: _Table,
+        venues: list[str],
+        currencies: list[str],
+        classes: Mapping[str, _Table],
     ) -> InstrumentConfig:
+        class_name = table.name_of("class", "class", list(classes), "")
+        if class_name:
+            table.borrow(classes[class_name])
+        reference = table.choice("reference", ("quote", "last", "set"), "quote")
+        margin_unit = table.choice("margin_unit", ("ppm", "price"), "ppm")
         instrument = InstrumentConfig(
             name=table.text("name"),
             venue=table.name_of("venue", "venue", venues),
@@ -891,6 +994,18 @@ class _Reader:
             negative_prices=table.flag("negative_prices", False),
             band_check=table.flag("band_check", True),
             locked_is_reference=table.flag("locked_is_reference", False),
+            class_name=class_name,
+            sector=table.text("sector", "", empty=True),
+            reference=reference,
+            reference_price=self.reference_price(table, reference),
+            margin=(
+                table.integer("margin", 0, 100_000_000, 0)
+                if margin_unit == "ppm"
+                else table.fixed("margin", low=0)
+            ),
+            margin_unit=margin_unit,
+            market_orders=table.flag("market_orders", True),
+            mark_short=table.flag("mark_short", False),
         )
         for key in ("qty_min", "qty_max"):
             if getattr(instrument, key) % instrument.lot:
@@ -902,6 +1017,30 @@ class _Reader:
                 "qty_max", f"{table.values['qty_max']} is below qty_min {table.values['qty_min']}"
             )
         return instrument
+
+    @staticmethod
+    def reference_price(table: _Table, reference: str) -> int:
+        if reference == "set":
+            return table.fixed("reference_price")
+        if "reference_price" in table.values:
+            table.fail("reference_price", 'is used with reference = "set" alone')
+        return 0
+
+    @staticmethod
+    def trader(table: _Table) -> TraderConfig:
+        return TraderConfig(name=table.text("name"))
+
+    def classes(self) -> dict[str, _Table]:
+        """Keep what each ``[[class]]`` lends to the instruments that name it, unread."""
+        found: dict[str, _Table] = {}
+        for table in self.rows("class"):
+            name = table.text("name")
+            if name in found:
+                table.fail("name", f"a second class {_shown(name)}")
+            table.known.extend(CLASS_FIELDS)
+            table.done()
+            found[name] = table
+        return found
 
     @staticmethod
     def band(table: _Table) -> int:
@@ -971,60 +1110,74 @@ class _Reader:
             cancel_on_disconnect=table.flag("cancel_on_disconnect", True),
         )
 
-    def limits(
-        self, accounts: list[str], instruments: list[str], sessions: list[str], throttle_max: int
-    ) -> tuple[LimitConfig, ...]:
+    def limits(self, names: Mapping[str, list[str]], throttle_max: int) -> tuple[LimitConfig, ...]:
         limits, seen = [], set()
-        targets = {
-            "account": ("account", accounts),
-            "instrument": ("instrument", instruments),
-            "session": ("session", sessions),
-        }
         for table in self.rows("limit"):
             scope = table.choice("scope", LIMIT_FIELDS)
-            of = dict.fromkeys(targets, "")
-            for part in ("account", "instrument") if scope == "account_instrument" else (scope,):
-                what, names = targets[part]
-                of[part] = table.name_of(part, what, names)
-            values: dict[str, int] = {
-                "orders_max": 0,
-                "window_ms": 0,
-                "order_qty_max": UNLIMITED,
-                "order_notional_max": UNLIMITED,
-                "net_qty_max": UNLIMITED,
-                "gross_notional_max": UNLIMITED,
-                "net_notional_max": UNLIMITED,
+            parts = {"account_instrument": ("account", "instrument"), "desk": ()}
+            of = {
+                part: table.name_of(part, part, names[part]) for part in parts.get(scope, (scope,))
             }
-            for field in LIMIT_FIELDS[scope]:
-                if field == "orders_max":
-                    values[field] = table.integer(field, 0, throttle_max)  # engine's window
-                elif field == "window_ms":
-                    low = 1 if values["orders_max"] else 0
-                    values[field] = table.integer(field, low, 86_400_000, ... if low else 0)
-                else:
-                    values[field] = table.limit(field, fixed=field.endswith("qty_max"))
-            net, gross = values["net_notional_max"], values["gross_notional_max"]
-            if gross < net < UNLIMITED:
-                table.fail(
-                    "net_notional_max",
-                    f"{net} is above gross_notional_max {gross}: a net is never above the gross; "
-                    f'allowed are 0 to {gross}, or "unlimited"',
-                )
+            values = self.limit_values(table, scope, throttle_max)
             table.done()
             row = (scope, *of.values())
             if row in seen:
-                table.fail("", f"a second row for {scope} {' '.join(filter(None, of.values()))}")
+                table.fail("", f"a second row for {' '.join(row)}")
             seen.add(row)
+            account, instrument = of.pop("account", ""), of.pop("instrument", "")
             limits.append(
                 LimitConfig(
                     scope=scope,
-                    account=of["account"],
-                    instrument=of["instrument"],
-                    session=of["session"],
+                    account=account,
+                    instrument=instrument,
+                    entity=next(iter(of.values()), ""),
                     **values,
                 )
             )
         return tuple(limits)
+
+    @staticmethod
+    def limit_values(table: _Table, scope: str, throttle_max: int) -> dict[str, int]:
+        """Take what a row says, and give the rest its meaning of no limit."""
+        values: dict[str, int] = {
+            **dict.fromkeys(("orders_max", "window_ms"), 0),
+            **dict.fromkeys(("order_qty_max", "order_notional_max", "net_qty_max"), UNLIMITED),
+            **dict.fromkeys(("gross_notional_max", "net_notional_max"), UNLIMITED),
+            **dict.fromkeys(("day_notional_max", "margin_max", "minute_orders_max"), 0),
+            **dict.fromkeys(("burst", "repeat_window_ms", "concentration_bp_max"), 0),
+        }
+        extras = LIMIT_EXTRAS.get(scope, ())
+        given = [field for field in extras if field in table.values or field == "window_ms"]
+        for field in (*LIMIT_FIELDS[scope], *given):
+            if field in LIMIT_BOUNDS:
+                values[field] = table.integer(field, 0, LIMIT_BOUNDS[field])
+            elif field in ("orders_max", "minute_orders_max"):
+                values[field] = table.integer(field, 0, throttle_max)  # engine's window
+            elif field == "window_ms":
+                low = 1 if values["orders_max"] else 0
+                values[field] = table.integer(field, low, 86_400_000, ... if low else 0)
+            else:
+                values[field] = table.limit(field, fixed=field.endswith("qty_max"))
+        table.known.extend(extras)
+        if values["orders_max"] * max(values["burst"], 1) > throttle_max:
+            table.fail(
+                "burst",
+                f"{values['burst']} times orders_max {values['orders_max']} is above "
+                f"engine.throttle_orders_max {throttle_max}",
+            )
+        net, gross = values["net_notional_max"], values["gross_notional_max"]
+        if gross < net < UNLIMITED:
+            table.fail(
+                "net_notional_max",
+                f"{net} is above gross_notional_max {gross}: a net is never above the gross; "
+                f'allowed are 0 to {gross}, or "unlimited"',
+            )
+        for field in ("day_notional_max", "margin_max"):
+            if table.values.get(field) == "unlimited":
+                values[field] = 0
+            elif field in table.values and values[field] == 0:
+                table.fail(field, '0 would mean no limit: write "unlimited", or restrict it')
+        return values
 
     @staticmethod
     def strategy(table: _Table, accounts: list[str], sessions: list[str]) -> StrategyConfig:

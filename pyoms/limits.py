@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pyoms.config import LIMIT_FIELDS, UNLIMITED, LimitConfig
+from pyoms.config import LIMIT_EXTRAS, LIMIT_FIELDS, UNLIMITED, LimitConfig
 from pyoms.numbers import to_text
 from pyoms_core.layout import CODES, KINDS, LIMIT_REMOVED, NAMES, dtype
 
@@ -21,9 +21,11 @@ Rows = np.ndarray[Any, np.dtype[Any]]
 """Records of limits, side by side."""
 
 _KIND = "limit_row"
-_IDS = {"account": "account_id", "instrument": "instrument_id", "session": "session_id"}
+_IDS = {"account": "account_id", "instrument": "instrument_id", "entity": "entity_id"}
 # Fields of a configuration's row that the record has in another unit: name there, factor.
 _UNITS = {"window_ms": ("window_ns", 1_000_000)}
+NAMED = ("account", "instrument", "session", "strategy", "trader", "sector")
+"""Entities that rows of limits name."""
 _SCOPES = {code.code: name for name, code in CODES["scope"].items()}
 
 
@@ -37,8 +39,9 @@ def rows_of(limits: Iterable[LimitConfig], id_of: Callable[[str, str], int]) -> 
         name = field.name
         values = [getattr(limit, name) for limit in given]
         if name in _IDS:
-            numbers = {word: id_of(name, word) if word else 0 for word in set(values)}
-            rows[_IDS[name]] = [numbers[word] for word in values]
+            of = [limit.scope if name == "entity" else name for limit in given]
+            named = zip(of, values, strict=True)
+            rows[_IDS[name]] = [id_of(kind, word) if word else 0 for kind, word in named]
         elif name != "scope":
             target, factor = _UNITS.get(name, (name, 1))
             rows[target] = [value * factor for value in values]
@@ -89,16 +92,20 @@ def whose(row: Any, names: Mapping[str, Mapping[int, str]]) -> dict[str, Any]:
     told = {"scope": _SCOPES.get(code, str(code))}
     for entity, field in _IDS.items():
         if number := int(row[field]):
-            told[entity] = names.get(entity, {}).get(number, str(number))
+            of = told["scope"] if entity == "entity" else entity
+            told[of] = names.get(of, {}).get(number, str(number))
     return told
 
 
 def tell(row: Any, names: Mapping[str, Mapping[int, str]]) -> dict[str, Any]:
     """Tell one row by names, with the limits that its scope has."""
     told = whose(row, names)
-    for name in LIMIT_FIELDS.get(told["scope"], ()):
+    scope = told["scope"]
+    for name in (*LIMIT_FIELDS.get(scope, ()), *LIMIT_EXTRAS.get(scope, ())):
         field, factor = _UNITS.get(name, (name, 1))
-        told[name] = value_text(name, int(row[field]) // factor)
+        value = int(row[field]) // factor
+        if name in LIMIT_FIELDS[scope] or value not in (0, UNLIMITED):
+            told[name] = value_text(name, value)
     return told
 
 
@@ -167,7 +174,10 @@ def _change(
         new = {} if int(row["scope"]) & LIMIT_REMOVED else told
         changed += [
             {**of, "field": name, "old": old.get(name), "new": new.get(name)}
-            for name in LIMIT_FIELDS.get(told["scope"], ())
+            for name in (
+                *LIMIT_FIELDS.get(told["scope"], ()),
+                *LIMIT_EXTRAS.get(told["scope"], ()),
+            )
             if old.get(name) != new.get(name)
         ]
         if new:

@@ -56,7 +56,8 @@ def capacities(config: Config) -> dict[str, int]:
     """Give the capacities of the engine that a configuration asks for."""
     fields = (
         *("orders_max", "ids_max", "fills_max", "accounts_max", "instruments_max", "venues_max"),
-        *("sessions_max", "strategies_max", "traders_max", "currencies_max", "id_ttl_s"),
+        *("sessions_max", "strategies_max", "traders_max", "currencies_max", "sectors_max"),
+        "id_ttl_s",
         *("fill_days", "peg_interval_ms", "peg_ticks"),
         *("hedging_max", "throttle_orders_max", "log_reserve", "books_max", "book_orders_max"),
         "book_levels_max",
@@ -199,6 +200,10 @@ class Setup:
             oms.define("session", session.name, parent_id=parent)
         for strategy in config.strategies:
             oms.define("strategy", strategy.name)
+        for trader in config.traders:
+            oms.define("trader", trader)
+        for sector in config.sectors:
+            oms.define("sector", sector)
         for instrument in config.instruments:
             self._instrument(instrument)
         self._limits()
@@ -241,6 +246,9 @@ class Setup:
             band=instrument.band,
             reference_age_ms_max=instrument.reference_age_ms_max,
             flags=instrument.flags,
+            reference_px=instrument.reference_price,
+            margin=instrument.margin,
+            sector_id=self.oms.id_of("sector", instrument.sector) if instrument.sector else 0,
         )
         told = self.oms.core.terms(number)
         if told is None or told[32:] != row[32:]:
@@ -260,9 +268,7 @@ class Setup:
             return
         loosened = core.loosened(rows.tobytes()) if version else []
         if loosened and sum("risk" in person.roles for person in self.config.people) > 1:
-            names = {
-                entity: self.oms.names(entity) for entity in ("account", "instrument", "session")
-            }
+            names = {entity: self.oms.names(entity) for entity in limits.NAMED}
             self.held = [
                 limits.whose(rows[at], names)
                 | {

@@ -197,7 +197,10 @@ def configuration_page() -> str:
     return "\n".join(parts)
 
 
-MANY = ("instrument", "account", "limit", "venue", "session", "strategy")
+MANY = (
+    *("class", "instrument", "account", "trader", "limit"),
+    *("venue", "session", "strategy"),
+)
 
 
 def section_text(section: str, keys: dict[str, tuple[str, str]]) -> str:

@@ -84,6 +84,7 @@ impl Shape {
             strategies_max: 2,
             traders_max: 2,
             currencies_max: 2,
+            sectors_max: 2,
             hedging_max: 0,
             throttle_orders_max: 1024,
             id_ttl_ns: self.id_ttl_ns,
@@ -318,9 +319,9 @@ impl Desk {
         limit.header.kind = LimitRow::KIND;
         // Throttles that count, and pass: the busiest case sends 100 an account in such a window.
         (limit.orders_max, limit.window_ns) = (1_000, 100 * STEP_NS);
-        (limit.scope, limit.session_id) = (Scope::Session as u8, 1);
+        (limit.scope, limit.entity_id) = (Scope::Session as u8, 1);
         self.fact(limit);
-        limit.session_id = 0;
+        limit.entity_id = 0;
         for account_id in 1..=self.shape.accounts {
             limit.account_id = account_id;
             (limit.scope, limit.instrument_id) = (Scope::Account as u8, 0);

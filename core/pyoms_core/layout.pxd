@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from *:
     """
-    #define PYOMS_LAYOUT_HASH 0x06d5465ff2cfc5e0ULL
+    #define PYOMS_LAYOUT_HASH 0xee0d87ce0442bf23ULL
     """
     const uint64_t LAYOUT_HASH "PYOMS_LAYOUT_HASH"
 
@@ -232,6 +232,7 @@ cdef enum:  # What a definition names.
     ENTITY_TRADER = 6
     ENTITY_CURRENCY = 7
     ENTITY_PERSON = 8
+    ENTITY_SECTOR = 9
 
 cdef enum:  # The level of a node in the account tree.
     ACCOUNT_LEVEL_TRADER = 1
@@ -248,6 +249,8 @@ cdef enum:  # Scope of a kill or of a limit.
     SCOPE_SESSION = 4
     SCOPE_STRATEGY = 5
     SCOPE_ACCOUNT_INSTRUMENT = 6
+    SCOPE_SECTOR = 7
+    SCOPE_TRADER = 8
 
 cdef enum:  # Kill switch mode; a higher number is stricter.
     KILL_MODE_OPEN = 0
@@ -340,7 +343,7 @@ cdef enum:  # Kind of an order event after which its id is taken.
     OUTCOME_ACCEPTED = 1
     OUTCOME_REFUSED = 2
 
-cdef enum:  # The gate's answer. The number is the precedence: of several failing checks the lowest is told (REQUIREMENTS §1); those above 63 are about order terms and judged last. `doc` is the sentence a trader reads, `fix` is OrdRejReason(103); `{value}` and `{bound}` are the numbers of the refusal, `_e9` fixed-point at 1e-9.
+cdef enum:  # The gate's answer. The number is the precedence: of several failing checks the lowest is told (REQUIREMENTS §1); those from terms_missing on are about order terms and judged last. `doc` is the sentence a trader reads, `fix` is OrdRejReason(103); `{value}` and `{bound}` are the numbers of the refusal, `_e9` fixed-point at 1e-9.
     VERDICT_ACCEPTED = 0
     VERDICT_SESSION_UNKNOWN = 1
     VERDICT_ACCOUNT_NOT_ENTITLED = 2
@@ -360,68 +363,88 @@ cdef enum:  # The gate's answer. The number is the precedence: of several failin
     VERDICT_VENUE_UNKNOWN = 16
     VERDICT_INSTRUMENT_UNKNOWN = 17
     VERDICT_INSTRUMENT_RESTRICTED = 18
-    VERDICT_PRICE_NOT_POSITIVE = 19
-    VERDICT_PRICE_OFF_TICK = 20
-    VERDICT_QTY_OFF_LOT = 21
-    VERDICT_QTY_BELOW_MIN = 22
-    VERDICT_QTY_ABOVE_MAX = 23
-    VERDICT_REFERENCE_ABSENT = 24
-    VERDICT_REFERENCE_STALE = 25
-    VERDICT_REFERENCE_CROSSED = 26
-    VERDICT_REFERENCE_LOCKED = 27
-    VERDICT_PRICE_ABOVE_BAND = 28
-    VERDICT_PRICE_BELOW_BAND = 29
-    VERDICT_MARKET_CLOSED = 30
-    VERDICT_VENUE_DOWN = 31
-    VERDICT_PARENT_UNKNOWN = 32
-    VERDICT_PARENT_MISMATCH = 33
-    VERDICT_PARENT_EXCEEDED = 34
-    VERDICT_ORDER_QTY_LIMIT = 35
-    VERDICT_NOTIONAL_OVERFLOW = 36
-    VERDICT_RATE_ABSENT = 37
-    VERDICT_RATE_STALE = 38
-    VERDICT_ORDER_NOTIONAL_LIMIT = 39
-    VERDICT_NET_QTY_LIMIT = 40
-    VERDICT_INSTRUMENT_GROSS_LIMIT = 41
-    VERDICT_ACCOUNT_NET_LIMIT = 42
-    VERDICT_ACCOUNT_GROSS_LIMIT = 43
-    VERDICT_THROTTLE_SESSION = 44
-    VERDICT_THROTTLE_ACCOUNT = 45
-    VERDICT_ORDER_TABLE_FULL = 46
-    VERDICT_LOG_FULL = 47
-    VERDICT_ORDER_UNKNOWN = 48
-    VERDICT_ORDER_CLOSED = 49
-    VERDICT_CANCEL_PENDING = 50
-    VERDICT_REPLACE_PENDING = 51
-    VERDICT_QTY_BELOW_FILLED = 52
-    VERDICT_UNCHANGED = 53
-    VERDICT_OUTCOME_UNKNOWN = 54
-    VERDICT_REVISION_FULL = 55
-    VERDICT_LIMITS_ABSENT = 56
-    VERDICT_REPORT_TABLE_FULL = 57
-    VERDICT_FILTER_EMPTY = 58
-    VERDICT_NAME_MALFORMED = 59
-    VERDICT_DEFINITION_TABLE_FULL = 60
-    VERDICT_DEFINITION_INVALID = 61
-    VERDICT_COMMAND_MALFORMED = 62
-    VERDICT_TERMS_MISSING = 63
-    VERDICT_TERMS_NOT_ALLOWED = 64
-    VERDICT_STOP_PX_INVALID = 65
-    VERDICT_TRAIL_INVALID = 66
-    VERDICT_TRAIL_REFERENCE_ABSENT = 67
-    VERDICT_EXPIRE_INVALID = 68
-    VERDICT_PHASE_NOT_FOR_TIF = 69
-    VERDICT_POST_ONLY_CROSSES = 70
-    VERDICT_REDUCE_ONLY_EXCEEDS = 71
-    VERDICT_MAX_FLOOR_INVALID = 72
-    VERDICT_CONTINGENCY_INVALID = 73
-    VERDICT_GROUP_UNKNOWN = 74
-    VERDICT_TERMS_TABLE_FULL = 75
-    VERDICT_EXEC_INST_INVALID = 76
-    VERDICT_PEG_INVALID = 77
-    VERDICT_POSITION_EFFECT_INVALID = 78
-    VERDICT_CLOSE_EXCEEDS_LEG = 79
-    VERDICT_POSITION_MODE_IN_USE = 80
+    VERDICT_MARKET_ORDER_BANNED = 19
+    VERDICT_SHORT_UNMARKED = 20
+    VERDICT_TRADER_UNKNOWN = 21
+    VERDICT_PRICE_NOT_POSITIVE = 22
+    VERDICT_PRICE_OFF_TICK = 23
+    VERDICT_QTY_OFF_LOT = 24
+    VERDICT_QTY_BELOW_MIN = 25
+    VERDICT_QTY_ABOVE_MAX = 26
+    VERDICT_REFERENCE_ABSENT = 27
+    VERDICT_REFERENCE_NOT_POSITIVE = 28
+    VERDICT_REFERENCE_STALE = 29
+    VERDICT_REFERENCE_CROSSED = 30
+    VERDICT_REFERENCE_LOCKED = 31
+    VERDICT_PRICE_ABOVE_BAND = 32
+    VERDICT_PRICE_BELOW_BAND = 33
+    VERDICT_MARKET_CLOSED = 34
+    VERDICT_VENUE_DOWN = 35
+    VERDICT_PARENT_UNKNOWN = 36
+    VERDICT_PARENT_MISMATCH = 37
+    VERDICT_PARENT_EXCEEDED = 38
+    VERDICT_ORDER_QTY_LIMIT = 39
+    VERDICT_TRADER_QTY_LIMIT = 40
+    VERDICT_NOTIONAL_OVERFLOW = 41
+    VERDICT_RATE_ABSENT = 42
+    VERDICT_RATE_STALE = 43
+    VERDICT_ORDER_NOTIONAL_LIMIT = 44
+    VERDICT_NET_QTY_LIMIT = 45
+    VERDICT_INSTRUMENT_GROSS_LIMIT = 46
+    VERDICT_CONCENTRATION_LIMIT = 47
+    VERDICT_ACCOUNT_NET_LIMIT = 48
+    VERDICT_ACCOUNT_GROSS_LIMIT = 49
+    VERDICT_GROUP_NET_LIMIT = 50
+    VERDICT_GROUP_GROSS_LIMIT = 51
+    VERDICT_SYMBOL_NET_LIMIT = 52
+    VERDICT_SYMBOL_GROSS_LIMIT = 53
+    VERDICT_SECTOR_NET_LIMIT = 54
+    VERDICT_SECTOR_GROSS_LIMIT = 55
+    VERDICT_MARGIN_LIMIT = 56
+    VERDICT_DAY_NOTIONAL_LIMIT = 57
+    VERDICT_REPEATED_ORDER = 58
+    VERDICT_REPEAT_TABLE_FULL = 59
+    VERDICT_THROTTLE_SESSION = 60
+    VERDICT_THROTTLE_ACCOUNT = 61
+    VERDICT_THROTTLE_SYMBOL = 62
+    VERDICT_THROTTLE_STRATEGY = 63
+    VERDICT_THROTTLE_MINUTE = 64
+    VERDICT_THROTTLE_BURST = 65
+    VERDICT_ORDER_TABLE_FULL = 66
+    VERDICT_LOG_FULL = 67
+    VERDICT_ORDER_UNKNOWN = 68
+    VERDICT_ORDER_CLOSED = 69
+    VERDICT_CANCEL_PENDING = 70
+    VERDICT_REPLACE_PENDING = 71
+    VERDICT_QTY_BELOW_FILLED = 72
+    VERDICT_UNCHANGED = 73
+    VERDICT_OUTCOME_UNKNOWN = 74
+    VERDICT_REVISION_FULL = 75
+    VERDICT_LIMITS_ABSENT = 76
+    VERDICT_REPORT_TABLE_FULL = 77
+    VERDICT_FILTER_EMPTY = 78
+    VERDICT_NAME_MALFORMED = 79
+    VERDICT_DEFINITION_TABLE_FULL = 80
+    VERDICT_DEFINITION_INVALID = 81
+    VERDICT_COMMAND_MALFORMED = 82
+    VERDICT_TERMS_MISSING = 83
+    VERDICT_TERMS_NOT_ALLOWED = 84
+    VERDICT_STOP_PX_INVALID = 85
+    VERDICT_TRAIL_INVALID = 86
+    VERDICT_TRAIL_REFERENCE_ABSENT = 87
+    VERDICT_EXPIRE_INVALID = 88
+    VERDICT_PHASE_NOT_FOR_TIF = 89
+    VERDICT_POST_ONLY_CROSSES = 90
+    VERDICT_REDUCE_ONLY_EXCEEDS = 91
+    VERDICT_MAX_FLOOR_INVALID = 92
+    VERDICT_CONTINGENCY_INVALID = 93
+    VERDICT_GROUP_UNKNOWN = 94
+    VERDICT_TERMS_TABLE_FULL = 95
+    VERDICT_EXEC_INST_INVALID = 96
+    VERDICT_PEG_INVALID = 97
+    VERDICT_POSITION_EFFECT_INVALID = 98
+    VERDICT_CLOSE_EXCEEDS_LEG = 99
+    VERDICT_POSITION_MODE_IN_USE = 100
 
 cdef struct header_t:  # The first 32 bytes of every record.
     uint64_t event_seq
@@ -674,14 +697,16 @@ cdef struct instrument_terms_t:  # Terms of an instrument: command and event, af
     int64_t band
     uint32_t reference_age_ms_max
     uint32_t flags
-    uint64_t reserved0
-    uint8_t reserved[24]
+    int64_t reference_px
+    int64_t margin
+    uint32_t sector_id
+    uint8_t reserved[12]
 
 cdef struct limit_row_t:  # One row of limits: staged, then active by `limits_activated`. Zero or negative: nothing allowed; max: no limit.
     header_t header
     uint8_t scope
-    uint8_t reserved0
-    uint16_t session_id
+    uint8_t burst
+    uint16_t entity_id
     uint32_t account_id
     uint32_t instrument_id
     uint32_t orders_max
@@ -692,7 +717,11 @@ cdef struct limit_row_t:  # One row of limits: staged, then active by `limits_ac
     int64_t gross_notional_max
     int64_t net_notional_max
     uint64_t limits_version
-    uint8_t reserved[24]
+    int64_t day_notional_max
+    int64_t margin_max
+    uint32_t minute_orders_max
+    uint16_t repeat_window_ms
+    uint16_t concentration_bp_max
 
 cdef struct limits_activated_t:  # The staged rows become the limits: command and event.
     header_t header

@@ -87,7 +87,7 @@ class Instrument:
         if NO_PRICE in (self.bid, self.ask):
             return "reference_absent"
         if not self.negative_prices and min(self.bid, self.ask) <= 0:
-            return "reference_absent"
+            return "reference_not_positive"
         if self.bid > self.ask:
             return "reference_crossed"
         return "reference_locked" if self.bid == self.ask and not self.locked_fine else ""

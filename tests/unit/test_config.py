@@ -32,7 +32,8 @@ def test_example_is_whole_and_names_every_section():
         assert getattr(whole, field.name), field.name
     es = whole.instruments[0]
     assert (es.tick, es.lot, es.contract_multiplier) == (250_000_000, 10**9, 50 * 10**9)
-    assert es.flags == 2
+    assert es.flags == 2 | 256  # a band in ppm, margin an amount a unit
+    assert (es.class_name, es.band, es.margin) == ("index-future", 20_000, 13_000 * 10**9)
     assert whole.limits[0].net_qty_max == config.UNLIMITED
 
 
@@ -116,7 +117,7 @@ MISTAKES = [
     ('tick = "0.25"', 'tick = "9223372037"', "instrument[1].tick", "at most ±9223372036.854775807"),
     ("qty_max = 500", 'qty_max = "1.5"', "instrument[1].qty_max", "1.5 is not a multiple of lot 1"),
     ("qty_min = 1", "qty_min = 501", "instrument[1].qty_max", "500 is below qty_min 501"),
-    ("band = 20_000 ", "band = 0 ", "instrument[1].band", "allowed are 1 to 1000000"),
+    ("band = 20_000 ", "band = 0 ", "class[1].band", "allowed are 1 to 1000000"),
     ('venue = "SIM"', 'venue = "SIN"', "instrument[1].venue", "no venue of this file (near: SIM)"),
     (
         'currency = "USD"\ntick',
@@ -140,7 +141,28 @@ MISTAKES = [
     ("order_qty_max = 100", "order_qty_max = 1e2", "limit[1].order_qty_max", "100.0 is a float"),
     ("net_qty_max = 200", 'net_qty_max = "all"', "limit[3].net_qty_max", 'or "unlimited"'),
     ('max = "unlimited"', 'max = "unlimitd"', "limit[3].order_notional_max", 'or "unlimited"'),
-    ('scope = "session"', 'scope = "desk"', "limit[4].scope", '"desk" is not one of account'),
+    ('scope = "session"', 'scope = "venue"', "limit[4].scope", '"venue" is not one of account'),
+    ('class = "index-future"', 'class = "index"', "instrument[1].class", "no class of this file"),
+    ('name = "index-future"', 'name = "a"\ntick = 1', "class[1].tick", "unknown key"),
+    ('reference = "quote"', 'reference = "set"', "instrument[1]", "reference_price is missing"),
+    (
+        'reference = "quote"',
+        'reference = "last"\nreference_price = 1',
+        "class[1].reference_price",
+        "unknown key",
+    ),
+    ("margin = 13_000", 'margin = "-1"', "class[1].margin", "must be at least 0"),
+    ('sector = "equity-index"\ngross', 'sector = "x"\ngross', "limit[6].sector", "no sector of"),
+    ('trader = "joan"', 'trader = "jane"', "limit[9].trader", "it has joan"),
+    ("burst = 1", "burst = 2", "limit[1].burst", "2 times orders_max 1000 is above"),
+    ("margin_max = 20_000_000", "margin_max = 0", "limit[1].margin_max", "would mean no limit"),
+    ("repeat_window_ms = 0", "repeat_window_ms = 60_001", "limit[1].repeat_window_ms", "60000"),
+    (
+        "net_notional_max = 250_000_000",
+        "net_notional_max = 500_000_001",
+        "limit[1].net_notional_max",
+        "a net is never above the gross",
+    ),
     ('session = "S1"\norders', 'session = "S9"\norders', "limit[4].session", "it has S1, S2"),
     (
         'account = "SLICER"\norders',

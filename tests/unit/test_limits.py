@@ -15,7 +15,14 @@ from pyoms.records import record
 from pyoms_core.layout import LIMIT_REMOVED, dtype
 from tests.unit.test_config import TEXT
 
-NAMES = {"account": ["MAKER", "SLICER"], "instrument": ["ESH4"], "session": ["S1", "S2"]}
+NAMES = {
+    "account": ["FIRM", "MAKER", "SLICER"],
+    "instrument": ["ESH4"],
+    "session": ["S1", "S2"],
+    "strategy": ["maker"],
+    "trader": ["joan"],
+    "sector": ["equity-index"],
+}
 FILE = '[[limit]]\nscope = "instrument"\ninstrument = "ESH4"\norder_qty_max = 7\n'
 ACCOUNT = """
 [[limit]]
@@ -38,9 +45,7 @@ def read(path, text):
     path.write_text(text)
     return load_limits(
         path,
-        accounts=NAMES["account"],
-        instruments=NAMES["instrument"],
-        sessions=NAMES["session"],
+        names=NAMES,
         throttle_orders_max=1_024,
     )
 
@@ -50,9 +55,9 @@ def test_rows_carry_every_field_of_the_configuration_in_the_units_of_the_log(tmp
     assert rows["order_qty_max"].tolist() == [7 * 10**9, 100 * 10**9]
     assert rows["window_ns"].tolist() == [0, 10**9]
     assert rows["net_notional_max"].tolist() == [UNLIMITED, 250]
-    assert (rows["account_id"].tolist(), rows["instrument_id"].tolist()) == ([0, 1], [1, 0])
+    assert (rows["account_id"].tolist(), rows["instrument_id"].tolist()) == ([0, 2], [1, 0])
     fields = {field.name for field in dataclasses.fields(LimitConfig)}
-    known = {"scope", "account", "instrument", "session", "window_ms"} | set(rows.dtype.names or ())
+    known = {"scope", "account", "instrument", "entity", "window_ms"} | set(rows.dtype.names or ())
     assert fields <= known, "a field that no record has would be lost"
 
 

@@ -2,6 +2,7 @@
 //! judges: what was decided stands in the record. Asserts are on in release; they are about our own
 //! sums and our own log, never about what a venue said.
 
+use crate::bounds::{SUMS, Scopes};
 use crate::day::{DAY_OPEN, DAY_UNJUDGED};
 use crate::dedup::{Entry, IdRow, id_hash};
 use crate::number::{Divisor, Factor};
@@ -272,6 +273,10 @@ impl Engine {
             self.reserve(pair, e.account_id, side, e.order_qty, plan.points, &plan.weight);
         }
         self.count_send(e.account_id, e.session_id, time_ns);
+        if self.bounds.kinds | e.trader_id as u32 != 0 {
+            self.remember_order(e);
+            self.count_rates_of(&Scopes::of_event(e), time_ns);
+        }
     }
 
     /// Moves what is open on one side of a row, and with it the sums of its account.
@@ -295,6 +300,10 @@ impl Engine {
         let account = &mut self.accounts[account_id as usize];
         account.worst[side & 1] += weight.side;
         account.gross += weight.gross;
+        if self.bounds.kinds & SUMS != 0 {
+            let (_, instrument_id) = self.ids_of(pair);
+            self.recount(account_id, instrument_id);
+        }
     }
 
     /// One more order-creating or order-changing message in every window it counts for.
@@ -405,8 +414,9 @@ impl Engine {
                 mutant!(new_id_shown_early => order.id_row = id_row);
             });
         }
-        let (account_id, session_id) = (self.orders[slot].account_id, self.orders[slot].session_id);
-        self.count_send(account_id, session_id, time_ns);
+        let of = self.scopes_of(&self.orders[slot]);
+        self.count_send(of.account_id, of.session_id, time_ns);
+        self.count_rates_of(&of, time_ns);
     }
 
     /// The table's word on what our own event says: a log that disagrees is not ours.
@@ -498,7 +508,7 @@ impl Engine {
             Scope::Session => self.sessions[id].mode = e.mode,
             Scope::Strategy => self.strategies[id].mode = e.mode,
             // Whatever is not understood stops the desk.
-            Scope::Desk | Scope::AccountInstrument => self.desk_mode = e.mode,
+            _ => self.desk_mode = e.mode,
         }
         if stops_orders(e.mode) {
             self.ask_cancels(|order| match scope {
@@ -507,7 +517,7 @@ impl Engine {
                 Scope::Venue => order.venue_id as usize == id,
                 Scope::Session => order.session_id as usize == id,
                 Scope::Strategy => order.strategy_id as usize == id,
-                Scope::Desk | Scope::AccountInstrument => true,
+                _ => true,
             });
         }
     }
@@ -766,6 +776,8 @@ impl Engine {
             }
         }
         let chain = old.chain as usize;
+        let sizes = number::points(px, qty).abs() - number::points(old.last_px, old_qty).abs();
+        self.retrade(&old, sizes);
         self.rebook(chain, (old.last_qty, old.last_px, old.fee), new);
         let now = self.fills.refold(chain);
         self.move_book(chain, now);
@@ -833,7 +845,8 @@ impl Engine {
         let old = self.row_sums(account_id, instrument_id);
         self.set_book(chain, now);
         let new = self.row_sums(account_id, instrument_id);
-        self.move_sums(account_id, self.instruments[instrument_id as usize].factor, old, new);
+        let factor = self.instruments[instrument_id as usize].factor;
+        self.move_sums((account_id, instrument_id), factor, old, new);
         if self.reducing_count != 0 {
             self.follow_reducing(account_id, instrument_id);
         }
@@ -1398,7 +1411,8 @@ impl Engine {
         let ledger = &mut self.ledgers[pair];
         position::book(row, ledger, buy, fill.qty, fill.px, fill.fee);
         let new = (row.gross(), row.worst_long(), row.worst_short());
-        self.move_sums(account_id, factor, old, new);
+        self.move_sums((account_id, instrument_id), factor, old, new);
+        self.traded((account_id, instrument_id), number::points(fill.px, fill.qty));
     }
 
     /// As `settle`, of an account that keeps its legs apart, or once did.
@@ -1427,13 +1441,17 @@ impl Engine {
             self.set_book(chain, now);
         }
         let new = self.row_sums(account_id, instrument_id);
-        self.move_sums(account_id, self.instruments[instrument_id as usize].factor, old, new);
+        let factor = self.instruments[instrument_id as usize].factor;
+        self.move_sums((account_id, instrument_id), factor, old, new);
+        if let Some(fill) = fill {
+            self.traded((account_id, instrument_id), number::points(fill.px, fill.qty));
+        }
     }
 
     #[inline]
     fn move_sums(
         &mut self,
-        account_id: u32,
+        (account_id, instrument_id): (u32, u32),
         factor: Factor,
         old: (i128, i128, i128),
         new: (i128, i128, i128),
@@ -1442,6 +1460,9 @@ impl Engine {
         account.gross += factor.micro(new.0) - factor.micro(old.0);
         account.worst[0] += factor.micro(new.1) - factor.micro(old.1);
         account.worst[1] += factor.micro(new.2) - factor.micro(old.2);
+        if self.bounds.kinds & SUMS != 0 {
+            self.recount(account_id, instrument_id);
+        }
     }
 
     /// An opening balance or adjustment: into ledger and chain, without an id.
@@ -1529,6 +1550,7 @@ impl Engine {
                 let account = &mut self.accounts[id];
                 account.defined = 1;
                 self.fold_mode(e);
+                self.fold_parent(e.id, e.parent_id);
             }
             Some(Entity::Instrument) => {
                 let instrument = &mut self.instruments[id];
@@ -1548,7 +1570,7 @@ impl Engine {
             Some(Entity::Strategy) => self.strategies[id].defined = 1,
             Some(Entity::Trader) => self.traders[id].defined = 1,
             Some(Entity::Currency) => self.currencies[id].defined = 1,
-            Some(Entity::Person) | None => {}
+            Some(Entity::Sector | Entity::Person) | None => {}
         }
     }
 
@@ -1560,14 +1582,28 @@ impl Engine {
         (instrument.qty_min, instrument.qty_max) = (e.qty_min, e.qty_max);
         (instrument.multiplier, instrument.band) = (e.contract_multiplier, e.band);
         instrument.reference_age_ns_max = e.reference_age_ms_max as i64 * 1_000_000;
-        instrument.flags = e.flags;
+        let flags = core::mem::replace(&mut instrument.flags, e.flags);
         (instrument.venue_id, instrument.currency_id) = (e.venue_id, e.currency_id);
         instrument.order_qty_max = self.limits.instrument_qty_max(e.instrument_id);
         instrument.defined = 2;
-        let (bid, ask) = (instrument.bid, instrument.ask);
-        instrument.set_reference(bid, ask);
+        (instrument.set_px, instrument.margin) = (e.reference_px, e.margin);
+        let moved = core::mem::replace(&mut instrument.sector_id, e.sector_id) != e.sector_id;
+        if e.flags & layout::FLAG_BY_SET != 0 {
+            instrument.reference_time_ns = i64::MAX; // a set price holds until another is set
+        } else if e.flags & layout::FLAG_BY_LAST != 0 {
+            instrument.reference_time_ns = instrument.last_time_ns;
+        } else if instrument.reference_time_ns == i64::MAX {
+            instrument.reference_time_ns = i64::MIN / 2; // the next quote is the first
+        }
+        instrument.judge_reference();
         self.refactor(e.instrument_id);
         self.forget_windows(e.instrument_id);
+        if moved {
+            self.recount_all();
+        }
+        if (flags ^ e.flags) & layout::FLAG_MARK_SHORT != 0 {
+            self.see_bounds();
+        }
     }
 
     fn apply_rate(&mut self, e: &Rate) {
@@ -1593,6 +1629,11 @@ impl Engine {
             Factor::default()
         };
         instrument.factor = factor;
+        instrument.unit_factor = if currency.rate > 0 {
+            Factor::new(layout::ONE, currency.rate)
+        } else {
+            Factor::default()
+        };
         instrument.rate_stale_ns = match currency.age_s_max {
             0 => i64::MAX,
             age => currency.rate_time_ns.saturating_add(age as i64 * 1_000_000_000),
@@ -1605,6 +1646,9 @@ impl Engine {
             account.gross += factor.micro(sums.0) - old_factor.micro(sums.0);
             account.worst[0] += factor.micro(sums.1) - old_factor.micro(sums.1);
             account.worst[1] += factor.micro(sums.2) - old_factor.micro(sums.2);
+            if self.bounds.kinds & SUMS != 0 {
+                self.recount(account_id, instrument_id);
+            }
         }
         self.stale_limits();
     }
@@ -1657,6 +1701,7 @@ impl Engine {
             row.net_qty_max = cell.net_qty_max.min(number::OPEN_MAX);
             row.gross_points_max = factor.points_of(cell.gross_notional_max);
         }
+        row.gross_points_max = row.gross_points_max.min(factor.points_of(account.share_max));
     }
 }
 

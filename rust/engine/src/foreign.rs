@@ -174,7 +174,7 @@ impl Engine {
         let (buy, id) = (side == Side::Buy, padded(&order.street_id));
         // Without a price it reserves as a market order does, at the far edge of its band.
         let edge = if buy { instrument.band_high } else { instrument.band_low };
-        let banded = instrument.reference_fails == 0 && edge != i64::MIN && edge != i64::MAX;
+        let banded = instrument.reference_faults == 0 && edge != i64::MIN && edge != i64::MAX;
         let price = match order.price {
             0 if report.last_px != 0 => report.last_px,
             0 if banded => instrument.inward(edge, buy),

@@ -95,6 +95,7 @@ impl Engine {
         let now = crate::position::carry(self.book_of(chain), signed, e.last_px);
         self.move_book(chain, now);
         let points = crate::number::points(e.last_px, e.last_qty);
+        self.traded((order.account_id, order.instrument_id), points);
         let parent = order.parent_order_seq;
         self.fill_parent_of(parent, e.last_qty, points, e.header.ingest_time_ns);
     }

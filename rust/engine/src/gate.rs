@@ -3,6 +3,7 @@
 //! branch each; the lowest bit, in the order of `layout::Verdict`, is the reason told. Called by the
 //! pipeline; what `apply` needs of the judgement travels in the event.
 
+use crate::bounds::{RATES, REPEATS, SHORTS, SUMS, Scopes};
 use crate::legs::effect;
 use crate::order::{CANCEL_ASKED, CANCELING, Exposure, REPLACING, UNSURE};
 use crate::risk::{
@@ -216,15 +217,12 @@ impl Engine {
     }
 
     #[inline(always)]
-    pub(crate) fn check_throttles<F: Findings>(
-        f: &mut F,
-        session: &risk::Session,
-        account: &risk::Account,
-        now_ns: i64,
-    ) -> bool {
+    pub(crate) fn check_throttles<F: Findings>(&self, f: &mut F, of: &Scopes, now_ns: i64) -> bool {
+        let session = at(&self.sessions, of.session_id as usize);
+        let account = at(&self.accounts, of.account_id as usize);
         check!(f, now_ns < session.throttle.open_ns, ThrottleSession);
         check!(f, now_ns < account.throttle.open_ns, ThrottleAccount);
-        false
+        self.bounds.kinds & RATES != 0 && self.check_rates(f, of, now_ns)
     }
 
     #[inline(always)]
@@ -293,7 +291,7 @@ impl Engine {
             let buy = c.side == Side::Buy as u8;
             judged.price = if buy { instrument.band_high } else { instrument.band_low };
             mutant!(market_reserved_at_the_touch => judged.price = instrument.ask);
-            if instrument.reference_fails == 0
+            if instrument.reference_faults == 0
                 && judged.price != i64::MIN
                 && judged.price != i64::MAX
             {
@@ -337,7 +335,7 @@ impl Engine {
         let account = at(&self.accounts, c.account_id as usize);
         if account.limited == 0 {
             // Limits that were never given all read zero: say that, not that zero was exceeded.
-            all.0 &= !(fail(true, Verdict::ThrottleSession) - fail(true, Verdict::OrderQtyLimit));
+            all.0 &= !(fail(true, Verdict::OrderTableFull) - fail(true, Verdict::OrderQtyLimit));
         }
         all.0
     }
@@ -398,6 +396,10 @@ impl Engine {
         check!(f, venue.defined == 0 && named, VenueUnknown);
         check!(f, instrument.defined != 2, InstrumentUnknown);
         check!(f, instrument.flags & layout::FLAG_RESTRICTED != 0, InstrumentRestricted);
+        check!(f, market && instrument.flags & layout::FLAG_NO_MARKET != 0, MarketOrderBanned);
+        if self.bounds.kinds & SHORTS != 0 && self.check_short(f, pair, c.side, c.order_qty) {
+            return true;
+        }
         if instrument.check_terms(f, price, c.order_qty, market)
             || instrument.check_reference(f, price, now_ns)
         {
@@ -410,18 +412,24 @@ impl Engine {
             return true;
         }
         check!(f, c.order_qty > row.order_qty_max, OrderQtyLimit);
+        if self.check_trader(f, c.trader_id, c.order_qty) {
+            return true;
+        }
         check!(f, points >= number::POINTS_MAX, NotionalOverflow);
         if instrument.check_rate(f, now_ns) {
             return true;
         }
         check!(f, points > row.order_points_max, OrderNotionalLimit);
         let more = Exposure { qty: c.order_qty, points };
-        if points < number::POINTS_MAX
-            && self.check_exposure(f, row, account, pair, (buy, c.tags), more)
+        if points < number::POINTS_MAX && self.check_exposure(f, pair, (buy, c.tags), more, now_ns)
         {
             return true;
         }
-        if Self::check_throttles(f, session, account, now_ns) {
+        if self.bounds.kinds & REPEATS != 0 && account.defined != 0 {
+            check!(f, self.repeated(c, now_ns).is_some(), RepeatedOrder);
+            check!(f, self.repeats_full(c, now_ns), RepeatTableFull);
+        }
+        if self.check_throttles(f, &self.scopes_in(c), now_ns) {
             return true;
         }
         check!(f, judged.order_seq == 0, OrderTableFull);
@@ -436,17 +444,55 @@ impl Engine {
     pub(crate) fn check_exposure<F: Findings>(
         &self,
         f: &mut F,
-        row: &risk::RiskRow,
-        account: &risk::Account,
         pair: (u32, u32),
-        (buy, tags): (bool, u8),
+        of: (bool, u8),
         more: Exposure,
+        now_ns: i64,
     ) -> bool {
-        if account.hedging != 0 {
-            return self.check_exposure_apart(f, account, pair, (buy, tags), more);
+        let account = &self.accounts[pair.0 as usize];
+        let row = &self.rows[self.pair(pair.0, pair.1)];
+        let own = if account.hedging != 0 {
+            self.check_exposure_apart(f, account, pair, of, more)
+        } else {
+            let factor = &self.instruments[pair.1 as usize].factor;
+            risk::check_exposure(f, row, account, factor, of.0, more.qty, more.points)
+        };
+        if account.share_max != i64::MAX && self.within_cell(pair, of, more) {
+            f.instead(Verdict::InstrumentGrossLimit, Verdict::ConcentrationLimit);
         }
+        own || self.bounds.kinds & SUMS != 0 && self.check_sums(f, pair, of, more, now_ns)
+    }
+
+    /// Whether the pair's own gross limit holds, so that it is the account's share that does not.
+    #[inline(never)]
+    fn within_cell(&self, pair: (u32, u32), (buy, tags): (bool, u8), more: Exposure) -> bool {
+        let at = self.pair(pair.0, pair.1);
         let factor = &self.instruments[pair.1 as usize].factor;
-        risk::check_exposure(f, row, account, factor, buy, more.qty, more.points)
+        let cell = self.limits.cell(at);
+        let most = match cell.present {
+            0 => i128::MAX,
+            _ => factor.points_of(cell.gross_notional_max),
+        };
+        let mut row = self.rows[at];
+        row.open[side_index(buy)] += more.points;
+        let gross = match self.hedges(pair.0) {
+            true => self.gross_apart(pair.0, pair.1, (buy, tags), more.points).1,
+            false => row.gross(),
+        };
+        gross <= most
+    }
+
+    /// The scopes of a command, 0 for what no table has.
+    #[inline(always)]
+    fn scopes_in(&self, c: &NewOrder) -> Scopes {
+        let within = |id: usize, len: usize| if id < len { id } else { 0 };
+        Scopes {
+            account_id: within(c.account_id as usize, self.accounts.len()) as u32,
+            instrument_id: within(c.instrument_id as usize, self.instruments.len()) as u32,
+            session_id: within(c.session_id as usize, self.sessions.len()) as u16,
+            strategy_id: within(c.strategy_id as usize, self.strategies.len()) as u16,
+            trader_id: c.trader_id,
+        }
     }
 
     /// I10: a child never takes more than its parent has left.
@@ -579,7 +625,6 @@ impl Engine {
         room: u64,
     ) -> (Fails, Result<(), Fault>) {
         let instrument = &self.instruments[order.instrument_id as usize];
-        let account = &self.accounts[order.account_id as usize];
         let venue = &self.venues[order.venue_id as usize];
         let row = &self.rows[self.pair(order.account_id, order.instrument_id)];
         let points = number::points(price, order_qty).saturating_abs();
@@ -610,11 +655,12 @@ impl Engine {
             | fail(points > row.order_points_max, Verdict::OrderNotionalLimit);
         let mut all = All(fails);
         let mut leg = Ok(());
-        let session = at(&self.sessions, order.session_id as usize);
+        let scopes = self.scopes_of(order);
         instrument.check_rate(&mut all, now_ns);
         instrument.check_terms(&mut all, price, order_qty, false);
         instrument.check_reference(&mut all, price, now_ns);
-        Self::check_throttles(&mut all, session, account, now_ns);
+        self.check_throttles(&mut all, &scopes, now_ns);
+        self.check_trader(&mut all, scopes.trader_id, order_qty);
         if points < number::POINTS_MAX && order_qty > 0 && !order.is_parent() && order.live() {
             let before = order.exposure(rule);
             let changed = order.with_replace(rule, price, order_qty);
@@ -624,7 +670,8 @@ impl Engine {
             let of = (order.is_buy(), order.tags);
             let more = Exposure { qty, points };
             let pair = (order.account_id, order.instrument_id);
-            self.check_exposure(&mut all, row, account, pair, of, more);
+            self.check_exposure(&mut all, pair, of, more, now_ns);
+            self.check_short(&mut all, pair, order.side, qty);
             leg = self.check_leg(pair, of, qty);
             let left = self.parent_left(order);
             mutant!(child_outgrows_its_dead_parent: left = left.or(Some(i64::MAX)));
@@ -717,6 +764,7 @@ impl Engine {
             session_id: c.session_id,
             venue_id: judged.venue_id,
             strategy_id: c.strategy_id,
+            trader_id: c.trader_id,
             side: c.side,
             tags: c.tags,
             price: judged.price,
@@ -728,6 +776,11 @@ impl Engine {
             Verdict::SideUnsupported => refusal.value = c.side as i64,
             Verdict::OrdTypeUnsupported => refusal.value = c.ord_type as i64,
             Verdict::TimeInForceUnsupported => refusal.value = c.time_in_force as i64,
+            Verdict::RepeatedOrder => {
+                let age_ns = self.repeated(c, now_ns).unwrap_or(0);
+                refusal.value = age_ns / 1_000_000;
+                refusal.bound = self.repeat_window_ns(c.account_id) / 1_000_000;
+            }
             Verdict::PriceNotAllowed => refusal.value = c.price,
             Verdict::PositionEffectInvalid | Verdict::CloseExceedsLeg => {
                 let pair = (c.account_id, c.instrument_id);
@@ -759,6 +812,7 @@ impl Engine {
             session_id,
             venue_id: known.venue_id,
             strategy_id: known.strategy_id,
+            trader_id: self.trader_of(judged.order_seq),
             side: known.side,
             tags: known.tags,
             price: judged.price,
@@ -797,6 +851,7 @@ impl Engine {
             &self.rows[0]
         };
         let buy = t.side == Side::Buy as u8;
+        let reference = instrument.reference();
         let age_ms = match instrument.reference_time_ns {
             time if time < 0 => -1,
             time => now_ns.saturating_sub(time).max(0) / 1_000_000,
@@ -849,9 +904,7 @@ impl Engine {
             Verdict::QtyBelowMin => (t.order_qty, instrument.qty_min),
             Verdict::QtyAboveMax => (t.order_qty, instrument.qty_max),
             Verdict::ReferenceStale => (age_ms, instrument.reference_age_ns_max / 1_000_000),
-            Verdict::ReferenceCrossed | Verdict::ReferenceLocked => {
-                (instrument.bid, instrument.ask)
-            }
+            Verdict::ReferenceCrossed | Verdict::ReferenceLocked => reference,
             Verdict::PriceAboveBand => (t.price, instrument.band_high),
             Verdict::PriceBelowBand => (t.price, instrument.band_low),
             Verdict::MarketClosed => {
@@ -868,6 +921,10 @@ impl Engine {
                 (None, None) => (0, 0),
             },
             Verdict::OrderQtyLimit => (t.order_qty, row.order_qty_max),
+            Verdict::TraderUnknown => (t.trader_id as i64, 0),
+            Verdict::TraderQtyLimit => (t.order_qty, self.trader_qty_max(t.trader_id)),
+            Verdict::ShortUnmarked => (add_qty, self.long_left(t.account_id, t.instrument_id)),
+            Verdict::ReferenceNotPositive => (reference.0.min(reference.1), 0),
             Verdict::RateAbsent => (instrument.currency_id as i64, 0),
             Verdict::RateStale => {
                 let currency = at(&self.currencies, instrument.currency_id as usize);
@@ -889,6 +946,7 @@ impl Engine {
                 let cell = self.limits.cell(self.pair(t.account_id, t.instrument_id));
                 (micro(gross_new), cell.gross_notional_max)
             }
+            Verdict::ConcentrationLimit => (micro(gross_new), account.share_max),
             Verdict::AccountNetLimit => {
                 let sum = account.worst[side_index(buy)];
                 let delta =
@@ -898,6 +956,25 @@ impl Engine {
             Verdict::AccountGrossLimit => {
                 let delta = instrument.factor.micro(gross_new) - instrument.factor.micro(gross_was);
                 (number::whole_units(account.gross + delta), number::whole_units(account.gross_max))
+            }
+            Verdict::GroupNetLimit
+            | Verdict::GroupGrossLimit
+            | Verdict::SymbolNetLimit
+            | Verdict::SymbolGrossLimit
+            | Verdict::SectorNetLimit
+            | Verdict::SectorGrossLimit
+            | Verdict::MarginLimit
+            | Verdict::DayNotionalLimit => {
+                let more = Exposure { qty: add_qty, points: add_points };
+                let pair = (t.account_id, t.instrument_id);
+                self.bound_numbers(judged.verdict, pair, (buy, t.tags), more, now_ns)
+            }
+            Verdict::ThrottleSymbol
+            | Verdict::ThrottleStrategy
+            | Verdict::ThrottleMinute
+            | Verdict::ThrottleBurst => {
+                let most = self.rate_numbers(judged.verdict, &t.scopes(), now_ns);
+                (most, most)
             }
             Verdict::ThrottleSession => both(session.throttle.orders_max),
             Verdict::ThrottleAccount => both(account.throttle.orders_max),
@@ -914,7 +991,7 @@ impl Engine {
         let mut refusal = Refusal::ZERO;
         refusal.header.kind = Refusal::KIND;
         (refusal.value, refusal.bound) = (value, bound);
-        (refusal.bid_px, refusal.ask_px) = (instrument.bid, instrument.ask);
+        (refusal.bid_px, refusal.ask_px) = reference;
         refusal.reference_age_ms = age_ms;
         refusal.verdict = judged.verdict.code();
         refusal
@@ -944,11 +1021,24 @@ struct Terms<'a> {
     session_id: u16,
     venue_id: u16,
     strategy_id: u16,
+    trader_id: u16,
     side: u8,
     tags: u8,
     price: i64,
     order_qty: i64,
     parent_order_seq: u64,
+}
+
+impl Terms<'_> {
+    fn scopes(&self) -> Scopes {
+        Scopes {
+            account_id: self.account_id,
+            instrument_id: self.instrument_id,
+            session_id: self.session_id,
+            strategy_id: self.strategy_id,
+            trader_id: self.trader_id,
+        }
+    }
 }
 
 /// The first byte that spoils an id, and where; an empty id has its zero at 0.

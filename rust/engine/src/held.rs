@@ -224,7 +224,7 @@ impl Engine {
     /// bid and offer where they give one. A print far outside is an error or no trade of this market.
     pub(crate) fn is_print(&self, instrument_id: u32, px: i64, qty: i64) -> bool {
         let i = &self.instruments[instrument_id as usize];
-        let near = i.reference_fails != 0 || (i.band_low..=i.band_high).contains(&px);
+        let near = i.reference_faults != 0 || (i.band_low..=i.band_high).contains(&px);
         mutant!(stop_met_by_a_wild_print: near = true);
         qty > 0
             && near
@@ -307,7 +307,7 @@ impl Engine {
         let age_ns = now_ns.saturating_sub(i.reference_time_ns);
         let stale = age_ns > i.reference_age_ns_max && i.flags & layout::FLAG_NO_BAND == 0;
         mutant!(stop_by_an_unsound_quote => return false);
-        i.reference_fails != 0 || stale
+        i.reference_faults != 0 || stale
     }
 
     // Trailing -------------------------------------------------------------------------------------
@@ -459,7 +459,7 @@ impl Engine {
         if out == OrdType::Market {
             let i = &self.instruments[order.instrument_id as usize];
             let edge = if order.is_buy() { i.band_high } else { i.band_low };
-            if i.reference_fails == 0 && edge != i64::MIN && edge != i64::MAX {
+            if i.reference_faults == 0 && edge != i64::MIN && edge != i64::MAX {
                 event.price = i.inward(edge, order.is_buy());
             }
         }
@@ -521,7 +521,6 @@ impl Engine {
         room: u64,
     ) -> Result<(), Fault> {
         let i = &self.instruments[order.instrument_id as usize];
-        let account = &self.accounts[order.account_id as usize];
         let venue = &self.venues[order.venue_id as usize];
         let row = &self.rows[self.pair(order.account_id, order.instrument_id)];
         let points = number::points(price, qty).saturating_abs();
@@ -551,7 +550,7 @@ impl Engine {
             let before = order.exposure(venue.replace_rule);
             let (more_qty, more) = (qty.saturating_sub(before.qty), points - before.points);
             let more = Exposure { qty: more_qty, points: more };
-            self.check_exposure(&mut all, row, account, pair, of, more);
+            self.check_exposure(&mut all, pair, of, more, now_ns);
         }
         let verdict = first(all.0);
         if verdict != Verdict::Accepted {
@@ -660,7 +659,6 @@ impl Engine {
             return told(judged, Fault { verdict: Verdict::TermsNotAllowed, value, bound });
         }
         let i = &self.instruments[order.instrument_id as usize];
-        let account = &self.accounts[order.account_id as usize];
         let row = &self.rows[self.pair(order.account_id, order.instrument_id)];
         let market = street_type(terms.ord_type) == OrdType::Market;
         let stop_px = offer.map_or(terms.stop_px, |offer| offer.stop_px);
@@ -688,15 +686,16 @@ impl Engine {
         let mut leg = Ok(());
         i.check_rate(&mut all, now_ns);
         i.check_terms(&mut all, judged.price, c.order_qty, market);
-        let session = &self.sessions[order.session_id as usize];
-        Self::check_throttles(&mut all, session, account, now_ns);
+        let scopes = self.scopes_of(order);
+        self.check_throttles(&mut all, &scopes, now_ns);
+        self.check_trader(&mut all, scopes.trader_id, c.order_qty);
         if points < number::POINTS_MAX && c.order_qty > 0 && order.live() {
             let before = order.exposure(0);
             let (qty, more) = (c.order_qty.saturating_sub(before.qty), points - before.points);
             let (pair, of) =
                 ((order.account_id, order.instrument_id), (order.is_buy(), order.tags));
             let more = Exposure { qty, points: more };
-            self.check_exposure(&mut all, row, account, pair, of, more);
+            self.check_exposure(&mut all, pair, of, more, now_ns);
             leg = self.check_leg(pair, of, qty);
             let left = self.parent_left(order);
             all.0 |= fail(left.is_none(), Verdict::ParentUnknown)

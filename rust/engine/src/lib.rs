@@ -7,6 +7,7 @@
 
 mod apply;
 pub mod book;
+mod bounds;
 mod contingent;
 mod day;
 pub mod dedup;
@@ -98,6 +99,8 @@ pub struct EngineConfig {
     pub traders_max: usize,
     /// Currency numbers, 0 included.
     pub currencies_max: usize,
+    /// Sector numbers, 0 included.
+    pub sectors_max: usize,
     /// Accounts that may keep their long and short legs apart.
     pub hedging_max: usize,
     /// Largest number of orders a throttle window can hold; a power of two.
@@ -133,6 +136,7 @@ impl Default for EngineConfig {
             strategies_max: 64,
             traders_max: 64,
             currencies_max: 32,
+            sectors_max: 32,
             hedging_max: 8,
             throttle_orders_max: 1024,
             id_ttl_ns: 24 * 3600 * 1_000_000_000,
@@ -215,6 +219,7 @@ pub struct Engine {
     session_sends: Table<i64>,
     account_sends: Table<i64>,
     limits: limits::Limits,
+    bounds: bounds::Bounds,
     order_terms: Table<Terms>,
     held: forest::Forest,
     timers: forest::Forest,
@@ -275,7 +280,8 @@ impl Engine {
             + config.sessions_max
             + config.strategies_max
             + config.traders_max
-            + config.currencies_max;
+            + config.currencies_max
+            + config.sectors_max;
         let mut engine = Self {
             config: config.clone(),
             epoch: 0,
@@ -329,6 +335,7 @@ impl Engine {
             session_sends: Table::zeroed(config.sessions_max * config.throttle_orders_max)?,
             account_sends: Table::zeroed(config.accounts_max * config.throttle_orders_max)?,
             limits: limits::Limits::new(config)?,
+            bounds: bounds::Bounds::new(config)?,
             order_terms: Table::zeroed(config.terms_max)?,
             held: forest::Forest::new(config.instruments_max * held::TREES, config.terms_max)?,
             timers: forest::Forest::new(2, config.terms_max)?,
@@ -361,7 +368,7 @@ impl Engine {
         engine.fills_high = engine.fills.capacity() - engine.fills.capacity() / 16;
         for instrument in engine.instruments.iter_mut() {
             instrument.last_px = layout::NO_PRICE;
-            instrument.reference_time_ns = i64::MIN / 2;
+            (instrument.reference_time_ns, instrument.last_time_ns) = (i64::MIN / 2, i64::MIN / 2);
             // Divisors of undefined instruments divide everything, so that checks stay branch-free.
             (instrument.tick, instrument.lot) = (number::Divisor::new(1), number::Divisor::new(1));
             instrument.set_reference(layout::NO_PRICE, layout::NO_PRICE);

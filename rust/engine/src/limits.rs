@@ -4,9 +4,10 @@
 //! engine thread. What must stay true: between staging and activation every order is judged by the old
 //! rows, from the activation on by the new ones, and a staging that a crash cut off is forgotten whole.
 
+use crate::risk::Throttle;
 use crate::{Engine, EngineConfig};
 use arch::{Table, mutant};
-use layout::{Header, LIMIT_REMOVED, LimitRow, Record, Scope, Typed};
+use layout::{Entity, Header, LIMIT_REMOVED, LimitRow, Record, Scope, Typed};
 use std::io;
 use xxhash_rust::xxh3::xxh3_64;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -88,7 +89,11 @@ type Place = (Scope, fn(&EngineConfig) -> usize, fn(&LimitRow) -> u32);
 const WIDE: &[Place] = &[
     (Scope::Account, |c| c.accounts_max, |row| row.account_id),
     (Scope::Instrument, |c| c.instruments_max, |row| row.instrument_id),
-    (Scope::Session, |c| c.sessions_max, |row| row.session_id as u32),
+    (Scope::Session, |c| c.sessions_max, |row| row.entity_id as u32),
+    (Scope::Strategy, |c| c.strategies_max, |row| row.entity_id as u32),
+    (Scope::Trader, |c| c.traders_max, |row| row.entity_id as u32),
+    (Scope::Sector, |c| c.sectors_max, |row| row.entity_id as u32),
+    (Scope::Desk, |_| 1, |_| 0),
 ];
 
 /// When a value is looser than another.
@@ -145,7 +150,41 @@ pub const FIELDS: &[LimitField] = &[
         value: |row| row.net_notional_max,
         looser: Looser::Higher,
     },
+    LimitField {
+        name: "day_notional_max",
+        value: |row| or_none(row.day_notional_max),
+        looser: Looser::Higher,
+    },
+    LimitField { name: "margin_max", value: |row| or_none(row.margin_max), looser: Looser::Higher },
+    LimitField {
+        name: "minute_orders_max",
+        value: |row| or_none(row.minute_orders_max.into()),
+        looser: Looser::Higher,
+    },
+    LimitField {
+        name: "concentration_bp_max",
+        value: |row| or_none(row.concentration_bp_max.into()),
+        looser: Looser::Higher,
+    },
+    LimitField {
+        name: "repeat_window_ms",
+        value: |row| row.repeat_window_ms.into(),
+        looser: Looser::Lower,
+    },
+    LimitField {
+        name: "burst",
+        value: |row| if row.orders_max == 0 { 1 } else { row.burst.max(1).into() },
+        looser: Looser::Higher,
+    },
 ];
+
+/// So many basis points of a limit, whole units; 0 of them, or no limit: none.
+fn share_of(units: i64, basis_points: u16) -> i64 {
+    match (units, basis_points) {
+        (i64::MAX, _) | (_, 0) => i64::MAX,
+        (units, share) => (units as i128 * share as i128 / 10_000) as i64,
+    }
+}
 
 /// Whether a row takes its limits away.
 pub fn is_removed(row: &LimitRow) -> bool {
@@ -181,7 +220,9 @@ pub fn loosened(old: Option<&LimitRow>, new: &LimitRow) -> Vec<&'static LimitFie
     };
     mutant!(taking_a_limit_away_is_no_loosening => if is_removed(new) { return Vec::new() });
     if is_removed(new) {
-        let bound = |field: &&LimitField| old.is_some() && (field.value)(was) != i64::MAX;
+        let free = absent(Scope::AccountInstrument); // says no limit in every field
+        let bound =
+            |field: &&LimitField| old.is_some() && (field.value)(was) != (field.value)(&free);
         return FIELDS.iter().filter(|f| f.looser == Looser::Higher).filter(bound).collect();
     }
     FIELDS.iter().filter(looser).collect()
@@ -343,24 +384,45 @@ impl Engine {
         let within = |id: u32, max: usize| (id as usize) < max;
         let scope = scope_of(row);
         let ours = WIDE.iter().any(|(of, _, _)| Some(*of) == scope);
+        let bursting = Throttle::bursting(row.orders_max, row.burst);
         (ours || scope == Some(Scope::AccountInstrument))
             && within(row.account_id, c.accounts_max)
             && within(row.instrument_id, c.instruments_max)
-            && within(row.session_id.into(), c.sessions_max)
-            && row.orders_max as usize <= c.throttle_orders_max
+            && self.names_entity(row)
+            && bursting.max(row.minute_orders_max) as usize <= c.throttle_orders_max
             && row.window_ns >= 0
+            && row.margin_max >= 0
+            && row.day_notional_max >= 0
+            && row.concentration_bp_max <= 10_000
+    }
+
+    /// Whether the session, strategy, trader or sector that a row names has a place; others name none.
+    fn names_entity(&self, row: &LimitRow) -> bool {
+        let (c, id) = (&self.config, row.entity_id as usize);
+        match scope_of(row) {
+            Some(Scope::Session) => id < c.sessions_max,
+            Some(Scope::Strategy) => id < c.strategies_max,
+            Some(Scope::Trader) => id < c.traders_max,
+            Some(Scope::Sector) => id != 0 && id < c.sectors_max,
+            _ => id == 0,
+        }
     }
 
     /// Whether what a row is about is defined.
     pub fn limit_row_known(&self, row: &LimitRow) -> bool {
+        let entity = row.entity_id as usize;
         let account = self.accounts[row.account_id as usize].defined != 0;
         let instrument = self.instruments[row.instrument_id as usize].defined != 0;
         match scope_of(row) {
             Some(Scope::Account) => account,
             Some(Scope::Instrument) => instrument,
             Some(Scope::AccountInstrument) => account && instrument,
-            Some(Scope::Session) => self.sessions[row.session_id as usize].defined != 0,
-            _ => false,
+            Some(Scope::Session) => self.sessions[entity].defined != 0,
+            Some(Scope::Strategy) => self.strategies[entity].defined != 0,
+            Some(Scope::Trader) => self.traders[entity].defined != 0,
+            Some(Scope::Sector) => entity as u32 <= self.counts[Entity::Sector as usize],
+            Some(Scope::Desk) => true,
+            Some(Scope::Venue) | None => false,
         }
     }
 
@@ -381,13 +443,14 @@ impl Engine {
             if is_removed(&row) {
                 let mut none = absent(scope);
                 (none.account_id, none.instrument_id) = (row.account_id, row.instrument_id);
-                none.session_id = row.session_id;
+                none.entity_id = row.entity_id;
                 self.apply_wide(scope, &none, false);
             } else {
                 self.apply_wide(scope, &row, true);
             }
         }
         self.limits.staged_wide.clear();
+        self.see_bounds();
         self.stale_limits();
     }
 
@@ -402,16 +465,19 @@ impl Engine {
             Scope::Account => {
                 let account = &mut self.accounts[row.account_id as usize];
                 account.limited = present.into();
-                let (first, max) = (row.account_id as usize * cap, row.orders_max);
+                let max = Throttle::bursting(row.orders_max, row.burst);
+                let first = row.account_id as usize * cap;
                 account.throttle.bound(&self.account_sends, first, cap, max, row.window_ns);
                 account.order_qty_max = row.order_qty_max;
                 account.order_notional_max = row.order_notional_max;
                 account.gross_max = micro(row.gross_notional_max);
                 account.net_max = micro(row.net_notional_max);
+                account.share_max = share_of(row.gross_notional_max, row.concentration_bp_max);
             }
             Scope::Session => {
-                let session = &mut self.sessions[row.session_id as usize];
-                let (first, max) = (row.session_id as usize * cap, row.orders_max);
+                let session = &mut self.sessions[row.entity_id as usize];
+                let max = Throttle::bursting(row.orders_max, row.burst);
+                let first = row.entity_id as usize * cap;
                 session.throttle.bound(&self.session_sends, first, cap, max, row.window_ns);
             }
             Scope::Instrument => {
@@ -419,6 +485,7 @@ impl Engine {
             }
             _ => {}
         }
+        self.bind(scope, row, present);
     }
 
     /// The row of limits in force for what `row` is about; `None` where there is none.

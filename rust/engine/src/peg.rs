@@ -33,7 +33,7 @@ impl Engine {
     pub(crate) fn peg_price(&self, instrument_id: u32, buy: bool, peg: &Peg) -> Option<(i64, i64)> {
         let i = self.instruments.get(instrument_id as usize)?;
         let (bid, ask) = (i.bid, i.ask);
-        if i.reference_fails != 0 || bid == NO_PRICE || ask == NO_PRICE {
+        if i.reference_faults != 0 || bid == NO_PRICE || ask == NO_PRICE {
             return None;
         }
         // Twice the midpoint is whole where the midpoint is not.

@@ -775,7 +775,7 @@ impl Engine {
         let traded = print && self.is_print(update.instrument_id, update.price, update.qty);
         self.counters.book_faults += u64::from(print && !traded);
         if traded && update.action == Trade as u8 {
-            self.instruments[id].last_px = update.price;
+            self.instruments[id].set_last(update.price, now_ns);
         }
         if self.instruments[id].book == 0 {
             if traded {
@@ -835,7 +835,7 @@ impl Engine {
             return Verdict::InstrumentUnknown;
         }
         let instrument = &mut self.instruments[id];
-        instrument.reference_time_ns = now_ns;
+        instrument.set_reference_time(now_ns);
         (instrument.bid_qty, instrument.ask_qty) = (quote.bid_qty, quote.ask_qty);
         instrument.set_reference(quote.bid_px, quote.ask_px);
         self.quote_seen(quote.instrument_id, quote.transact_time_ns, now_ns, log, outbox);
@@ -988,6 +988,7 @@ impl Engine {
             Entity::Strategy => self.config.strategies_max,
             Entity::Trader => self.config.traders_max,
             Entity::Currency => self.config.currencies_max,
+            Entity::Sector => self.config.sectors_max,
             Entity::Person => return Verdict::DefinitionInvalid,
         };
         let known = self.definition(entity, &c.name).copied();
@@ -1000,7 +1001,9 @@ impl Engine {
         let rule = entity != Entity::Venue
             || (layout::ReplaceRule::from_code(c.level).is_some()
                 && layout::QueueRule::from_code(c.queue_rule).is_some());
-        if !parents_known || !rule {
+        let tree = entity != Entity::Account
+            || parents_known && self.bounds.takes_parent(known.map(|d| d.id), c.parent_id);
+        if !parents_known || !rule || !tree {
             return Verdict::DefinitionInvalid;
         }
         if entity == Entity::Account {

@@ -6,9 +6,10 @@
 //! a stamp in the risk row; any rare event ends that, and so do terms offered by any session. What depends on the quote is worked out once a
 //! quote. What must stay true: a yes here is a yes of every check there (asserted in debug builds).
 
+use crate::bounds::{RATES, REPEATS, SHORTS, SUMS, Scopes};
 use crate::dedup::{self, Entry};
 use crate::gate::{Judged, Seen, at};
-use crate::order::QUERIED;
+use crate::order::{Exposure, QUERIED};
 use crate::risk::{Any, Weight, phase_takes_orders, side_index};
 use crate::{Engine, number};
 use layout::{KillMode, LinkState, NO_TICKS, NewOrder, OrdType, Side, TimeInForce, Verdict};
@@ -60,6 +61,7 @@ impl Engine {
             || session.account_id != 0 && session.account_id != c.account_id
             || u16::from_le_bytes([session.defined, session.mode]) != 1
             || u16::from_le_bytes([strategy.defined, strategy.mode]) != 1
+            || c.trader_id != 0 && self.check_trader(&mut Any, c.trader_id, c.order_qty)
         {
             return None;
         }
@@ -121,8 +123,25 @@ impl Engine {
             ask_ticks: ticks(instrument.ask_number),
             reference_age_ms: instrument.reference_age_ms(now_ns),
         };
+        if self.bounds.kinds != 0 && self.stopped_by_bounds(c, now_ns) {
+            return None;
+        }
         debug_assert!(!self.check_new(&mut Any, c, &judged, now_ns, room));
         Some((judged, Plan { id_hash, entry: Some(entry), points, weight }))
+    }
+
+    /// Whether a limit beyond those of the pair and its account stops an order that is else plain.
+    #[inline(never)]
+    fn stopped_by_bounds(&self, c: &NewOrder, now_ns: i64) -> bool {
+        let kinds = self.bounds.kinds;
+        let (pair, f) = ((c.account_id, c.instrument_id), &mut Any);
+        let of = (c.side == Side::Buy as u8, c.tags);
+        let more = Exposure { qty: c.order_qty, points: number::points(c.price, c.order_qty) };
+        kinds & SUMS != 0 && self.check_sums(f, pair, of, more, now_ns)
+            || kinds & RATES != 0 && self.check_rates(f, &Scopes::of(c), now_ns)
+            || kinds & SHORTS != 0 && self.check_short(f, pair, c.side, c.order_qty)
+            || kinds & REPEATS != 0
+                && (self.repeated(c, now_ns).is_some() || self.repeats_full(c, now_ns))
     }
 
     /// Looks at all that is open or closed for every order of a pair, and remembers that it is open.

@@ -9,12 +9,12 @@ use layout::{KillMode, NO_PRICE, Phase, Quote, Verdict};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// A bit per verdict; the lowest set bit is the one told.
-pub type Fails = u64;
+pub type Fails = u128;
 
 /// The bit of `verdict` if `failed`.
 #[inline(always)]
 pub const fn fail(failed: bool, verdict: Verdict) -> Fails {
-    (failed as u64) << verdict as u16
+    (failed as u128) << verdict as u16
 }
 
 /// What a run over the checks collects. The hot path stops at the first finding and asks no more
@@ -23,6 +23,16 @@ pub const fn fail(failed: bool, verdict: Verdict) -> Fails {
 pub(crate) trait Findings {
     /// Takes one check's result; `true`: look no further.
     fn note(&mut self, failed: bool, verdict: Verdict) -> bool;
+
+    /// As `note`, of a number and its bound, for who wants to tell them.
+    #[inline(always)]
+    fn over(&mut self, value: i128, bound: i128, verdict: Verdict) -> bool {
+        self.note(value > bound, verdict)
+    }
+
+    /// Tells one verdict instead of another that was found.
+    #[inline(always)]
+    fn instead(&mut self, _of: Verdict, _tell: Verdict) {}
 }
 
 /// Stops at the first finding.
@@ -44,10 +54,21 @@ impl Findings for All {
         self.0 |= fail(failed, verdict);
         false
     }
+
+    fn instead(&mut self, of: Verdict, tell: Verdict) {
+        if self.0 & fail(true, of) != 0 {
+            self.0 = self.0 & !fail(true, of) | fail(true, tell);
+        }
+    }
 }
 
 /// Notes a check and leaves the function with `true` where that ends the run.
 macro_rules! check {
+    ($findings:expr, $value:expr, $bound:expr, $verdict:ident) => {
+        if $findings.over($value, $bound, layout::Verdict::$verdict) {
+            return true;
+        }
+    };
     ($findings:expr, $failed:expr, $verdict:ident) => {
         if $findings.note($failed, layout::Verdict::$verdict) {
             return true;
@@ -85,14 +106,16 @@ pub struct Instrument {
     pub(crate) ask_number: i64,
 
     pub(crate) factor: Factor,
-    pub(crate) reference_fails: Fails,
+    pub(crate) last_time_ns: i64,
     pub(crate) flags: u32,
     pub(crate) venue_id: u16,
     pub(crate) currency_id: u16,
     pub(crate) defined: u8,
     pub(crate) mode: u8,
     pub(crate) phase: u8,
-    pub(crate) pad: [u8; 5],
+    /// What is wrong with the reference, bits of `FAULT_*`.
+    pub(crate) reference_faults: u8,
+    pub(crate) pad: [u8; 4],
     pub(crate) order_qty_max: i64,
     pub(crate) rate_stale_ns: i64,
     pub(crate) last_px: i64,
@@ -107,33 +130,79 @@ pub struct Instrument {
     pub(crate) bid_qty: i64,
     pub(crate) ask_qty: i64,
     pub(crate) book: u64,
+    /// The price set by a person, where that is the reference.
+    pub(crate) set_px: i64,
+    pub(crate) margin: i64,
+    /// As `factor`, of an amount of its currency.
+    pub(crate) unit_factor: Factor,
+    pub(crate) sector_id: u32,
+    pub(crate) pad2: u32,
 }
+
+/// No reference.
+const FAULT_ABSENT: u8 = 1;
+/// Not above zero where it must be.
+const FAULT_NOT_POSITIVE: u8 = 2;
+const FAULT_CROSSED: u8 = 4;
+const FAULT_LOCKED: u8 = 8;
 
 /// Highest price of a plain order: distances of two such fit.
 const PLAIN_PRICE_MAX: i64 = 1 << 61;
 
 impl Instrument {
-    /// Takes a new best bid and offer: the band and the reference's faults are worked out here, once a
-    /// quote, not once an order.
+    /// Takes a new best bid and offer.
     #[inline]
     pub(crate) fn set_reference(&mut self, bid: i64, ask: i64) {
         (self.bid, self.ask) = (bid, ask);
-        let absent = bid == NO_PRICE || ask == NO_PRICE;
+        self.judge_reference();
+    }
+
+    /// Takes a trade's price and time.
+    #[inline]
+    pub(crate) fn set_last(&mut self, px: i64, now_ns: i64) {
+        (self.last_px, self.last_time_ns) = (px, now_ns);
+        if self.flags & layout::FLAG_BY_LAST != 0 {
+            self.reference_time_ns = now_ns;
+            self.judge_reference();
+        }
+    }
+
+    /// What prices are checked against: bid and offer, or the last trade, or a set price, twice.
+    #[inline(always)]
+    pub(crate) fn reference(&self) -> (i64, i64) {
+        if self.flags & (layout::FLAG_BY_LAST | layout::FLAG_BY_SET) == 0 {
+            (self.bid, self.ask)
+        } else if self.flags & layout::FLAG_BY_SET != 0 {
+            (self.set_px, self.set_px)
+        } else {
+            (self.last_px, self.last_px)
+        }
+    }
+
+    /// The band and the reference's faults are worked out here, once a quote, not once an order.
+    #[inline]
+    pub(crate) fn judge_reference(&mut self) {
+        let (low, high) = self.reference();
+        let absent = low == NO_PRICE || high == NO_PRICE;
         let no_band = self.flags & layout::FLAG_NO_BAND != 0;
-        let locked_fine = self.flags & layout::FLAG_LOCKED_FINE != 0;
-        let not_positive = (bid <= 0 || ask <= 0) && self.flags & layout::FLAG_NEGATIVE_PRICES == 0;
-        self.reference_fails = if no_band {
+        let one = self.flags & (layout::FLAG_BY_LAST | layout::FLAG_BY_SET) != 0;
+        let locked_fine = one || self.flags & layout::FLAG_LOCKED_FINE != 0;
+        let not_positive =
+            (low <= 0 || high <= 0) && self.flags & layout::FLAG_NEGATIVE_PRICES == 0;
+        let bit = |failed: bool, fault: u8| u8::from(failed) * fault;
+        self.reference_faults = if no_band {
             0
         } else {
-            fail(absent || not_positive, Verdict::ReferenceAbsent)
-                | fail(!absent && bid > ask, Verdict::ReferenceCrossed)
-                | fail(!absent && bid == ask && !locked_fine, Verdict::ReferenceLocked)
+            bit(absent, FAULT_ABSENT)
+                | bit(!absent && not_positive, FAULT_NOT_POSITIVE)
+                | bit(!absent && low > high, FAULT_CROSSED)
+                | bit(!absent && low == high && !locked_fine, FAULT_LOCKED)
         };
         if no_band || absent {
             (self.band_low, self.band_high) = (i64::MIN, i64::MAX);
         } else {
-            self.band_low = bid.saturating_sub(self.band_of(bid));
-            self.band_high = ask.saturating_add(self.band_of(ask));
+            self.band_low = low.saturating_sub(self.band_of(low));
+            self.band_high = high.saturating_add(self.band_of(high));
             mutant!(band_edge_excluded => self.band_high -= 1);
             mutant!(band_open_below => self.band_low = 0);
         }
@@ -143,8 +212,10 @@ impl Instrument {
     /// Takes the time of a quote.
     #[inline]
     pub(crate) fn set_reference_time(&mut self, now_ns: i64) {
-        self.reference_time_ns = now_ns;
-        self.ready_until();
+        if self.flags & (layout::FLAG_BY_LAST | layout::FLAG_BY_SET) == 0 {
+            self.reference_time_ns = now_ns;
+            self.ready_until();
+        }
     }
 
     /// Works out the bounds of plain prices: positive, within the band, far from where numbers end.
@@ -154,9 +225,10 @@ impl Instrument {
             let number = u64::try_from(price).ok().and_then(|p| self.tick.quotient(p));
             number.map_or(i64::MIN, |number| number as i64)
         };
-        (self.bid_number, self.ask_number) = (numbered(self.bid), numbered(self.ask));
+        let (low, high) = self.reference();
+        (self.bid_number, self.ask_number) = (numbered(low), numbered(high));
         let near = |price: i64| price == NO_PRICE || (0..=PLAIN_PRICE_MAX).contains(&price);
-        if self.reference_fails == 0 && near(self.bid) && near(self.ask) {
+        if self.reference_faults == 0 && near(low) && near(high) {
             self.plain_low = self.band_low.max(1);
             self.plain_high = self.band_high.min(PLAIN_PRICE_MAX);
         } else {
@@ -207,7 +279,7 @@ impl Instrument {
         (age_ns as u64 / 1_000_000).min(u16::MAX as u64) as u16
     }
 
-    /// Best bid and offer as the gate sees them.
+    /// Best bid and offer as the gate sees them; their time is the reference's.
     pub fn quote(&self) -> Quote {
         let mut quote = Quote::ZERO;
         (quote.bid_px, quote.ask_px) = (self.bid, self.ask);
@@ -266,11 +338,12 @@ impl Instrument {
     pub(crate) fn check_reference<F: Findings>(&self, f: &mut F, price: i64, now_ns: i64) -> bool {
         let stale = now_ns.saturating_sub(self.reference_time_ns) > self.reference_age_ns_max;
         mutant!(stale_quote_believed: stale = false);
-        if self.reference_fails != 0 {
-            let has = |verdict: Verdict| self.reference_fails & fail(true, verdict) != 0;
-            check!(f, has(Verdict::ReferenceAbsent), ReferenceAbsent);
-            check!(f, has(Verdict::ReferenceCrossed), ReferenceCrossed);
-            check!(f, has(Verdict::ReferenceLocked), ReferenceLocked);
+        if self.reference_faults != 0 {
+            let has = |fault: u8| self.reference_faults & fault != 0;
+            check!(f, has(FAULT_ABSENT), ReferenceAbsent);
+            check!(f, has(FAULT_NOT_POSITIVE), ReferenceNotPositive);
+            check!(f, has(FAULT_CROSSED), ReferenceCrossed);
+            check!(f, has(FAULT_LOCKED), ReferenceLocked);
         }
         check!(f, stale && self.flags & layout::FLAG_NO_BAND == 0, ReferenceStale);
         check!(f, price > self.band_high, PriceAboveBand);
@@ -309,11 +382,13 @@ pub struct Account {
 
     // Read when a row's limits are brought up to date, never by a decision.
     pub(crate) order_notional_max: i64,
-    pub(crate) cold: [u64; 7],
+    /// Most gross in one instrument, whole units of desk currency; `i64::MAX`: no limit.
+    pub(crate) share_max: i64,
+    pub(crate) cold: [u64; 6],
 }
 
 /// A sliding window over the sends of one scope; their times lie in a table beside it.
-#[derive(Clone, Copy, Debug, FromBytes, Immutable, IntoBytes)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, Immutable, IntoBytes)]
 #[repr(C)]
 pub struct Throttle {
     /// Sends counted so far.
@@ -326,6 +401,11 @@ pub struct Throttle {
 }
 
 impl Throttle {
+    /// How many a burst lets through within one window.
+    pub(crate) fn bursting(orders_max: u32, burst: u8) -> u32 {
+        orders_max.saturating_mul(u32::from(burst.max(1)))
+    }
+
     /// Counts one send; the scope's own ring begins at `first` of `times` and is a power of two long.
     #[inline(always)]
     pub(crate) fn count(&mut self, times: &mut [i64], first: usize, len: usize, now_ns: i64) {

@@ -438,7 +438,7 @@ impl Engine {
         waits: bool,
     ) -> i64 {
         let edge = if buy { i.band_high } else { i.band_low };
-        let unset = i.reference_fails != 0 || edge == i64::MIN || edge == i64::MAX;
+        let unset = i.reference_faults != 0 || edge == i64::MIN || edge == i64::MAX;
         let stop = stop_px.filter(|&stop| stop != 0).map(|stop| {
             let band = i.band_of(stop);
             if buy { stop.saturating_add(band) } else { stop.saturating_sub(band) }

@@ -221,7 +221,7 @@ impl Engine {
             Scope::Venue => self.venues.get(id).map(|x| x.mode),
             Scope::Session => self.sessions.get(id).map(|x| x.mode),
             Scope::Strategy => self.strategies.get(id).map(|x| x.mode),
-            Scope::AccountInstrument => None,
+            Scope::AccountInstrument | Scope::Sector | Scope::Trader => None,
         }
         .unwrap_or(0)
     }
@@ -308,6 +308,7 @@ impl Engine {
         put(self.hedgers.as_bytes());
         put(self.session_sends.as_bytes());
         put(self.account_sends.as_bytes());
+        self.bounds.put(put);
         hash.digest()
     }
 }

@@ -92,7 +92,7 @@ fn a_reference_that_is_absent_stale_crossed_or_locked_refuses_each_by_name() {
         (e9(100), NO_PRICE, 0, Verdict::ReferenceAbsent),
         (e9(100), e9(99), 0, Verdict::ReferenceCrossed),
         (e9(100), e9(100), 0, Verdict::ReferenceLocked),
-        (0, e9(100), 0, Verdict::ReferenceAbsent),
+        (0, e9(100), 0, Verdict::ReferenceNotPositive),
         (e9(100), e9(101), 1_000_000_000, Verdict::Accepted),
         (e9(100), e9(101), 1_000_000_001, Verdict::ReferenceStale),
     ];

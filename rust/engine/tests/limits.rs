@@ -171,7 +171,7 @@ fn looser_is_a_higher_maximum_a_shorter_window_a_row_taken_away_and_a_first_acco
 #[test]
 fn every_number_of_a_row_is_compared() {
     // A field of the record that no line of the table reads would be loosened unseen.
-    let keys = ["scope", "session_id", "account_id", "instrument_id", "limits_version", "header"];
+    let keys = ["scope", "entity_id", "account_id", "instrument_id", "limits_version", "header"];
     let table = TABLES.iter().find(|table| table.kind == LimitRow::KIND).expect("there");
     for field in table.fields {
         let known = keys.contains(&field.name) || field.name.starts_with("reserved");

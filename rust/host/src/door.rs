@@ -280,7 +280,8 @@ fn told_error(error: &HostError) -> String {
 
 /// The kill scope of a name.
 fn scope_of(name: &str) -> Result<Scope> {
-    let known = Scope::ALL.iter().filter(|s| **s != Scope::AccountInstrument);
+    let of_limits = [Scope::AccountInstrument, Scope::Sector, Scope::Trader];
+    let known = Scope::ALL.iter().filter(|scope| !of_limits.contains(scope));
     match known.clone().find(|scope| scope.name() == name) {
         Some(scope) => Ok(*scope),
         None => {

@@ -63,8 +63,8 @@ impl Draft {
             let (account, instrument) = (row.account_id, row.instrument_id);
             return refused(format!(
                 "row {number} of the change: {scope} of account {account}, instrument {instrument}, \
-                 session {} is not defined on this desk",
-                row.session_id
+                 {} is not defined on this desk",
+                row.entity_id
             ));
         }
         let mut row = *row;
@@ -85,6 +85,16 @@ impl Draft {
     }
 }
 
+/// What the `entity_id` of a row of this scope names.
+fn entity_of(scope: Option<layout::Scope>) -> Entity {
+    match scope {
+        Some(layout::Scope::Strategy) => Entity::Strategy,
+        Some(layout::Scope::Trader) => Entity::Trader,
+        Some(layout::Scope::Sector) => Entity::Sector,
+        _ => Entity::Session,
+    }
+}
+
 /// One loosened limit as JSON: whose, which, from what to what; null for no row.
 fn told(engine: &Engine, row: &LimitRow, field: &str, was: Option<i64>, is: Option<i64>) -> String {
     let name = |entity: Entity, id: u32| {
@@ -97,7 +107,7 @@ fn told(engine: &Engine, row: &LimitRow, field: &str, was: Option<i64>, is: Opti
     for (entity, id) in [
         (Entity::Account, row.account_id),
         (Entity::Instrument, row.instrument_id),
-        (Entity::Session, row.session_id.into()),
+        (entity_of(scope_of(row)), row.entity_id.into()),
     ] {
         if id != 0 {
             let _ = write!(out, ",{}:{}", quoted(entity.name()), name(entity, id));

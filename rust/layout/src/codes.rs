@@ -190,6 +190,7 @@ codes! {
         trader Trader = 6, "", "a trader";
         currency Currency = 7, "", "a currency";
         person Person = 8, "", "a person of [people]";
+        sector Sector = 9, "", "a sector of instruments";
     }
     /// The level of a node in the account tree.
     AccountLevel account_level: u8 {
@@ -208,6 +209,8 @@ codes! {
         session Session = 4, "", "one session";
         strategy Strategy = 5, "", "one strategy";
         account_instrument AccountInstrument = 6, "", "one account in one instrument (limits only)";
+        sector Sector = 7, "", "the instruments of one sector (limits only)";
+        trader Trader = 8, "", "one trader (limits only)";
     }
     /// Kill switch mode; a higher number is stricter.
     KillMode kill_mode: u8 {
@@ -315,7 +318,7 @@ codes! {
         refused Refused = 2, "", "the command was refused";
     }
     /// The gate's answer. The number is the precedence: of several failing checks the lowest is
-    /// told (REQUIREMENTS §1); those above 63 are about order terms and judged last. `doc` is the sentence a trader reads, `fix` is OrdRejReason(103); `{value}` and
+    /// told (REQUIREMENTS §1); those from terms_missing on are about order terms and judged last. `doc` is the sentence a trader reads, `fix` is OrdRejReason(103); `{value}` and
     /// `{bound}` are the numbers of the refusal, `_e9` fixed-point at 1e-9.
     Verdict verdict: u16 {
         accepted Accepted = 0, "", "accepted";
@@ -337,67 +340,87 @@ codes! {
         venue_unknown VenueUnknown = 16, "99", "venue {value} is not defined";
         instrument_unknown InstrumentUnknown = 17, "1", "instrument {value} is not defined";
         instrument_restricted InstrumentRestricted = 18, "0", "instrument {value} is on the restricted list";
-        price_not_positive PriceNotPositive = 19, "99", "price {value_e9} is not above {bound_e9} and the instrument does not allow that";
-        price_off_tick PriceOffTick = 20, "99", "price {value_e9} is not a multiple of the tick {bound_e9}";
-        qty_off_lot QtyOffLot = 21, "13", "order_qty {value_e9} is not a multiple of the lot {bound_e9}";
-        qty_below_min QtyBelowMin = 22, "13", "order_qty {value_e9} is below the instrument's minimum {bound_e9}";
-        qty_above_max QtyAboveMax = 23, "13", "order_qty {value_e9} is above the instrument's maximum {bound_e9}";
-        reference_absent ReferenceAbsent = 24, "0", "no best bid or offer for the instrument: the price cannot be checked";
-        reference_stale ReferenceStale = 25, "0", "best bid and offer are {value} ms old, allowed are {bound}";
-        reference_crossed ReferenceCrossed = 26, "0", "the book is crossed: bid {value_e9}, offer {bound_e9}";
-        reference_locked ReferenceLocked = 27, "0", "the book is locked at {value_e9}";
-        price_above_band PriceAboveBand = 28, "16", "price {value_e9} is above the band {bound_e9}";
-        price_below_band PriceBelowBand = 29, "16", "price {value_e9} is below the band {bound_e9}";
-        market_closed MarketClosed = 30, "2", "the market phase is {value}: cancels only";
-        venue_down VenueDown = 31, "0", "venue {value} is not connected and reconciled";
-        parent_unknown ParentUnknown = 32, "5", "parent order {value} is not a live parent";
-        parent_mismatch ParentMismatch = 33, "99", "the child differs from parent {value} in account, instrument, side or strategy";
-        parent_exceeded ParentExceeded = 34, "13", "children would hold {value_e9} of the parent's {bound_e9}";
-        order_qty_limit OrderQtyLimit = 35, "3", "order_qty {value_e9} is above the limit {bound_e9}";
-        notional_overflow NotionalOverflow = 36, "3", "the notional does not fit in 128 bits at the scale used";
-        rate_absent RateAbsent = 37, "0", "no rate into the desk currency for currency {value}";
-        rate_stale RateStale = 38, "0", "the rate into the desk currency is {value} s old, allowed are {bound}";
-        order_notional_limit OrderNotionalLimit = 39, "3", "order notional {value} is above the limit {bound} (desk currency)";
-        net_qty_limit NetQtyLimit = 40, "3", "worst net position {value_e9} would be beyond the limit {bound_e9}";
-        instrument_gross_limit InstrumentGrossLimit = 41, "3", "gross {value} in this instrument would be above the limit {bound} (desk currency)";
-        account_net_limit AccountNetLimit = 42, "3", "worst net {value} of the account would be beyond the limit {bound} (desk currency)";
-        account_gross_limit AccountGrossLimit = 43, "3", "gross {value} of the account would be above the limit {bound} (desk currency)";
-        throttle_session ThrottleSession = 44, "0", "the session sent {value} orders within its window, allowed are {bound}";
-        throttle_account ThrottleAccount = 45, "0", "the account sent {value} orders within its window, allowed are {bound}";
-        order_table_full OrderTableFull = 46, "0", "the order table is full: {value} of {bound} slots hold orders that must be kept";
-        log_full LogFull = 47, "0", "the log has room for {value} more events, new orders leave a reserve of {bound}";
-        order_unknown OrderUnknown = 48, "5", "no such order of this session";
-        order_closed OrderClosed = 49, "0", "the order is closed: {value}";
-        cancel_pending CancelPending = 50, "0", "a cancel of this order is already on its way";
-        replace_pending ReplacePending = 51, "0", "a replace of this order is already on its way";
-        qty_below_filled QtyBelowFilled = 52, "13", "the new order_qty {value_e9} is not above the {bound_e9} already filled";
-        unchanged Unchanged = 53, "99", "the replace changes neither price nor quantity";
-        outcome_unknown OutcomeUnknown = 54, "0", "the order's outcome is unknown: it can be canceled, not replaced";
-        revision_full RevisionFull = 55, "99", "the order was changed {value} times, allowed are {bound}";
-        limits_absent LimitsAbsent = 56, "0", "no limit row for account {value}: nothing may be sent without one";
-        report_table_full ReportTableFull = 57, "0", "the fill-id table is nearly full: {value} of {bound}";
-        filter_empty FilterEmpty = 58, "99", "a mass cancel names no known scope: value {value}";
-        name_malformed NameMalformed = 59, "99", "a definition's name has a byte {value} at {bound}: printable ASCII without spaces";
-        definition_table_full DefinitionTableFull = 60, "99", "the table of this kind of definition is full: {value} of {bound}";
-        definition_invalid DefinitionInvalid = 61, "99", "a definition's field is out of range: {value}, bound {bound}";
-        command_malformed CommandMalformed = 62, "99", "a command record of kind {value} is not one the engine takes";
-        terms_missing TermsMissing = 63, "99", "tags and offered terms do not agree: tags are {value}, terms offered {bound}";
-        terms_not_allowed TermsNotAllowed = 64, "99", "ord_type {value} takes no term number {bound} of its kind";
-        stop_px_invalid StopPxInvalid = 65, "99", "stop_px {value_e9} must be above zero and a multiple of the tick {bound_e9}";
-        trail_invalid TrailInvalid = 66, "99", "trail {value} must be above zero and, in ppm, below {bound}";
-        trail_reference_absent TrailReferenceAbsent = 67, "0", "nothing to trail from: the instrument has no trade and no quote yet";
-        expire_invalid ExpireInvalid = 68, "99", "expiry {value} is not after {bound}, or not given for a good-till-date order";
-        phase_not_for_tif PhaseNotForTif = 69, "99", "time_in_force {bound} is not taken in phase {value}";
-        post_only_crosses PostOnlyCrosses = 70, "99", "post-only price {value_e9} would trade against {bound_e9}";
-        reduce_only_exceeds ReduceOnlyExceeds = 71, "99", "a reduce-only order of {value_e9} is above the {bound_e9} of the position that no order closes yet";
-        max_floor_invalid MaxFloorInvalid = 72, "99", "max_floor {value_e9} must be above zero, a multiple of the lot and at most order_qty {bound_e9}";
-        contingency_invalid ContingencyInvalid = 73, "99", "contingency {value} does not fit group {bound}";
-        group_unknown GroupUnknown = 74, "99", "group {value} has no live first leg of this session, account and venue";
-        terms_table_full TermsTableFull = 75, "0", "the table of order terms is full: {bound} rows hold live orders";
-        exec_inst_invalid ExecInstInvalid = 76, "99", "exec_inst bits {value} are not taken here, allowed are {bound}";
-        peg_invalid PegInvalid = 77, "99", "peg_type {value} with an offset that is no multiple of the tick {bound_e9}, or on an order that is not pegged";
-        position_effect_invalid PositionEffectInvalid = 78, "99", "position effect {value} is not taken: a hedging account's order says 1 open or 2 close";
-        close_exceeds_leg CloseExceedsLeg = 79, "99", "a close of {value_e9} is above the {bound_e9} of the leg that no order closes yet";
-        position_mode_in_use PositionModeInUse = 80, "99", "the account has a live order or an open position: its position mode cannot change";
+        market_order_banned MarketOrderBanned = 19, "0", "the instrument takes no market orders";
+        short_unmarked ShortUnmarked = 20, "0", "a sell of {value_e9} is beyond the {bound_e9} that is held and not for sale yet: mark it as a short sale";
+        trader_unknown TraderUnknown = 21, "99", "trader {value} is not defined";
+        price_not_positive PriceNotPositive = 22, "99", "price {value_e9} is not above {bound_e9} and the instrument does not allow that";
+        price_off_tick PriceOffTick = 23, "99", "price {value_e9} is not a multiple of the tick {bound_e9}";
+        qty_off_lot QtyOffLot = 24, "13", "order_qty {value_e9} is not a multiple of the lot {bound_e9}";
+        qty_below_min QtyBelowMin = 25, "13", "order_qty {value_e9} is below the instrument's minimum {bound_e9}";
+        qty_above_max QtyAboveMax = 26, "13", "order_qty {value_e9} is above the instrument's maximum {bound_e9}";
+        reference_absent ReferenceAbsent = 27, "0", "no best bid or offer for the instrument: the price cannot be checked";
+        reference_not_positive ReferenceNotPositive = 28, "0", "the reference {value_e9} is not above zero and the instrument does not allow that";
+        reference_stale ReferenceStale = 29, "0", "best bid and offer are {value} ms old, allowed are {bound}";
+        reference_crossed ReferenceCrossed = 30, "0", "the book is crossed: bid {value_e9}, offer {bound_e9}";
+        reference_locked ReferenceLocked = 31, "0", "the book is locked at {value_e9}";
+        price_above_band PriceAboveBand = 32, "16", "price {value_e9} is above the band {bound_e9}";
+        price_below_band PriceBelowBand = 33, "16", "price {value_e9} is below the band {bound_e9}";
+        market_closed MarketClosed = 34, "2", "the market phase is {value}: cancels only";
+        venue_down VenueDown = 35, "0", "venue {value} is not connected and reconciled";
+        parent_unknown ParentUnknown = 36, "5", "parent order {value} is not a live parent";
+        parent_mismatch ParentMismatch = 37, "99", "the child differs from parent {value} in account, instrument, side or strategy";
+        parent_exceeded ParentExceeded = 38, "13", "children would hold {value_e9} of the parent's {bound_e9}";
+        order_qty_limit OrderQtyLimit = 39, "3", "order_qty {value_e9} is above the limit {bound_e9}";
+        trader_qty_limit TraderQtyLimit = 40, "3", "order_qty {value_e9} is above the limit {bound_e9} of the trader";
+        notional_overflow NotionalOverflow = 41, "3", "the notional does not fit in 128 bits at the scale used";
+        rate_absent RateAbsent = 42, "0", "no rate into the desk currency for currency {value}";
+        rate_stale RateStale = 43, "0", "the rate into the desk currency is {value} s old, allowed are {bound}";
+        order_notional_limit OrderNotionalLimit = 44, "3", "order notional {value} is above the limit {bound} (desk currency)";
+        net_qty_limit NetQtyLimit = 45, "3", "worst net position {value_e9} would be beyond the limit {bound_e9}";
+        instrument_gross_limit InstrumentGrossLimit = 46, "3", "gross {value} in this instrument would be above the limit {bound} (desk currency)";
+        concentration_limit ConcentrationLimit = 47, "3", "gross {value} in this instrument would be above the share {bound} of the account's gross limit (desk currency)";
+        account_net_limit AccountNetLimit = 48, "3", "worst net {value} of the account would be beyond the limit {bound} (desk currency)";
+        account_gross_limit AccountGrossLimit = 49, "3", "gross {value} of the account would be above the limit {bound} (desk currency)";
+        group_net_limit GroupNetLimit = 50, "3", "worst net {value} of a group above the account would be beyond the limit {bound} (desk currency)";
+        group_gross_limit GroupGrossLimit = 51, "3", "gross {value} of a group above the account would be above the limit {bound} (desk currency)";
+        symbol_net_limit SymbolNetLimit = 52, "3", "worst net {value} of all accounts in this instrument would be beyond the limit {bound} (desk currency)";
+        symbol_gross_limit SymbolGrossLimit = 53, "3", "gross {value} of all accounts in this instrument would be above the limit {bound} (desk currency)";
+        sector_net_limit SectorNetLimit = 54, "3", "worst net {value} of all accounts in this sector would be beyond the limit {bound} (desk currency)";
+        sector_gross_limit SectorGrossLimit = 55, "3", "gross {value} of all accounts in this sector would be above the limit {bound} (desk currency)";
+        margin_limit MarginLimit = 56, "3", "margin {value} would be above the buying power {bound} (desk currency)";
+        day_notional_limit DayNotionalLimit = 57, "3", "notional {value} traded today and open would be above the limit {bound} (desk currency)";
+        repeated_order RepeatedOrder = 58, "6", "the same order came {value} ms ago, allowed is one in {bound}";
+        repeat_table_full RepeatTableFull = 59, "0", "the memory of repeated orders is full: too many different orders within the window";
+        throttle_session ThrottleSession = 60, "0", "the session sent {value} orders within its window, allowed are {bound}";
+        throttle_account ThrottleAccount = 61, "0", "the account sent {value} orders within its window, allowed are {bound}";
+        throttle_symbol ThrottleSymbol = 62, "0", "{value} orders in this instrument within its window, allowed are {bound}";
+        throttle_strategy ThrottleStrategy = 63, "0", "the strategy sent {value} orders within its window, allowed are {bound}";
+        throttle_minute ThrottleMinute = 64, "0", "{value} orders of the session or account within a minute, allowed are {bound}";
+        throttle_burst ThrottleBurst = 65, "0", "the burst is used up: orders above {bound} in a window are taken for ten seconds, not longer";
+        order_table_full OrderTableFull = 66, "0", "the order table is full: {value} of {bound} slots hold orders that must be kept";
+        log_full LogFull = 67, "0", "the log has room for {value} more events, new orders leave a reserve of {bound}";
+        order_unknown OrderUnknown = 68, "5", "no such order of this session";
+        order_closed OrderClosed = 69, "0", "the order is closed: {value}";
+        cancel_pending CancelPending = 70, "0", "a cancel of this order is already on its way";
+        replace_pending ReplacePending = 71, "0", "a replace of this order is already on its way";
+        qty_below_filled QtyBelowFilled = 72, "13", "the new order_qty {value_e9} is not above the {bound_e9} already filled";
+        unchanged Unchanged = 73, "99", "the replace changes neither price nor quantity";
+        outcome_unknown OutcomeUnknown = 74, "0", "the order's outcome is unknown: it can be canceled, not replaced";
+        revision_full RevisionFull = 75, "99", "the order was changed {value} times, allowed are {bound}";
+        limits_absent LimitsAbsent = 76, "0", "no limit row for account {value}: nothing may be sent without one";
+        report_table_full ReportTableFull = 77, "0", "the fill-id table is nearly full: {value} of {bound}";
+        filter_empty FilterEmpty = 78, "99", "a mass cancel names no known scope: value {value}";
+        name_malformed NameMalformed = 79, "99", "a definition's name has a byte {value} at {bound}: printable ASCII without spaces";
+        definition_table_full DefinitionTableFull = 80, "99", "the table of this kind of definition is full: {value} of {bound}";
+        definition_invalid DefinitionInvalid = 81, "99", "a definition's field is out of range: {value}, bound {bound}";
+        command_malformed CommandMalformed = 82, "99", "a command record of kind {value} is not one the engine takes";
+        terms_missing TermsMissing = 83, "99", "tags and offered terms do not agree: tags are {value}, terms offered {bound}";
+        terms_not_allowed TermsNotAllowed = 84, "99", "ord_type {value} takes no term number {bound} of its kind";
+        stop_px_invalid StopPxInvalid = 85, "99", "stop_px {value_e9} must be above zero and a multiple of the tick {bound_e9}";
+        trail_invalid TrailInvalid = 86, "99", "trail {value} must be above zero and, in ppm, below {bound}";
+        trail_reference_absent TrailReferenceAbsent = 87, "0", "nothing to trail from: the instrument has no trade and no quote yet";
+        expire_invalid ExpireInvalid = 88, "99", "expiry {value} is not after {bound}, or not given for a good-till-date order";
+        phase_not_for_tif PhaseNotForTif = 89, "99", "time_in_force {bound} is not taken in phase {value}";
+        post_only_crosses PostOnlyCrosses = 90, "99", "post-only price {value_e9} would trade against {bound_e9}";
+        reduce_only_exceeds ReduceOnlyExceeds = 91, "99", "a reduce-only order of {value_e9} is above the {bound_e9} of the position that no order closes yet";
+        max_floor_invalid MaxFloorInvalid = 92, "99", "max_floor {value_e9} must be above zero, a multiple of the lot and at most order_qty {bound_e9}";
+        contingency_invalid ContingencyInvalid = 93, "99", "contingency {value} does not fit group {bound}";
+        group_unknown GroupUnknown = 94, "99", "group {value} has no live first leg of this session, account and venue";
+        terms_table_full TermsTableFull = 95, "0", "the table of order terms is full: {bound} rows hold live orders";
+        exec_inst_invalid ExecInstInvalid = 96, "99", "exec_inst bits {value} are not taken here, allowed are {bound}";
+        peg_invalid PegInvalid = 97, "99", "peg_type {value} with an offset that is no multiple of the tick {bound_e9}, or on an order that is not pegged";
+        position_effect_invalid PositionEffectInvalid = 98, "99", "position effect {value} is not taken: a hedging account's order says 1 open or 2 close";
+        close_exceeds_leg CloseExceedsLeg = 99, "99", "a close of {value_e9} is above the {bound_e9} of the leg that no order closes yet";
+        position_mode_in_use PositionModeInUse = 100, "99", "the account has a live order or an open position: its position mode cannot change";
     }
 }

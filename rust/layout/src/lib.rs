@@ -58,6 +58,16 @@ pub const FLAG_NO_BAND: u32 = 8;
 pub const FLAG_LOCKED_FINE: u32 = 16;
 /// `LimitRow::scope`, a bit beside the scope: the row takes the limits of its scope away.
 pub const LIMIT_REMOVED: u8 = 128;
+/// `InstrumentTerms::flags`: no market orders.
+pub const FLAG_NO_MARKET: u32 = 32;
+/// `InstrumentTerms::flags`: prices are checked against the last trade, not against bid and offer.
+pub const FLAG_BY_LAST: u32 = 64;
+/// `InstrumentTerms::flags`: prices are checked against `reference_px`.
+pub const FLAG_BY_SET: u32 = 128;
+/// `InstrumentTerms::flags`: `margin` is an amount of currency a unit, not a share of the notional.
+pub const FLAG_UNIT_MARGIN: u32 = 256;
+/// `InstrumentTerms::flags`: a sell beyond what is held must be marked as a short sale.
+pub const FLAG_MARK_SHORT: u32 = 512;
 /// `ExecutionReport::flags`: PossDupFlag(43).
 pub const REPORT_POSS_DUP: u8 = 1;
 /// `ExecutionReport::flags`: PossResend(97).
@@ -132,6 +142,11 @@ pub const CONSTANTS: &[(&str, i128, &str)] = &[
         LIMIT_REMOVED as i128,
         "limit row, beside its scope: it takes the limits away",
     ),
+    ("FLAG_NO_MARKET", FLAG_NO_MARKET as i128, "instrument: no market orders"),
+    ("FLAG_BY_LAST", FLAG_BY_LAST as i128, "instrument: the reference is the last trade"),
+    ("FLAG_BY_SET", FLAG_BY_SET as i128, "instrument: the reference is a set price"),
+    ("FLAG_UNIT_MARGIN", FLAG_UNIT_MARGIN as i128, "instrument: margin is an amount a unit"),
+    ("FLAG_MARK_SHORT", FLAG_MARK_SHORT as i128, "instrument: short sales are marked"),
     ("REPORT_POSS_DUP", REPORT_POSS_DUP as i128, "report: PossDupFlag(43)"),
     ("REPORT_POSS_RESEND", REPORT_POSS_RESEND as i128, "report: PossResend(97)"),
     ("REPORT_QUERIED", REPORT_QUERIED as i128, "report: answers a query"),
@@ -240,7 +255,7 @@ pub const fn control_word_offset(header: &ControlHeader, scope: Scope, id: u32) 
         Scope::Venue => 2,
         Scope::Session => 3,
         Scope::Strategy => 4,
-        Scope::AccountInstrument => return None,
+        Scope::AccountInstrument | Scope::Sector | Scope::Trader => return None,
     };
     if id == 0 || id as usize > blocks[block] {
         return None;

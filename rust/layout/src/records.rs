@@ -281,27 +281,33 @@ record! {
         72 contract_multiplier: i64, "currency per point and unit, 1e-9, > 0";
         80 band: i64, "price band around best bid and offer: ppm if flags bit 1, else absolute price";
         88 reference_age_ms_max: u32, "oldest best bid and offer the gate believes";
-        92 flags: u32, "bit 0 restricted, 1 band in ppm, 2 negative prices allowed, 3 no band check, 4 locked book is fine";
-        96 reserved0: u64, "zero";
-        104 reserved: [u8; 24], "zero";
+        92 flags: u32, "bit 0 restricted, 1 band in ppm, 2 negative prices allowed, 3 no band check, 4 locked book is fine, 5 no market orders, 6 the reference is the last trade, 7 the reference is reference_px, 8 margin is an amount a unit, 9 sells beyond what is held are marked short";
+        96 reference_px: i64, "the reference set by a person, where flags bit 7 says so";
+        104 margin: i64, "what a position asks for: ppm of its notional, or with flags bit 8 currency a unit, 1e-9";
+        112 sector_id: u32, "sector, 0 for none";
+        116 reserved: [u8; 12], "zero";
     }
     /// One row of limits: staged, then active by `limits_activated`. Zero or negative: nothing allowed; max: no limit.
     LimitRow limit_row = 213, 128 {
         0 header: Header, "header";
-        32 scope: u8, "account, instrument, session or account_instrument; bit 7: the row takes its limits away";
-        33 reserved0: u8, "zero";
-        34 session_id: u16, "session of the scope";
+        32 scope: u8, "desk, account (or a group), instrument, sector, session, strategy, trader or account_instrument; bit 7: the row takes its limits away";
+        33 burst: u8, "how often orders_max may be taken for ten seconds (session, account); 0 or 1 for no burst";
+        34 entity_id: u16, "session, strategy, trader or sector of the scope";
         36 account_id: u32, "account of the scope";
         40 instrument_id: u32, "instrument of the scope";
-        44 orders_max: u32, "new orders and replaces in any window (session, account); 0 for no throttle";
+        44 orders_max: u32, "new orders and replaces in any window (session, account, instrument, strategy); 0 for no throttle";
         48 window_ns: i64, "length of the sliding window";
-        56 order_qty_max: i64, "largest order (account, account_instrument)";
-        64 order_notional_max: i64, "largest order in whole units of desk currency";
+        56 order_qty_max: i64, "largest order (account, instrument, trader, account_instrument)";
+        64 order_notional_max: i64, "largest order in whole units of desk currency (account, account_instrument)";
         72 net_qty_max: i64, "worst long and worst short (account_instrument)";
-        80 gross_notional_max: i64, "whole units of desk currency (account, account_instrument)";
-        88 net_notional_max: i64, "whole units of desk currency (account)";
+        80 gross_notional_max: i64, "whole units of desk currency (all but session, strategy and trader)";
+        88 net_notional_max: i64, "whole units of desk currency (desk, account, instrument, sector)";
         96 limits_version: u64, "version this row belongs to";
-        104 reserved: [u8; 24], "zero";
+        104 day_notional_max: i64, "traded today (UTC) and open, whole units of desk currency (desk, account); 0 for none";
+        112 margin_max: i64, "buying power: margin asked for, whole units of desk currency (desk, account); 0 for none";
+        120 minute_orders_max: u32, "new orders and replaces in any minute (session, account); 0 for none";
+        124 repeat_window_ms: u16, "an order equal in instrument, side, price and quantity is refused for so long (account); 0 for none";
+        126 concentration_bp_max: u16, "gross in one instrument, basis points of gross_notional_max (account); 0 for none";
     }
     /// The staged rows become the limits: command and event.
     LimitsActivated limits_activated = 214, 128 {

@@ -39,6 +39,7 @@ pub fn read(options: Option<&Bound<'_, PyDict>>) -> PyResult<EngineConfig> {
             "strategies_max" => config.strategies_max = take(1, (1 << 16) - 2)? + 1,
             "traders_max" => config.traders_max = take(1, (1 << 16) - 2)? + 1,
             "currencies_max" => config.currencies_max = take(1, 1 << 15)? + 1,
+            "sectors_max" => config.sectors_max = take(1, 1 << 15)? + 1,
             "hedging_max" => config.hedging_max = take(0, 1 << 12)?,
             "throttle_orders_max" => {
                 config.throttle_orders_max = take(1, 1 << 20)?.next_power_of_two();
@@ -56,8 +57,8 @@ pub fn read(options: Option<&Bound<'_, PyDict>>) -> PyResult<EngineConfig> {
                 let text = format!(
                     "{name} is no capacity of an engine; allowed are orders_max, terms_max, ids_max, fills_max, \
                      fill_days, accounts_max, instruments_max, venues_max, sessions_max, strategies_max, \
-                     traders_max, currencies_max, hedging_max, throttle_orders_max, id_ttl_s, \
-                     peg_interval_ms, peg_ticks, log_reserve, \
+                     traders_max, currencies_max, sectors_max, hedging_max, throttle_orders_max, \
+                     id_ttl_s, peg_interval_ms, peg_ticks, log_reserve, \
                      books_max, book_orders_max, book_levels_max"
                 );
                 return Err(oms_error(py, "EngineError", text));
@@ -84,6 +85,7 @@ pub fn shown<'py>(py: Python<'py>, config: &EngineConfig) -> PyResult<Bound<'py,
     dict.set_item("strategies_max", config.strategies_max - 1)?;
     dict.set_item("traders_max", config.traders_max - 1)?;
     dict.set_item("currencies_max", config.currencies_max - 1)?;
+    dict.set_item("sectors_max", config.sectors_max - 1)?;
     dict.set_item("hedging_max", config.hedging_max)?;
     dict.set_item("throttle_orders_max", config.throttle_orders_max)?;
     dict.set_item("id_ttl_s", config.id_ttl_ns / 1_000_000_000)?;

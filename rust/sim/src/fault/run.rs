@@ -816,7 +816,7 @@ fn setup(shape: &Shape, ways: &[Ways; VENUES]) -> Vec<Record> {
     }
     let mut l = LimitRow::ZERO;
     l.header.kind = LimitRow::KIND;
-    (l.scope, l.session_id) = (Scope::Session.code(), 2);
+    (l.scope, l.entity_id) = (Scope::Session.code(), 2);
     (l.orders_max, l.window_ns) = (SESSION_MAX, 50_000_000);
     records.push(*l.as_record());
     let mut a = LimitsActivated::ZERO;
