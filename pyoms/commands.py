@@ -168,6 +168,68 @@ def sim(
 
 
 @app.command()
+def drill(
+    trials: Annotated[int, typer.Option(min=1, max=10_000_000, help="Kills.")] = 1_000,
+    messages: Annotated[
+        int, typer.Option(min=1, max=1_000_000_000, help="Orders and replaces in all, at least.")
+    ] = 1_000_000,
+    seed: Annotated[
+        int, typer.Option(min=0, max=NUMBER_MAX, help="Of the moments of the kills.")
+    ] = 1,
+    evidence: Annotated[
+        Path | None,
+        typer.Option(
+            parser=path_of,
+            metavar="PATH",
+            help="Directory for the signed evidence; else `evidence` of the desk, if it is one.",
+        ),
+    ] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(parser=path_of, metavar="FILE", help="Check an evidence file, drill nothing."),
+    ] = None,
+    desk: DESK = None,
+    as_json: JSON = False,
+) -> None:
+    """Kill a desk under full load, again and again, and sign what the venue saw of it.
+
+    The desk of the drill is its own; --desk alone says whose key signs and where the evidence goes.
+    """
+    from pyoms import drill as drills
+    from pyoms.evidence import check as check_file
+    from pyoms.evidence import sign, write
+    from pyoms.kill import desk_dir
+
+    home = desk_dir(desk)
+    if check is not None:
+        own = home / "keys" if (home / "keys").is_dir() else check.parent / "keys"
+        found = check_file(check, own)
+        if as_json:
+            show({"ok": True, "by_desk": found.by_desk, "public_key": found.public_key})
+        else:
+            whose = {True: "this desk's key", False: "ANOTHER key", None: "a key not known here"}
+            typer.echo(f"{check}: signed by {whose[found.by_desk]}, {found.public_key}")
+        raise typer.Exit(1 if found.by_desk is False else 0)
+    report = drills.run(trials, messages, seed)
+    good = drills.is_good(report)
+    place = evidence or (home / "evidence" if (home / "desk_id").is_file() else None)
+    written = None
+    if place is not None:
+        keys = home / "keys" if (home / "desk_id").is_file() else place / "keys"
+        about = drills.about(seed)
+        signed = sign({"good": good, **report, **about}, keys)
+        name = f"drill-{about['held_at'].replace(':', '')}"
+        written = [str(path) for path in write(signed, place, name, "Kill drill")]
+    if as_json:
+        show({**report, "evidence": written})
+    else:
+        for name, value in report.items():
+            typer.echo(f"{name:<18} {value}")
+        typer.echo(f"{'evidence':<18} {' '.join(written) if written else 'none: --evidence DIR'}")
+    raise typer.Exit(0 if good else 1)
+
+
+@app.command()
 def bench(
     case: Annotated[list[str] | None, typer.Argument(help="Cases; none: all.")] = None,
     small: Annotated[bool, typer.Option(help="The size that tests run.")] = False,

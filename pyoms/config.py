@@ -295,6 +295,9 @@ class VenueConfig:
     With `exec_id_versions` two digits behind the last dot of its ExecID(17) tell a correction from
     the execution that it corrects.
     A message to it that has had no answer for `answer_s_max` seconds is asked about; 0: never.
+    Of the desk's own cancels it gets `cancels_per_s_max` a second, 0: as many as there are, and
+    with `mass_cancel` a kill sends it a mass cancel before them. A kill that it has not confirmed
+    after `kill_confirm_ms_max` drops its session, so that its cancel on disconnect acts; 0: never.
     """
 
     name: str
@@ -311,6 +314,8 @@ class VenueConfig:
     adopt_account: str = ""
     overfill: str = "alarm"
     answer_s_max: int = 5
+    mass_cancel: bool = False
+    kill_confirm_ms_max: int = 10_000
 
     @property
     def flags(self) -> int:
@@ -875,7 +880,9 @@ class _Reader:
             replenishes_icebergs=table.flag("replenishes_icebergs", False),
             exec_id_versions=table.flag("exec_id_versions", False),
             cancel_on_disconnect=table.flag("cancel_on_disconnect", True),
-            cancels_per_s_max=table.integer("cancels_per_s_max", 1, 1_000_000, 100),
+            cancels_per_s_max=table.integer("cancels_per_s_max", 0, 1_000_000, 100),
+            mass_cancel=table.flag("mass_cancel", False),
+            kill_confirm_ms_max=table.integer("kill_confirm_ms_max", 0, 3_600_000, 10_000),
             zone=zone,
             schedule=self.schedule(table, zone),
             unknown_orders=table.choice("unknown_orders", ("flag", "adopt"), "flag"),

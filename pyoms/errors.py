@@ -21,6 +21,7 @@ __all__ = [
     "ClientError",
     "ConfigError",
     "DeskError",
+    "DrillError",
     "EngineError",
     "GateError",
     "JournalError",
@@ -62,6 +63,13 @@ class DeskError(OmsError):
     """A desk could not be opened or cannot go on."""
 
     code = "desk"
+
+
+class DrillError(OmsError):
+    """A drill could not be held to its end."""
+
+    code = "drill"
+    exit_code = 1
 
 
 class JournalError(OmsError):

@@ -2,6 +2,7 @@
 
 Called as `pyoms kill` and `python -m pyoms.kill`, while the engine hangs, the network is down or
 nothing else is installed: it needs the standard library and the generated layout, nothing more.
+Once it stands, a running engine is asked how far its cancels are; `--hard` ends the engine instead.
 What must stay true: a kill only ever gets stricter here, it is written before anything is judged
 or waited for, and a file that cannot be trusted is never reported as an open desk.
 
@@ -19,16 +20,18 @@ import fcntl
 import json
 import mmap
 import os
+import select
 import signal
+import socket
 import stat
 import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pyoms.errors import OmsError
 from pyoms_core.layout import (
@@ -55,6 +58,11 @@ WAIT_S = 1.0
 LOCK_WAIT_S = 0.25
 """How long the file lock is waited for; a stuck holder must not stop a kill."""
 
+FOLLOW_S = 10.0
+"""How long the cancels of a kill are followed."""
+
+_LOOK_S = 0.05
+_NAMED = 20
 _PLURAL = {scope: "strategies" if scope == "strategy" else f"{scope}s" for scope in SCOPES}
 _EPOCH_MASK = (1 << CONTROL_EPOCH_BITS) - 1
 _ROW = TABLES["control_sender"][0]
@@ -102,6 +110,40 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What a hard stop did to the engine that holds the desk's lock.
+
+    `covered` are the venues that had said that they cancel our orders when their session drops,
+    `not_covered` the others: what is open there stays open until somebody cancels it there.
+    """
+
+    pid: int
+    ended: bool
+    told: str
+    covered: tuple[str, ...] = ()
+    not_covered: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancels:
+    """How far the cancels of a kill are, by the engine's word; `zero_open` is the venues' own.
+
+    `in_flight` are orders with a message that was handed over and has no answer, when the kill was
+    acknowledged; `not_covered` are orders that no cancel on disconnect ends. `told` says what is
+    wrong and is empty where nothing is.
+    """
+
+    sent: int
+    confirmed: int
+    left_open: int
+    unknown_open: int
+    zero_open: bool
+    in_flight: tuple[int, ...]
+    not_covered: tuple[int, ...]
+    told: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Engaged:
     """What a kill did. `acknowledged` holds when every sender answered; `ack_us` is how soon."""
 
@@ -115,6 +157,7 @@ class Engaged:
     senders: tuple[Sender, ...]
     notes: tuple[str, ...] = ()
     already: bool = False
+    hard: Ended | None = None
 
 
 def desk_dir(given: str | os.PathLike[str] | None = None) -> Path:
@@ -346,8 +389,11 @@ def start_time_of(pid: int) -> int:
     return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
-def engine_pid(desk: Path) -> int | None:
-    """Process that holds the desk's lock; 0 when it does not tell, None when no engine runs."""
+def lock_holder(desk: Path) -> tuple[int, int] | None:
+    """Process that holds the desk's lock and its start time; zeros when it does not tell.
+
+    None when no engine runs: the lock itself counts, not what is written into it.
+    """
     try:
         handle = os.open(desk / "lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -355,11 +401,138 @@ def engine_pid(desk: Path) -> int | None:
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        digits = os.pread(handle, 64, 0).split()
-        return int(digits[0]) if digits and digits[0].isdigit() else 0
+        words = os.pread(handle, 64, 0).split()
+        known = len(words) == 2 and all(word.isdigit() and len(word) < 20 for word in words)
+        return (int(words[0]), int(words[1])) if known else (0, 0)
     finally:
         os.close(handle)
     return None
+
+
+def engine_pid(desk: Path) -> int | None:
+    """Process that holds the desk's lock; 0 when it does not tell, None when no engine runs."""
+    holder = lock_holder(desk)
+    return None if holder is None else holder[0]
+
+
+def end_engine(desk: Path, wait_s: float = WAIT_S) -> Ended:
+    """End the process that holds the desk's lock, if it is still the one that took it.
+
+    Its sessions drop with it. Nothing is asked of it: it may hang, or be stopped.
+    """
+    holder = lock_holder(desk)
+    if holder is None:
+        return Ended(pid=0, ended=False, told="no engine holds the desk's lock: none to end")
+    pid, start_time = holder
+    if pid == 0:
+        told = f"{desk / 'lock'} does not tell whose it is: find the process and kill -9 it"
+        return Ended(pid=0, ended=False, told=told)
+    covered, others = _venues(desk)
+    try:
+        handle = os.pidfd_open(pid)
+        try:
+            if start_time_of(pid) != start_time:
+                told = (
+                    f"process {pid} is not the one that took the lock: it began at "
+                    f"{start_time_of(pid)}, the lock says {start_time}; it was left alone"
+                )
+                return Ended(pid=pid, ended=False, told=told)
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            gone = bool(select.select([handle], [], [], wait_s)[0])
+        finally:
+            os.close(handle)
+    except OSError as error:
+        return Ended(pid=pid, ended=False, told=f"process {pid}: {error.strerror}")
+    told = f"process {pid} was ended" if gone else f"process {pid} got SIGKILL and is not gone yet"
+    return Ended(pid=pid, ended=gone, told=told, covered=covered, not_covered=others)
+
+
+def _venues(desk: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Venues that said they cancel on disconnect, and all others, by the desk's ``names.json``."""
+    try:
+        names = json.loads((desk / "names.json").read_bytes())
+        said = {name for name in names.get("cancels_on_disconnect", ()) if type(name) is str}
+        known = sorted(names["venue"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return (), ("all: names.json does not tell",)
+    return tuple(n for n in known if n in said), tuple(n for n in known if n not in said)
+
+
+def ask_status(desk: Path, wait_s: float) -> dict[str, Any] | None:
+    """Ask the running engine for its status; None where none answers within `wait_s`."""
+    end = time.monotonic() + wait_s
+    try:
+        handle = os.open(desk, os.O_PATH | os.O_CLOEXEC)  # a long path does not fit an address
+    except OSError:
+        return None
+    try:
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(wait_s)
+            peer.connect(f"/proc/self/fd/{handle}/control.sock")
+            peer.sendall(b"status\n")
+            data = b""
+            while not data.endswith(b"\n"):
+                peer.settimeout(max(end - time.monotonic(), 0.001))
+                more = peer.recv(1 << 16)
+                if not more:
+                    return None
+                data += more
+        answer = json.loads(data)
+    except (OSError, ValueError):
+        return None
+    finally:
+        os.close(handle)
+    return answer if isinstance(answer, dict) else None
+
+
+def follow(
+    desk: Path,
+    timeout_s: float,
+    tell: Callable[[Cancels], None] = lambda _: None,
+) -> Cancels | None:
+    """Follow the cancels of a kill until every venue has said that nothing is open.
+
+    Tells each change; None where no engine runs. The first look lists what is in flight.
+    """
+    if lock_holder(desk) is None:
+        return None
+    end, first, last = time.monotonic() + timeout_s, None, None
+    while True:
+        status = ask_status(desk, max(min(end - time.monotonic(), WAIT_S), 0.05))
+        kill = status.get("kill") if status else None
+        if status is None or not isinstance(kill, dict):
+            told = "the engine does not answer: its cancels are not counted (--hard ends it)"
+            if status is not None:
+                told = "the engine knows of no kill: it was released meanwhile"
+            last = last or Cancels(
+                sent=0,
+                confirmed=0,
+                left_open=0,
+                unknown_open=0,
+                zero_open=False,
+                in_flight=(),
+                not_covered=(),
+            )
+            return dataclasses.replace(last, zero_open=False, told=told)
+        if first is None:
+            first = tuple(kill["in_flight"])
+        now = Cancels(
+            sent=kill["cancels_sent"],
+            confirmed=kill["cancels_confirmed"],
+            left_open=kill["left_open"],
+            unknown_open=kill["unknown_open"],
+            zero_open=kill["confirmed"],
+            in_flight=first,
+            not_covered=tuple(status.get("not_covered", ())),
+        )
+        if now != last:
+            tell(now)
+        last = now
+        if now.zero_open:
+            return now
+        if time.monotonic() >= end:
+            return dataclasses.replace(now, told=f"not confirmed within {timeout_s:g} s")
+        time.sleep(_LOOK_S)
 
 
 def _existing(desk: Path) -> Path:
@@ -464,7 +637,8 @@ def engage(
     wait_s : float
         Bound of the wait for acknowledgements.
     hard : bool
-        Kill senders that did not answer in time with SIGKILL, and wait again.
+        End the engine that holds the desk's lock at once, and then every sender that has not
+        answered in time.
 
     Raises
     ------
@@ -478,7 +652,7 @@ def engage(
     try:
         control = ControlFile(_existing(desk), write=True)
     except UntrustedFileError as error:
-        return _killed_already(desk, scope, target, error)
+        return _killed_already(desk, scope, target, error, hard=hard)
     try:
         entity_id = 0 if scope == "desk" else _target(desk, scope, target)
         notes = []
@@ -490,6 +664,7 @@ def engage(
         # Starting the thread takes locks: that is the fence between our store and the first look at
         # a row; it pairs with the sender, which sets `parked` and then reads the desk word again.
         durable = control.sync_behind()
+        ended = end_engine(desk, wait_s) if hard else None
         senders = _wait(control, epoch, wait_s)
         if hard and any(sender.answer == "silent" for sender in senders):
             notes += [_end_process(s) for s in senders if s.answer == "silent"]
@@ -511,6 +686,7 @@ def engage(
             durable=durable.is_set(),
             senders=senders,
             notes=tuple(notes),
+            hard=ended,
         )
     finally:
         control.close()
@@ -543,13 +719,15 @@ def _end_process(sender: Sender) -> str:
     return f"process {sender.pid} is gone"
 
 
-def _killed_already(desk: Path, scope: str, target: str, error: OmsError) -> Engaged:
+def _killed_already(desk: Path, scope: str, target: str, error: OmsError, *, hard: bool) -> Engaged:
     """Say that a desk is killed by its bad file; raise where an engine runs and cannot be told."""
+    ended = end_engine(desk) if hard else None
     pid = engine_pid(desk)
     if pid is not None:
         raise UntrustedFileError(
             f"{error}; a desk that starts on it is killed, but process {pid or 'unknown'} runs on "
-            f"this desk and cannot be told through the file: end it (kill -9 {pid or 'PID'})"
+            f"this desk and cannot be told through the file: end it (pyoms kill --hard, or "
+            f"kill -9 {pid or 'PID'})"
         ) from None
     return Engaged(
         scope=scope,
@@ -562,12 +740,20 @@ def _killed_already(desk: Path, scope: str, target: str, error: OmsError) -> Eng
         senders=(),
         notes=(f"{error}: the desk is killed already, and no engine runs on it",),
         already=True,
+        hard=ended,
     )
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise KillError(f"{message}; nothing was engaged")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is out of range: 0 to 86400 seconds")
+    return seconds
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -582,7 +768,16 @@ def _parser() -> argparse.ArgumentParser:
     for scope in SCOPES:
         group.add_argument(f"--{scope}", metavar="NAME", help=f"this {scope} alone; #7 is a number")
     parser.add_argument("--mode", choices=MODES, default="cancel_only", help="default: cancel_only")
-    parser.add_argument("--hard", action="store_true", help="SIGKILL senders that do not answer")
+    parser.add_argument(
+        "--hard", action="store_true", help="end the engine at once: its sessions drop"
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="S",
+        type=_seconds,
+        default=FOLLOW_S,
+        help="seconds to follow the cancels for, default 10; 0: do not",
+    )
     parser.add_argument("--show", action="store_true", help="only read the switch")
     parser.add_argument("--desk", metavar="DIR", help="desk directory; else $PYOMS_DESK")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -603,7 +798,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         scopes = [scope for scope in SCOPES if getattr(given, scope) is not None]
         scope = scopes[0] if scopes else "desk"
         target = getattr(given, scope) if scopes else ""
-        return _tell(engage(desk, scope, target, given.mode, hard=given.hard), as_json)
+        engaged = engage(desk, scope, target, given.mode, hard=given.hard)
+        return _tell_all(desk, engaged, given.timeout, as_json=as_json)
     except OmsError as error:
         if as_json:
             print(json.dumps({"error": {"code": error.code, "message": str(error)}}))
@@ -627,11 +823,56 @@ def _tell_switch(switch: Switch, as_json: bool) -> int:
     return 0
 
 
-def _tell(engaged: Engaged, as_json: bool) -> int:
-    code = 0 if engaged.acknowledged else 1
+def _tell_all(desk: Path, engaged: Engaged, timeout_s: float, *, as_json: bool) -> int:
+    """Tell the acknowledgement at once, then the cancels as they are confirmed."""
+    code = 0 if engaged.acknowledged and (engaged.hard is None or engaged.hard.ended) else 1
+    if not as_json:
+        _tell(engaged)
+        sys.stdout.flush()
+    cancels = None
+    if timeout_s and engaged.hard is None and not engaged.already:
+        shown = [False]  # what is in flight is told once
+
+        def tell(now: Cancels) -> None:
+            if not shown[0]:
+                shown[0] = True
+                print(_in_flight(now.in_flight))
+            print(_progress(now), flush=True)
+
+        cancels = follow(desk, timeout_s, (lambda _: None) if as_json else tell)
+    if cancels is not None and not cancels.zero_open:
+        code = 1
     if as_json:
-        print(json.dumps({"engaged": True, **dataclasses.asdict(engaged)}))
-        return code
+        told = dataclasses.asdict(engaged)
+        told["cancels"] = None if cancels is None else dataclasses.asdict(cancels)
+        print(json.dumps({"engaged": True, **told}))
+    elif cancels is not None:
+        if cancels.told:
+            print(cancels.told)
+        if cancels.not_covered:
+            print(f"not ended by cancel on disconnect: orders {_some(cancels.not_covered)}")
+    return code
+
+
+def _some(numbers: Sequence[int]) -> str:
+    more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
+    return ", ".join(str(number) for number in numbers[:_NAMED]) + more
+
+
+def _in_flight(orders: Sequence[int]) -> str:
+    return f"{len(orders)} in flight" + (f": orders {_some(orders)}" if orders else "")
+
+
+def _progress(now: Cancels) -> str:
+    unknown = f", {now.unknown_open} of them unknown here" if now.unknown_open else ""
+    proved = ": every venue has confirmed it" if now.zero_open else ""
+    return (
+        f"{now.sent} cancels sent, {now.confirmed} orders ended, {now.left_open} open{unknown}"
+        f"{proved}"
+    )
+
+
+def _tell(engaged: Engaged) -> None:
     what = f"{engaged.scope} {engaged.target}".strip()
     silent = [sender for sender in engaged.senders if sender.answer == "silent"]
     if not engaged.already:
@@ -652,7 +893,12 @@ def _tell(engaged: Engaged, as_json: bool) -> int:
         )
     for note in engaged.notes:
         print(note)
-    return code
+    if engaged.hard is not None:
+        print(engaged.hard.told)
+        if engaged.hard.covered:
+            print(f"cancel on disconnect acts at {', '.join(engaged.hard.covered)}")
+        if engaged.hard.not_covered:
+            print(f"NOT at {', '.join(engaged.hard.not_covered)}: cancel there by other means")
 
 
 if __name__ == "__main__":

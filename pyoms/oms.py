@@ -79,7 +79,16 @@ def options(
     # In lock-step the turns are the heartbeat: either side waits for the other as long as it takes.
     heartbeat_ms = 0 if lock_step else 1_000
     venues = [
-        (v.name, root / v.socket, v.cancel_on_disconnect, lock_step, heartbeat_ms)
+        {
+            "name": v.name,
+            "socket_path": root / v.socket,
+            "cancel_on_disconnect": v.cancel_on_disconnect,
+            "lock_step": lock_step,
+            "heartbeat_ms": heartbeat_ms,
+            "cancels_per_s_max": v.cancels_per_s_max,
+            "mass_cancel": v.mass_cancel,
+            "kill_confirm_ms_max": v.kill_confirm_ms_max,
+        }
         for v in config.venues
         if v.socket
     ]

@@ -265,7 +265,8 @@ class _Runner:
         elif say == "held":
             self.told.held = line
             self.progress("drill: kill", -1, line)
-            self.told.kill = self.command("kill")
+            # The desk stands still until it is told to go on: the proof follows its cancels.
+            self.told.kill = self.command("kill", "--timeout", "0")
             self.children[-1].go_on()
             (self.demo / "kill.json").write_text(json.dumps(self.told.kill))
         elif say == "flat":

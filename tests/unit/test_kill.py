@@ -1,8 +1,10 @@
 """The kill switch by the control file alone (I1, I3, I5)."""
 
+import contextlib
 import fcntl
 import json
 import os
+import socket
 import struct
 import subprocess
 import sys
@@ -133,7 +135,7 @@ def test_parked_and_dead_senders_count_and_a_silent_one_is_named(tmp_path, capsy
     assert not engaged.acknowledged
     assert engaged.ack_us is None
     assert word(desk) == (2, 8)  # engaged all the same
-    assert kill._tell(engaged, as_json=False) == 1
+    assert kill._tell_all(desk, engaged, 0, as_json=False) == 1
     assert f"NOT acknowledged by process {ME}" in capsys.readouterr().out
 
 
@@ -164,6 +166,97 @@ def test_hard_kills_the_silent_process_and_no_other(tmp_path):
     answers = [s.answer for s in engaged.senders]
     assert answers[1:] == ["dead", "parked"]
     assert engaged.notes == (f"process {child.pid} did not answer and was killed",)
+
+
+@contextlib.contextmanager
+def engine(desk, *, late=0, words=None):
+    """Run a process that holds the desk's lock as an engine does; it hangs."""
+    code = "import fcntl, sys; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print(1)"
+    code += "; sys.stdout.flush(); sys.stdin.read()"
+    (desk / "lock").touch()
+    args = [sys.executable, "-c", code, str(desk / "lock")]
+    with subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        try:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"1\n"
+            start = kill.start_time_of(child.pid) + late
+            (desk / "lock").write_text(f"{child.pid} {start}\n" if words is None else words)
+            yield child
+        finally:
+            child.kill()
+
+
+NAMES = '{"account": {}, "venue": {"CME": 2, "SIM": 1}, "cancels_on_disconnect": ["SIM"]}'
+
+
+def test_a_hard_stop_ends_the_process_of_the_lock_and_names_what_that_does_not_cover(desk):
+    (desk / "names.json").write_text(NAMES)
+    with engine(desk) as child:
+        engaged = kill.engage(desk, hard=True)
+        assert child.wait(10) == -9
+    hard = engaged.hard
+    assert hard is not None
+    assert (hard.pid, hard.ended) == (child.pid, True)
+    assert (hard.covered, hard.not_covered) == (("SIM",), ("CME",))
+    assert word(desk) == (2, 8)
+    assert kill.engine_pid(desk) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"venue": 3}'])
+def test_a_hard_stop_needs_no_names_and_says_that_it_knows_no_venues(desk, text):
+    (desk / "names.json").write_text(text)
+    with engine(desk) as child:
+        hard = kill.engage(desk, hard=True).hard
+        assert child.wait(10) == -9
+    assert hard is not None
+    assert hard.not_covered == ("all: names.json does not tell",)
+
+
+# what the lock says of its holder           what people are told
+STALE = (
+    ({"late": 1}, "is not the one that took the lock"),
+    ({"words": ""}, "does not tell whose it is"),
+    ({"words": "x y\n"}, "does not tell whose it is"),
+    ({"words": "99999999999999999999 1\n"}, "does not tell whose it is"),
+    ({"words": "4194303 1\n"}, "process 4194303"),
+)
+
+
+@pytest.mark.parametrize(("lock", "told"), STALE)
+def test_a_hard_stop_leaves_a_process_alone_that_is_not_the_locks(desk, lock, told, capsys):
+    with engine(desk, **lock) as child:
+        assert kill.main(["--desk", str(desk), "--hard"]) == 1
+        assert told in capsys.readouterr().out
+        assert child.poll() is None
+    assert word(desk) == (2, 8), "engaged all the same"
+
+
+def test_a_hard_stop_without_an_engine_engages_and_says_that_there_is_none(desk, capsys):
+    (desk / "lock").write_text(f"{ME} {kill.start_time_of(ME)}\n")  # left behind, held by nobody
+    assert kill.main(["--desk", str(desk), "--hard"]) == 1
+    assert "no engine holds the desk's lock" in capsys.readouterr().out
+    assert word(desk) == (2, 8)
+
+
+def test_a_hard_stop_works_beside_a_control_file_that_nobody_can_trust(desk):
+    damage(desk, "noise")
+    with engine(desk) as child:
+        engaged = kill.engage(desk, hard=True)
+        assert child.wait(10) == -9
+    assert engaged.hard is not None
+    assert engaged.hard.ended
+    assert engaged.already
+
+
+def test_cancels_of_an_engine_that_hangs_are_not_waited_for_longer_than_asked(desk, capsys):
+    with engine(desk), socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(desk / "control.sock"))
+        listening.listen(4)
+        assert kill.main(["--desk", str(desk), "--json", "--timeout", "0.2"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["acknowledged"]
+    assert not told["cancels"]["zero_open"]
+    assert "the engine does not answer" in told["cancels"]["told"]
 
 
 def damage(desk, what):
@@ -259,6 +352,9 @@ def test_a_wrong_file_under_a_running_engine_is_an_alarm_with_its_process(desk, 
         (["--mode", "open"], "invalid choice: 'open'"),
         (["--mode", "reduce_only"], "invalid choice"),
         (["--hrad"], "unrecognized arguments: --hrad"),
+        (["--timeout", "soon"], "invalid _seconds value: 'soon'"),
+        (["--timeout", "-1"], "-1 is out of range: 0 to 86400 seconds"),
+        (["--timeout", "nan"], "nan is out of range"),
     ],
 )
 def test_bad_input_engages_nothing_and_says_so(desk, args, told, capsys):
@@ -305,7 +401,8 @@ def test_kills_that_race_lose_no_word_and_no_epoch(desk):
     assert sorted(epoch for _, epoch in words) == list(range(8, 8 + len(targets)))
 
 
-def test_standard_library_and_layout_are_enough(desk):
+@pytest.mark.parametrize("more", [[], ["--hard"]])
+def test_standard_library_and_layout_are_enough(desk, more):
     code = f"""
 import sys
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "core")!r}]
@@ -313,7 +410,7 @@ for name in ("numpy", "typer", "rich", "pyoms_native", "pyoms_core.clock"):
     sys.modules[name] = None
 from pyoms import cli
 try:
-    cli.main(["kill", "--desk", {str(desk)!r}, "--json"])
+    cli.main(["kill", "--desk", {str(desk)!r}, "--json", *{more!r}])
 except SystemExit as done:
     core = {{"pyoms_core", "pyoms_core.errors", "pyoms_core.layout"}}
     ours = {{"pyoms", "pyoms.cli", "pyoms.kill", "pyoms.errors"}} | core
@@ -325,7 +422,7 @@ except SystemExit as done:
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (len(more), "")  # none runs that it could end
     assert json.loads(done.stdout)["mode"] == "cancel_only"
     assert word(desk) == (2, 8)
 

@@ -345,6 +345,9 @@ impl Engine {
             } else {
                 self.silence.sent(e.header.order_seq, e.revision, e.header.ingest_time_ns);
             }
+            if e.msg_type == MsgType::Cancel as u8 {
+                self.pace.sent(e.venue_id, e.header.ingest_time_ns);
+            }
         }
     }
 
@@ -482,6 +485,7 @@ impl Engine {
         self.asked_count -= u64::from(self.orders[slot].is_asked());
         self.orders[slot].flight &= !CANCEL_ASKED;
         self.to_cancel.clear(slot);
+        self.pace.forget(self.orders[slot].venue_id, slot);
         self.repeats.forget(slot);
     }
 
@@ -511,6 +515,7 @@ impl Engine {
             _ => self.desk_mode = e.mode,
         }
         if stops_orders(e.mode) {
+            self.pace.owe_mass(scope, e.target_id);
             self.ask_cancels(|order| match scope {
                 Scope::Account => order.account_id as usize == id,
                 Scope::Instrument => order.instrument_id as usize == id,
@@ -1297,6 +1302,7 @@ impl Engine {
             self.retry(slot);
         } else {
             self.to_cancel.clear(slot);
+            self.pace.forget(order.venue_id, slot);
             match order.live() {
                 true => self.repeats.stop(slot),
                 false => self.repeats.forget(slot),

@@ -178,6 +178,9 @@ impl Engine {
         if now_ns >= self.repeats.next_ns() {
             self.repeats.take_due(now_ns, &mut self.to_cancel);
         }
+        if now_ns >= self.pace.next_ns() {
+            self.sweep(now_ns, log, outbox);
+        }
         if now_ns >= self.silence.next_ns(self.next_order_seq) {
             self.ask_silent(now_ns, log, outbox);
         }
@@ -280,7 +283,7 @@ impl Engine {
     /// Time of the next timer; `i64::MAX` for none.
     pub fn next_timer_ns(&self) -> i64 {
         let own = self.timers.first_key(RIPE).min(self.wake_ns).min(self.repeats.next_ns());
-        own.min(self.silence.next_ns(self.next_order_seq))
+        own.min(self.silence.next_ns(self.next_order_seq)).min(self.pace.next_ns())
     }
 
     /// After a fill, a bust, an adjustment or a larger order: reduce-only orders keep the position in the

@@ -23,6 +23,7 @@ mod marks;
 mod moved;
 pub mod number;
 pub mod order;
+mod pace;
 mod peg;
 mod pipeline;
 mod plain;
@@ -175,6 +176,8 @@ pub struct Counters {
     pub book_faults: u64,
     /// Looks at orders that waited for a work of the desk's own: cancels, moves, legs, timers.
     pub looks: u64,
+    /// Cancels that the kill switch has sent, a mass cancel counted as one.
+    pub kill_cancels: u64,
 }
 
 /// All order state of one shard.
@@ -235,6 +238,7 @@ pub struct Engine {
     // Not folded: what is to be tried, what inputs announced, market data, caches, counters.
     to_cancel: marks::Marks,
     repeats: repeats::Repeats,
+    pace: pace::Pace,
     silence: silence::Silence,
     to_move: marks::Marks,
     to_ask: u64,
@@ -310,6 +314,7 @@ impl Engine {
             vacant_count: 0,
             to_cancel: marks::Marks::new(config.orders_max)?,
             repeats: repeats::Repeats::new(config.orders_max)?,
+            pace: pace::Pace::new(config.venues_max, config.orders_max)?,
             silence: silence::Silence::new(),
             to_move: marks::Marks::new(config.orders_max)?,
             to_ask: 0,

@@ -106,6 +106,9 @@ impl Engine {
         if self.to_move.len() != 0 {
             self.move_vacant(now_ns, log, outbox);
         }
+        if self.pace.mass_len() != 0 {
+            self.send_mass(now_ns, log, outbox);
+        }
         mutant!(unknown_sent_again => if input.header.kind == OutcomeUnknown::KIND {
             let order = self.orders[self.slot(input.header.order_seq)];
             let (price, order_qty) = (order.price, order.order_qty);
@@ -643,27 +646,93 @@ impl Engine {
     }
 
     /// Sends cancels for orders that a mass cancel or the kill switch has marked, a bounded number a
-    /// step, oldest order first. What cannot go now is not looked at again before something of its own,
-    /// its link or the kill switch has changed.
+    /// step, oldest order first and no faster than their venue takes them. What cannot go now is not
+    /// looked at again before something of its own, its link or the kill switch has changed.
     #[inline(never)]
-    fn sweep<L: Log, O: Outbox>(&mut self, now_ns: i64, log: &mut L, outbox: &mut O) {
-        let mut sent = 0;
+    pub(crate) fn sweep<L: Log, O: Outbox>(&mut self, now_ns: i64, log: &mut L, outbox: &mut O) {
+        let (oldest, mut sent) = (self.slot(self.next_order_seq), 0);
         for _ in 0..SWEEP_LOOKS {
             if sent == SWEEP_CANCELS || log.room() < self.config.log_reserve / 8 {
                 return;
             }
-            let Some(slot) = self.to_cancel.take(self.slot(self.next_order_seq)) else { return };
+            let (slot, is_due) = match self.to_cancel.take(oldest) {
+                Some(slot) => (slot, false),
+                None => match self.pace.take_due(oldest, now_ns) {
+                    Some(slot) => (slot, true),
+                    None => return,
+                },
+            };
             self.counters.looks += 1;
             let order = self.orders[slot];
             assert!(order.is_asked());
+            let here = order.is_here() || self.closes_here(&order).0 != 0;
             if self.check_cancel(&order) != 0 && self.closes_here(&order).0 == 0 {
+                continue;
+            }
+            if !is_due && !here && self.pace.is_kept(order.venue_id) {
+                self.pace.wait(order.venue_id, slot);
                 continue;
             }
             let mut event = CancelAccepted::ZERO;
             event.cause = u8::from(self.mode_of(&order) != KillMode::Open as u8);
+            self.counters.kill_cancels += u64::from(event.cause != 0 && !here);
             self.send_cancel(order.order_seq, event, now_ns, log, outbox);
             sent += 1;
         }
+    }
+
+    /// Sends the mass cancels that a kill owes, before any single cancel: they reach orders that nobody
+    /// here knows. What cannot go now waits for its link; a halt lets none pass.
+    #[cold]
+    fn send_mass<L: Log, O: Outbox>(&mut self, now_ns: i64, log: &mut L, outbox: &mut O) {
+        while log.room() >= self.config.log_reserve / 8 {
+            let venues = &self.venues;
+            let is_up = |id: u16| venues[id as usize].link != LinkState::Down as u8;
+            let Some(mass) = self.pace.take_mass(is_up) else { return };
+            let mode = self.mode(mass.account_id, mass.instrument_id, mass.venue_id, 0, 0);
+            mutant!(mass_cancel_passes_a_halt: mode = KillMode::CancelOnly as u8);
+            if mode != KillMode::CancelOnly as u8 {
+                continue; // released or halted meanwhile
+            }
+            let message = Message {
+                now_ns,
+                order_seq: 0,
+                street_id: [0; 3],
+                orig_street_id: [0; 3],
+                price: 0,
+                order_qty: 0,
+                link_seq: self.venues[mass.venue_id as usize].link_seq_out + 1,
+                instrument_id: mass.instrument_id,
+                account_id: mass.account_id,
+                venue_id: mass.venue_id,
+                revision: 0,
+                msg_type: MsgType::MassCancel as u8,
+                side: 0,
+                ord_type: 0,
+                time_in_force: 0,
+            };
+            Routed::build(log.slot(0), message);
+            self.commit(log, 1);
+            outbox.push(typed(log.last(0)));
+            self.counters.kill_cancels += 1;
+            self.pace.sent_mass(mass.venue_id, now_ns);
+        }
+    }
+
+    /// What a venue takes of cancels: so many single ones a second, 0 for no bound, and mass cancels
+    /// or not. It is no part of the state: what was sent is in the log, how fast is not.
+    pub fn set_pace(&mut self, venue_id: u16, cancels_per_s_max: u32, takes_mass_cancels: bool) {
+        self.pace.set(venue_id, cancels_per_s_max, takes_mass_cancels);
+    }
+
+    /// Owes a venue another mass cancel, where it takes them: it holds orders that nobody here knows.
+    pub fn want_mass_cancel(&mut self, venue_id: u16) {
+        self.pace.owe_mass(layout::Scope::Venue, venue_id.into());
+    }
+
+    /// When the next cancel that waits for its venue's pace may go; `i64::MAX` for none.
+    pub fn next_cancel_ns(&self) -> i64 {
+        self.pace.next_ns()
     }
 
     /// Takes a venue's report, with the text that came with it.
@@ -963,8 +1032,8 @@ impl Engine {
             }
             DroppedUnsent::KIND => {
                 let e: &DroppedUnsent = typed(input);
-                let question = e.msg_type == MsgType::OrderStatus as u8;
-                ok(question || self.drop_action(e).is_some())
+                let of_no_order = [MsgType::OrderStatus as u8, MsgType::MassCancel as u8];
+                ok(of_no_order.contains(&e.msg_type) || self.drop_action(e).is_some())
             }
             DeskState::KIND | TailCut::KIND | ClockAnomaly::KIND | layout::Approval::KIND => {
                 Verdict::Accepted

@@ -38,7 +38,7 @@ const WAITING_MIN: usize = 1 << 16;
 /// Sockets that a sleep watches; those past it are looked at when it ends.
 const FDS_MAX: usize = 96;
 /// Longest sleep of `wait`.
-const SLEEP_MAX_NS: i64 = 50_000_000;
+pub(crate) const SLEEP_MAX_NS: i64 = 50_000_000;
 /// Records ahead of the one being folded whose lines are fetched at recovery.
 const RECOVERY_AHEAD: usize = 16;
 
@@ -67,6 +67,7 @@ pub struct Desk {
     /// What waits for its second person, one of each kind.
     pub(crate) changes: Vec<Change>,
     pub(crate) staging: Option<Staging>,
+    pub(crate) pursuit: crate::confirm::Pursuit,
     pub(crate) door: Option<Door>,
     pub(crate) journal: Journaling,
     pub(crate) dir: Option<DeskDir>,
@@ -220,6 +221,7 @@ impl Desk {
             links,
             clock,
             kill,
+            pursuit: Default::default(),
             journal,
             dir,
             lock,
@@ -439,6 +441,8 @@ impl Desk {
         let (epoch, log_id) = (self.log.ring.epoch(), self.log.ring.log_id());
         self.links[at].bind(definition.id as u16, epoch, log_id, &self.options.name);
         self.outbox.bind(definition.id as u16, at);
+        let link = &self.links[at].config;
+        self.engine.set_pace(definition.id as u16, link.cancels_per_s_max, link.mass_cancel);
         self.register(at)
     }
 
@@ -501,9 +505,12 @@ impl Desk {
                 link.greeted();
                 let venue_id = link.venue_id;
                 let cancels = resumed.cancel_on_disconnect;
+                self.names_changed |= link.covered != cancels;
+                link.covered = cancels;
                 self.change_link(venue_id, LinkState::Recovering, cancels, resumed.venue_has);
             }
             DeskEvent::CaughtUp => self.begin_round(at),
+            DeskEvent::QueryEnd(end) if self.hear_open(at, end.query_id, end.count) => {}
             DeskEvent::QueryEnd(end) => {
                 let link = &mut self.links[at];
                 link.answers_due = link.answers_due.saturating_sub(1);
@@ -706,7 +713,7 @@ impl Desk {
         self.outbox.waiting() == 0 && self.links.iter().all(|link| link.end.unsent().is_empty())
     }
 
-    fn flush_link(&mut self, at: usize) {
+    pub(crate) fn flush_link(&mut self, at: usize) {
         loop {
             let more = match self.fill_link(at) {
                 Ok(more) => more,
@@ -786,6 +793,9 @@ impl Desk {
         if in_turn {
             some |= self.stage_limits();
         }
+        if !self.options.lock_step() {
+            self.pursue();
+        }
         self.flush();
         self.write_board();
         self.housekeeping()?;
@@ -838,7 +848,9 @@ impl Desk {
                 Stage::Pausing => Some((link.next_round_ns - mono_ns).max(0)),
                 _ => link.retry_in_ns(mono_ns),
             });
-            let bound = soon.min().unwrap_or(SLEEP_MAX_NS).min(SLEEP_MAX_NS);
+            let due_ns = self.engine.next_cancel_ns().saturating_sub(self.clock.now_ns());
+            let soon = soon.chain([due_ns.max(0)]);
+            let bound = soon.min().unwrap_or(SLEEP_MAX_NS).min(self.look_in_ns());
             self.sleep((max.as_nanos() as i64).min(bound));
         }
         self.unpark();
@@ -951,9 +963,11 @@ impl Desk {
             return Ok(()); // the link was lost within the turn; the next one begins anew
         }
         self.assert_kill();
+        self.pursue();
         if self.engine.asked_count() != 0 {
             self.sweep_on();
         }
+        let wake_ns = wake_ns.min(self.engine.next_cancel_ns());
         self.journal.flush_for(self.options.tier)?;
         while !self.held && !self.journal.failed() && !self.flush() && self.links[0].flows() {
             self.wait(Duration::from_millis(1));
@@ -1036,7 +1050,9 @@ impl Desk {
     fn write_names(&mut self) -> Result<()> {
         self.names_changed = false;
         let Some(dir) = &self.dir else { return Ok(()) };
-        let json = crate::status::names_json(&self.engine);
+        let covered = self.links.iter().filter(|link| link.covered);
+        let covered: Vec<&str> = covered.map(|link| link.config.name.as_str()).collect();
+        let json = crate::status::names_json(&self.engine, &covered);
         let (path, aside) = (dir.path().join("names.json"), dir.path().join("names.json.new"));
         std::fs::write(&aside, json).doing(&aside, "write the names")?;
         std::fs::rename(&aside, &path).doing(&path, "put the names in place")

@@ -5,14 +5,13 @@
 //! (I5); what log and file hold, the stricter wins (I3).
 
 use crate::Desk;
-use crate::link::Stage;
 use crate::options::{Result, refused};
 use crate::outbox::creates;
 use arch::mutant;
 use engine::order::{CANCEL_ASKED, CANCELING, UNSURE};
 use journal::{ControlFile, ControlState, Sender, Switch, Words};
 use layout::{
-    Control, DroppedUnsent, KillCause, KillMode, Routed, Scope, TimeInForce, Typed, control_epoch,
+    Control, DroppedUnsent, KillCause, KillMode, MsgType, Routed, Scope, Typed, control_epoch,
 };
 
 /// How often the file is looked at for being replaced or cut.
@@ -28,6 +27,8 @@ pub(crate) struct Kill {
     fresh: Words,
     changes: Vec<Switch>,
     pub fault: Option<String>,
+    /// Its words were noise: that it looks sound from outside heals nothing.
+    is_noise: bool,
     check_at_ns: i64,
 }
 
@@ -68,7 +69,7 @@ const ENTITIES: [Scope; 5] =
 
 impl Desk {
     /// Whether any scope is engaged, in the engine's eyes.
-    fn engaged(&self) -> Vec<(Scope, u32, KillMode)> {
+    pub(crate) fn engaged(&self) -> Vec<(Scope, u32, KillMode)> {
         let c = self.engine.config();
         let sizes =
             [c.accounts_max, c.instruments_max, c.venues_max, c.sessions_max, c.strategies_max];
@@ -107,6 +108,9 @@ impl Desk {
             }
         }
         self.kill.word = self.kill.words.desk;
+        if !self.engaged().is_empty() {
+            self.pursue_from_now(self.before_kill());
+        }
         if let Some(sender) = &self.kill.sender {
             sender.publish_seen(epoch);
             sender.unpark();
@@ -157,6 +161,10 @@ impl Desk {
         while file.word() != self.kill.word {
             let kill = &mut self.kill;
             file.read_all(&mut kill.fresh);
+            if let Some(noise) = kill.fresh.noise(control_epoch(kill.words.desk)) {
+                kill.word = kill.fresh.desk; // looked at: what follows is noise, too
+                return self.distrust_file(noise);
+            }
             kill.changes.clear();
             let changes = &mut kill.changes;
             kill.fresh.diff(&kill.words, |switch| changes.push(switch));
@@ -164,14 +172,20 @@ impl Desk {
             kill.word = kill.words.desk;
             let epoch = control_epoch(kill.word);
             let mut tighter = false;
+            let before = self.before_kill();
             for index in 0..self.kill.changes.len() {
                 let switch = self.kill.changes[index];
                 tighter |= switch.mode != KillMode::Open;
                 self.take(control(switch.scope, switch.id, switch.mode, epoch, cause).as_record());
             }
             mutant!(outbox_not_swept_at_kill: tighter = false);
+            mutant!(acknowledged_before_what_waits_has_left => {
+                self.publish_seen(epoch);
+                (0..self.links.len()).for_each(|at| self.flush_link(at));
+            });
             if tighter {
                 self.sweep_outbox();
+                self.pursue_from_now(before);
             }
             if self.kill.changes.iter().any(|switch| switch.mode == KillMode::Halt) {
                 self.drop_halted();
@@ -180,12 +194,28 @@ impl Desk {
         }
     }
 
+    /// The words are noise: the desk is killed and says why, until two people have the file written
+    /// anew. Nobody is answered through it any more.
+    #[cold]
+    fn distrust_file(&mut self, noise: String) {
+        self.kill.is_noise = true;
+        if self.kill.fault.replace(noise).is_none() {
+            self.kill_desk(KillCause::ControlFile);
+        }
+    }
+
     /// Ends every waiting message that the modes in force forbid, and cuts a link whose buffer holds
     /// some of one: nothing of them reaches the kernel any more.
     fn sweep_outbox(&mut self) {
         for link in 0..self.links.len() {
             self.drop_where(link, |engine, routed| {
-                let mode = engine.order(routed.header.order_seq).map_or(0, |o| engine.mode_of(o));
+                let mode = match engine.order(routed.header.order_seq) {
+                    Some(order) => engine.mode_of(order),
+                    // A mass cancel names no order: what stops everything there stops it.
+                    None => {
+                        engine.desk_mode().max(engine.mode_in(Scope::Venue, routed.venue_id.into()))
+                    }
+                };
                 mutant!(outbox_of_a_killed_account_flows: mode = engine.desk_mode());
                 match creates(routed) {
                     true => mode != KillMode::Open.code(),
@@ -225,29 +255,6 @@ impl Desk {
         }
     }
 
-    /// Live orders under a halt that no cancel-on-disconnect ends: their link has none, spares such
-    /// orders (good till canceled or till a date), or came up again and they still lived.
-    pub(crate) fn not_covered(&self) -> Vec<u64> {
-        let halt = KillMode::Halt.code();
-        if self.engine.live_count() == 0 {
-            return Vec::new();
-        }
-        let spared = |o: &&engine::Order| {
-            let link = self.links.iter().find(|link| link.venue_id == o.venue_id);
-            let lasting = [TimeInForce::Gtc.code(), TimeInForce::Gtd.code()];
-            link.is_none_or(|link| {
-                !link.config.cancel_on_disconnect
-                    || link.stage == Stage::Up
-                    || lasting.contains(&o.time_in_force)
-            })
-        };
-        let halted = |o: &&engine::Order| !o.is_here() && self.engine.mode_of(o) == halt;
-        let mut seqs: Vec<u64> =
-            self.engine.live_orders().filter(halted).filter(spared).map(|o| o.order_seq).collect();
-        seqs.sort_unstable();
-        seqs
-    }
-
     fn drop_where(&mut self, link: usize, stopped: impl Fn(&engine::Engine, &Routed) -> bool) {
         let mut dropped = std::mem::take(&mut self.scratch);
         dropped.clear();
@@ -274,6 +281,9 @@ impl Desk {
         event.control_epoch = self.engine.control_epoch();
         (event.link_seq, event.venue_id) = (routed.link_seq, routed.venue_id);
         (event.msg_type, event.cause) = (routed.msg_type, cause);
+        if routed.msg_type == MsgType::Cancel.code() && cause == KillCause::Operator.code() {
+            self.cancel_dropped();
+        }
         let verdict = self.take(event.as_record());
         debug_assert!(verdict == layout::Verdict::Accepted, "{verdict:?} {routed:?}");
     }
@@ -302,7 +312,14 @@ impl Desk {
 
     /// Before sleeping: all rows parked. False: a kill came in between; do not sleep.
     pub(crate) fn park(&mut self) -> bool {
-        self.tell_sent(); // a parked sender is an answer too
+        // A parked sender is an answer too. Under a kill of the desk the answer was given, and stands:
+        // a killer who reads it late must see what had left when it was acknowledged, not what left
+        // since.
+        let answered = self.engine.desk_mode() >= KillMode::CancelOnly.code();
+        mutant!(answer_told_anew_at_each_sleep: answered = false);
+        if !answered {
+            self.tell_sent();
+        }
         let links = self.links.iter().filter_map(|link| link.sender.as_ref());
         let mut same = true;
         for sender in self.kill.sender.iter().chain(links) {
@@ -343,7 +360,7 @@ impl Desk {
         self.kill.check_at_ns = mono_ns + CHECK_NS;
         let found = self.kill.file.as_ref().map_or(Ok(()), ControlFile::check);
         match found {
-            Ok(()) if self.kill.file.is_some() => self.kill.fault = None,
+            Ok(()) if self.kill.file.is_some() && !self.kill.is_noise => self.kill.fault = None,
             Ok(()) => {}
             Err(why) => {
                 let told = self.kill.fault.replace(why).is_some();
@@ -366,21 +383,25 @@ impl Desk {
             self.act_on_kill(cause);
         }
         if self.engine.desk_mode() < KillMode::CancelOnly.code() {
+            let before = self.before_kill();
             let epoch = self.engine.control_epoch();
             self.take(control(Scope::Desk, 0, KillMode::CancelOnly, epoch, cause).as_record());
             self.sweep_outbox();
+            self.pursue_from_now(before);
         }
     }
 
     /// The desk itself engages cancel_only for a venue; for all where that cannot be written.
     pub(crate) fn kill_venue(&mut self, venue_id: u16) {
         let cause = KillCause::Automatic;
+        let before = self.before_kill();
         let engaged = match &self.kill.file {
             Some(file) => file.engage(Scope::Venue, venue_id.into(), KillMode::CancelOnly).is_ok(),
             None if self.options.tier == layout::Tier::Memory => {
                 let (epoch, mode) = (self.engine.control_epoch() + 1, KillMode::CancelOnly);
                 let e = control(Scope::Venue, venue_id.into(), mode, epoch, cause);
                 self.take(e.as_record());
+                self.pursue_from_now(before);
                 return self.sweep_outbox();
             }
             None => false,
@@ -399,9 +420,11 @@ impl Desk {
             }
             let stricter = mode.code().max(self.engine.mode_in(scope, id));
             let mode = KillMode::from_code(stricter).unwrap_or(KillMode::Halt);
+            let before = self.before_kill();
             let epoch = self.engine.control_epoch() + 1;
             self.take(control(scope, id, mode, epoch, KillCause::Operator).as_record());
             self.sweep_outbox();
+            self.pursue_from_now(before);
             if mode == KillMode::Halt {
                 self.drop_halted();
             }

@@ -8,6 +8,7 @@
 mod change;
 mod client;
 mod clock;
+mod confirm;
 mod days;
 mod desk;
 mod door;
@@ -24,6 +25,7 @@ mod world;
 
 pub use change::Request;
 pub use client::{Attach, Client, ask, ask_with};
+pub use confirm::KillProgress;
 pub use desk::{Desk, TurnInfo, replay};
 pub use options::{
     DeskOptions, HostError, JournalMode, Person, Result, SessionPolicy, VenueLink, Who,

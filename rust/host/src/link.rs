@@ -82,6 +82,10 @@ pub(crate) struct Link {
     backoff_ns: i64,
     pub connects: u64,
     pub error: Option<String>,
+    /// Where a kill stands here.
+    pub proof: crate::confirm::Proof,
+    /// The venue has said that it cancels our orders when the link drops.
+    pub covered: bool,
 }
 
 /// What reading a socket brought.
@@ -119,6 +123,8 @@ impl Link {
             backoff_ns: BACKOFF_NS.0,
             connects: 0,
             error: None,
+            proof: Default::default(),
+            covered: false,
         }
     }
 
@@ -197,6 +203,7 @@ impl Link {
         self.end.disconnect();
         self.stage = Stage::Down;
         self.turn = None;
+        self.proof.lost();
         self.staged.clear();
         self.looked = 0;
         self.to_ask.clear();

@@ -32,6 +32,31 @@ pub struct VenueLink {
     pub lock_step: bool,
     /// Heartbeat interval; 0 for none.
     pub heartbeat_ms: u32,
+    /// Single cancels that it takes a second; 0 for no bound.
+    pub cancels_per_s_max: u32,
+    /// It takes mass cancels: a kill sends one before the single ones.
+    pub mass_cancel: bool,
+    /// It is asked what is open once all that a kill stops has ended; without, their reports are
+    /// the only proof.
+    pub confirms_kills: bool,
+    /// A kill that it has not confirmed after so long drops its session; 0 for never.
+    pub kill_confirm_ms_max: u32,
+}
+
+impl Default for VenueLink {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            socket_path: PathBuf::new(),
+            cancel_on_disconnect: true,
+            lock_step: false,
+            heartbeat_ms: 0,
+            cancels_per_s_max: 0,
+            mass_cancel: false,
+            confirms_kills: true,
+            kill_confirm_ms_max: 0,
+        }
+    }
 }
 
 /// What becomes of a session's orders when its client is gone; a session that is not named here has

@@ -3,6 +3,7 @@
 //! tier (G10); nothing here is part of the state.
 
 use crate::Desk;
+use crate::confirm::KillProgress;
 use crate::door::Door;
 use engine::{Counters, Engine};
 use hdrhistogram::Histogram;
@@ -51,6 +52,10 @@ pub struct LinkStatus {
     pub unsent_bytes: usize,
     /// Connections so far.
     pub connects: u64,
+    /// The venue has said that it cancels our orders when the link drops.
+    pub covered: bool,
+    /// A kill was not confirmed there in time.
+    pub kill_overdue: bool,
     /// Last trouble.
     pub error: Option<String>,
 }
@@ -107,7 +112,9 @@ pub struct Status {
     pub unlinked: u64,
     /// Attached clients.
     pub clients: usize,
-    /// Live orders under a halt that no cancel-on-disconnect ends.
+    /// What the kill in force has done so far.
+    pub kill: Option<KillProgress>,
+    /// Live orders that a kill stops and no cancel on disconnect ends.
     pub not_covered: Vec<u64>,
     /// Clients that are attached: session, name and process.
     pub attached: Vec<(String, String, u32)>,
@@ -177,6 +184,7 @@ impl Status {
         put("waiting", self.waiting.to_string());
         put("unlinked", self.unlinked.to_string());
         put("clients", self.clients.to_string());
+        put("kill", self.kill.as_ref().map_or("null".into(), KillProgress::to_json));
         put("not_covered", format!("{:?}", self.not_covered).replace(' ', ""));
         let attached = self.attached.iter().map(|(session, name, pid)| {
             let (session, name) = (quoted(session), quoted(name));
@@ -212,6 +220,21 @@ impl Status {
     }
 }
 
+impl KillProgress {
+    fn to_json(&self) -> String {
+        format!(
+            "{{\"cancels_sent\":{},\"cancels_confirmed\":{},\"left_open\":{},\"confirmed\":{},\
+             \"unknown_open\":{},\"in_flight\":{}}}",
+            self.cancels_sent,
+            self.cancels_confirmed,
+            self.left_open,
+            self.confirmed,
+            self.unknown_open,
+            format!("{:?}", self.in_flight).replace(' ', "")
+        )
+    }
+}
+
 impl LostClient {
     fn to_json(&self) -> String {
         format!(
@@ -229,7 +252,8 @@ impl LinkStatus {
     fn to_json(&self) -> String {
         format!(
             "{{\"venue\":{},\"venue_id\":{},\"state\":{},\"link_seq_in\":{},\"link_seq_out\":{},\
-             \"link_seq_sent\":{},\"waiting\":{},\"unsent_bytes\":{},\"connects\":{},\"error\":{}}}",
+             \"link_seq_sent\":{},\"waiting\":{},\"unsent_bytes\":{},\"connects\":{},\
+             \"cancels_on_disconnect\":{},\"kill_overdue\":{},\"error\":{}}}",
             quoted(&self.venue),
             self.venue_id,
             quoted(self.state),
@@ -239,13 +263,16 @@ impl LinkStatus {
             self.waiting,
             self.unsent_bytes,
             self.connects,
+            self.covered,
+            self.kill_overdue,
             optional(&self.error)
         )
     }
 }
 
-/// The map of names to numbers, by entity.
-pub(crate) fn names_json(engine: &Engine) -> String {
+/// The map of names to numbers, by entity, and the venues that cancel our orders when their link drops:
+/// whoever ends this process without asking it reads there what that ends.
+pub(crate) fn names_json(engine: &Engine, covered: &[&str]) -> String {
     let mut out = String::from("{");
     for (index, entity) in Entity::ALL.iter().enumerate() {
         let _ =
@@ -257,6 +284,8 @@ pub(crate) fn names_json(engine: &Engine) -> String {
         }
         out.push('}');
     }
+    let covered: Vec<String> = covered.iter().map(|name| quoted(name)).collect();
+    let _ = write!(out, ",\n  \"cancels_on_disconnect\": [{}]", covered.join(", "));
     out.push_str("\n}\n");
     out
 }
@@ -286,6 +315,7 @@ impl Desk {
             waiting: self.outbox.waiting(),
             unlinked: self.outbox.unlinked,
             clients: door.map_or(0, Door::clients),
+            kill: self.kill_progress(),
             not_covered: self.not_covered(),
             attached: door.map_or_else(Vec::new, Door::attached),
             clients_lost: door.map_or_else(Vec::new, |door| door.lost.clone()),
@@ -314,6 +344,8 @@ impl Desk {
             waiting: self.outbox.queues[at].len(),
             unsent_bytes: link.end.unsent().len(),
             connects: link.connects,
+            covered: link.covered,
+            kill_overdue: link.proof.overdue,
             error: link.error.clone(),
         }
     }

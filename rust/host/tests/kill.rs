@@ -78,6 +78,32 @@ fn a_kill_overtakes_what_waits_and_nothing_new_leaves_after_its_acknowledgement(
 }
 
 #[test]
+fn the_answer_to_a_kill_stands_whatever_is_sent_after_it() {
+    let dir = Dir::new("answer");
+    let _venue = Venue::start(&dir, venue_config(1), tape(1, 300, 20_000_000));
+    let mut desk = open_with_orders(&dir, 40, 0);
+    desk.hold_outbox(false);
+    let file = control_file(&dir);
+    let told = |epoch| {
+        let answered = file.acknowledged(epoch).answered;
+        let row = answered.into_iter().find(|s| s.venue_id == 1).expect("the link's row");
+        (row.seen_epoch, row.sent_seq)
+    };
+    let epoch = file.engage(Scope::Desk, 0, KillMode::CancelOnly).expect("engaged");
+    desk.poll().expect("a round");
+    assert_eq!(told(epoch), (epoch, 40));
+    desk.end_turn(i64::MAX).expect("the turn ends");
+    desk.turn(PATIENCE).expect("a turn");
+    assert!(desk.status().links[0].link_seq_sent > 40, "its cancels have left");
+    desk.wait(Duration::from_millis(1));
+    assert_eq!(told(epoch), (epoch, 40), "a killer may read it late");
+    let again = file.engage(Scope::Account, 1, KillMode::CancelOnly).expect("engaged");
+    desk.poll().expect("a round");
+    let sent = u64::from(desk.status().links[0].link_seq_sent);
+    assert_eq!(told(again), (again, sent), "another kill has an answer of its own");
+}
+
+#[test]
 fn a_replace_that_waits_under_a_kill_never_leaves() {
     let dir = Dir::new("replace");
     let venue = Venue::start(&dir, venue_config(1), tape(1, 300, 20_000_000));

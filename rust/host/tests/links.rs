@@ -20,6 +20,7 @@ struct Street {
     open: bool,
     refuses: bool,
     now_ns: i64,
+    connects: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -46,7 +47,8 @@ impl World for Town {
         if street.refuses {
             return Err(ErrorKind::ConnectionRefused.into());
         }
-        *street = Street { open: true, now_ns: street.now_ns, ..Street::default() };
+        let (now_ns, connects) = (street.now_ns, street.connects + 1);
+        *street = Street { open: true, now_ns, connects, ..Street::default() };
         Ok(Box::new(self.clone()))
     }
 }
@@ -94,19 +96,22 @@ struct Scene {
     heard: Vec<Routed>,
     asked: Vec<[u8; 20]>,
     strangers: Vec<ForeignOrder>,
+    /// Connections that the venue has seen, and questions for open orders that it was asked.
+    joined: u64,
+    open_queries: u64,
+    /// Its cancel on disconnect spares what is open.
+    spares: bool,
     _dir: Dir,
 }
 
 impl Scene {
     fn new(name: &str) -> Self {
+        Self::with(name, VenueLink { cancel_on_disconnect: false, ..VenueLink::default() })
+    }
+
+    fn with(name: &str, link: VenueLink) -> Self {
         let (dir, town) = (Dir::new(name), Town::default());
-        let link = VenueLink {
-            name: "SIM".into(),
-            socket_path: "street".into(),
-            cancel_on_disconnect: false,
-            lock_step: false,
-            heartbeat_ms: 0,
-        };
+        let link = VenueLink { name: "SIM".into(), socket_path: "street".into(), ..link };
         let world: Arc<dyn World> = Arc::new(town.clone());
         let options = DeskOptions { venues: vec![link], world: Some(world), ..options(&dir) };
         let mut desk = Desk::open(options).expect("a desk");
@@ -115,7 +120,21 @@ impl Scene {
         let config = VenueEndConfig { venue_id: 1, lock_step: false, memory_max, buffer_max };
         let end = VenueEnd::new(config);
         let (open, fills, heard, asked, strangers) = Default::default();
-        let mut scene = Self { town, desk, end, open, fills, heard, asked, strangers, _dir: dir };
+        let (joined, open_queries) = (0, 0);
+        let mut scene = Self {
+            town,
+            desk,
+            end,
+            open,
+            fills,
+            heard,
+            asked,
+            strangers,
+            joined,
+            open_queries,
+            spares: false,
+            _dir: dir,
+        };
         let mut phase = PhaseChange::ZERO;
         (phase.venue_id, phase.phase) = (1, Phase::Open.code());
         scene.end.phase_change(&phase);
@@ -142,10 +161,16 @@ impl Scene {
     fn round(&mut self) {
         self.town.street().now_ns += 5_000_000;
         self.desk.poll().expect("a living desk");
-        let (open, bytes) = {
+        let (open, connects, bytes) = {
             let mut street = self.town.street();
-            (street.open, std::mem::take(&mut street.to_venue))
+            (street.open, street.connects, std::mem::take(&mut street.to_venue))
         };
+        if connects != self.joined {
+            self.joined = connects;
+            if self.end.phase() != LinkPhase::Idle && self.end.disconnect() && !self.spares {
+                self.cancel_all();
+            }
+        }
         if open && self.end.phase() == LinkPhase::Idle {
             self.end.connect(0);
         }
@@ -171,6 +196,8 @@ impl Scene {
                 }
             }
             VenueEvent::Query(query) => {
+                let of_open = query.query_kind == QueryKind::Open.code();
+                self.open_queries += u64::from(of_open);
                 if query.query_kind == QueryKind::Order.code() {
                     self.asked.push(query.street_id);
                 }
@@ -206,6 +233,14 @@ impl Scene {
                 self.end.publish(done.as_record(), None).expect("room");
             }
             _ => {}
+        }
+    }
+
+    /// The venue ends every order that it has.
+    fn cancel_all(&mut self) {
+        for id in std::mem::take(&mut self.open) {
+            let ended = self.report(id, ExecType::Canceled, OrdStatus::Canceled);
+            self.end.report(&ended, None);
         }
     }
 
@@ -434,5 +469,178 @@ fn an_overfill_stops_the_venue_where_its_definition_says_so_and_is_booked_either
         assert_eq!(scene.desk.engine().mode_in(Scope::Venue, 1), mode.code());
         let canceled = scene.status(other) == OrdStatus::PendingCancel;
         assert_eq!(canceled, flags != 0, "what is left there is asked back");
+    }
+}
+
+/// A kill of the desk over one order, at a venue that says nothing to cancels.
+fn killed(name: &str, link: VenueLink) -> (Scene, u64, [u8; 20]) {
+    let mut scene = Scene::with(name, link);
+    let (order_seq, street_id) = scene.order("A");
+    scene.desk.engage(Scope::Desk, 0, KillMode::CancelOnly).expect("engaged");
+    (scene, order_seq, street_id)
+}
+
+fn progress(scene: &Scene) -> host::KillProgress {
+    scene.desk.kill_progress().expect("engaged")
+}
+
+/// Rounds of 5 ms for so long.
+fn rounds(scene: &mut Scene, ms: u64) {
+    (0..ms / 5).for_each(|_| scene.round());
+}
+
+#[test]
+fn a_kill_that_a_venue_does_not_confirm_in_time_drops_its_session_and_cancel_on_disconnect_acts() {
+    let link = VenueLink { kill_confirm_ms_max: 200, ..VenueLink::default() };
+    let (mut scene, order_seq, _) = killed("unconfirmed", link);
+    rounds(&mut scene, 150);
+    assert_eq!((scene.joined, scene.status(order_seq)), (1, OrdStatus::PendingCancel));
+    assert_eq!((progress(&scene).left_open, progress(&scene).confirmed), (1, false));
+    assert!(!scene.desk.status().links[0].kill_overdue);
+    rounds(&mut scene, 100);
+    assert_eq!(scene.joined, 2, "dropped, and back to ask what became of it");
+    rounds(&mut scene, 500);
+    assert_eq!((scene.joined, scene.status(order_seq)), (2, OrdStatus::Canceled), "once");
+    let done = progress(&scene);
+    assert!(done.confirmed, "{done:?}");
+    assert_eq!((done.left_open, done.cancels_sent, done.cancels_confirmed), (0, 1, 1));
+    assert!(scene.desk.status().not_covered.is_empty());
+    assert_eq!(scene.desk.engine().desk_mode(), KillMode::CancelOnly.code(), "latched");
+}
+
+#[test]
+fn what_a_dropped_session_does_not_cover_is_named_and_its_session_is_kept() {
+    for (cancel_on_disconnect, time_in_force) in [(false, "day"), (true, "gtc")] {
+        let link =
+            VenueLink { cancel_on_disconnect, kill_confirm_ms_max: 200, ..VenueLink::default() };
+        let mut scene = Scene::with("spared", link);
+        let mut order = new_order("A", Side::Buy, 10, common::MID);
+        if time_in_force == "gtc" {
+            order.time_in_force = TimeInForce::Gtc.code();
+        }
+        assert_eq!(scene.desk.submit(order.as_record()), Verdict::Accepted);
+        scene.settle();
+        let order_seq = scene.heard[0].header.order_seq;
+        scene.desk.engage(Scope::Desk, 0, KillMode::CancelOnly).expect("engaged");
+        rounds(&mut scene, 150);
+        assert!(scene.desk.status().not_covered.is_empty(), "the venue has its time");
+        scene.spares = true; // as some do with good-till orders
+        rounds(&mut scene, 600);
+        let dropped = scene.joined > 1;
+        assert_eq!(dropped, cancel_on_disconnect, "dropping helps nobody without it");
+        assert_eq!(scene.desk.status().not_covered, [order_seq], "{time_in_force}");
+        assert!(scene.desk.status().links[0].kill_overdue);
+        let left = progress(&scene);
+        assert_eq!((left.left_open, left.confirmed), (1, false));
+    }
+}
+
+#[test]
+fn zero_open_is_the_venues_word_and_an_order_that_nobody_here_knows_counts_as_open() {
+    let link = VenueLink { cancel_on_disconnect: false, mass_cancel: true, ..VenueLink::default() };
+    let (mut scene, order_seq, street_id) = killed("strangers", link);
+    let stranger = text("STRANGER");
+    let masses = |scene: &Scene| {
+        scene.heard.iter().filter(|m| m.msg_type == MsgType::MassCancel.code()).count()
+    };
+    rounds(&mut scene, 50);
+    assert_eq!(masses(&scene), 1, "before any single cancel");
+    assert!(scene.heard.iter().all(|m| m.msg_type != MsgType::Cancel.code()));
+    let asked = scene.open_queries;
+    scene.open = vec![stranger];
+    let ended = scene.report(street_id, ExecType::Canceled, OrdStatus::Canceled);
+    scene.end.report(&ended, None);
+    rounds(&mut scene, 100);
+    assert_eq!(scene.status(order_seq), OrdStatus::Canceled);
+    assert!(scene.open_queries > asked, "our own have ended: now the venue is asked");
+    let open = progress(&scene);
+    assert_eq!((open.left_open, open.unknown_open, open.confirmed), (1, 1, false));
+    assert!(masses(&scene) > 1, "the only cancel that reaches it, again");
+    scene.open.clear();
+    rounds(&mut scene, 100);
+    let done = progress(&scene);
+    assert_eq!((done.left_open, done.confirmed), (0, true), "{done:?}");
+    let asked = scene.open_queries;
+    rounds(&mut scene, 200);
+    assert_eq!(scene.open_queries, asked, "confirmed: nobody asks any more");
+}
+
+#[test]
+fn a_kill_of_one_account_keeps_the_session_that_others_trade_on() {
+    let link = VenueLink { kill_confirm_ms_max: 100, ..VenueLink::default() };
+    let mut scene = Scene::with("narrow", link);
+    let (order_seq, _) = scene.order("A");
+    scene.desk.engage(Scope::Account, 1, KillMode::CancelOnly).expect("engaged");
+    rounds(&mut scene, 500);
+    assert_eq!(scene.joined, 1);
+    assert_eq!(progress(&scene).left_open, 1);
+    assert_eq!(scene.desk.status().not_covered, [order_seq], "it is named instead");
+    let mut other = new_order("B", Side::Buy, 1, common::MID);
+    other.account_id = 2;
+    assert_eq!(scene.desk.submit(other.as_record()), Verdict::Accepted);
+}
+
+#[test]
+fn a_kill_over_a_restart_is_followed_again_until_it_is_confirmed() {
+    let link = VenueLink { kill_confirm_ms_max: 200, ..VenueLink::default() };
+    let dir = Dir::new("followed");
+    let desk = Desk::open(options(&dir)).expect("a desk");
+    drop(desk);
+    let desk = journal::DeskDir::open(dir.desk()).expect("the desk");
+    let journal::ControlState::Sound(file) = journal::ControlFile::open(&desk) else {
+        panic!("a sound file")
+    };
+    file.engage(Scope::Desk, 0, KillMode::CancelOnly).expect("engaged");
+    let desk = Desk::open(DeskOptions { venues: vec![link], ..options(&dir) });
+    let desk = desk.expect("a desk again");
+    let first = desk.kill_progress().expect("followed from the start");
+    assert_eq!((first.left_open, first.confirmed), (0, false), "the venue was not asked yet");
+}
+
+#[test]
+fn a_control_file_that_is_spoiled_under_a_running_desk_kills_it_and_it_says_so() {
+    // I5. Written to in place, as by a stray hand: the mapping sees it. The rest within a second.
+    use std::os::unix::fs::{FileExt, PermissionsExt};
+    for damage in ["noise", "one word", "header", "replaced", "link", "mode", "gone"] {
+        let mut scene = Scene::new("spoiled");
+        let (order_seq, street_id) = scene.order("A");
+        let path = scene._dir.desk().join("control");
+        let size = std::fs::metadata(&path).expect("there").len() as usize;
+        let aside = scene._dir.desk().join("aside");
+        let write = |bytes: &[u8], at: usize| {
+            let file = std::fs::OpenOptions::new().write(true).open(&path).expect("opens");
+            file.write_all_at(bytes, at as u64).expect("written");
+        };
+        match damage {
+            "noise" => write(&vec![0xa5; size], 0),
+            "one word" => write(&(9u64 << 56 | 1).to_le_bytes(), CONTROL_DESK_WORD),
+            "header" => write(&[0xff; 8], 40),
+            "mode" => {
+                let open = std::fs::Permissions::from_mode(0o666);
+                std::fs::set_permissions(&path, open).expect("set");
+            }
+            "gone" => std::fs::remove_file(&path).expect("removed"),
+            _ => {
+                std::fs::rename(&path, &aside).expect("moved");
+                match damage {
+                    "link" => std::os::unix::fs::symlink(&aside, &path).expect("linked"),
+                    _ => drop(std::fs::copy(&aside, &path).expect("copied")),
+                }
+            }
+        }
+        rounds(&mut scene, 1_500);
+        let mode = scene.desk.engine().desk_mode();
+        assert!(mode >= KillMode::CancelOnly.code(), "{damage}");
+        assert!(scene.desk.status().control_fault.is_some(), "{damage}: it says so");
+        let refused = scene.desk.submit(new_order("B", Side::Buy, 1, common::MID).as_record());
+        assert_eq!(refused, Verdict::Killed, "{damage}");
+        let cancel = scene.heard.last().expect("it went out");
+        assert_eq!((cancel.msg_type, cancel.orig_street_id), (MsgType::Cancel.code(), street_id));
+        assert_eq!(scene.status(order_seq), OrdStatus::PendingCancel, "{damage}");
+        let hash = scene.desk.request_release(Scope::Desk, 0, "ann", "restored").expect("asked");
+        scene.desk.approve_release(hash, "bob").expect("approved");
+        assert_eq!(scene.desk.engine().desk_mode(), KillMode::Open.code(), "{damage}");
+        rounds(&mut scene, 1_500);
+        assert_eq!(scene.desk.status().control_fault, None, "{damage}");
     }
 }

@@ -143,6 +143,20 @@ impl Words {
         std::iter::once((Scope::Desk, 0, self.desk)).chain(entities)
     }
 
+    /// What no killer of ours has written: a word that is no mode, an epoch above the desk's, a desk
+    /// epoch below one that was seen.
+    pub fn noise(&self, seen_epoch: u64) -> Option<String> {
+        let desk_epoch = control_epoch(self.desk);
+        let is_noise = |word: u64| {
+            let known = KillMode::from_code(control_mode(word)).is_some();
+            !known || control_epoch(word) > desk_epoch || desk_epoch < seen_epoch.max(1)
+        };
+        let found = self.switches().find(|(_, _, word)| is_noise(*word));
+        found.map(|(scope, id, word)| {
+            format!("the word of {} {id} is noise: {word:#018x}", scope.name())
+        })
+    }
+
     /// Every scope whose mode differs from `old`, the desk first.
     pub fn diff(&self, old: &Words, mut changed: impl FnMut(Switch)) {
         let mut before = old.switches();
@@ -308,15 +322,10 @@ impl ControlFile {
         // A word that is no mode, or an epoch above the desk's, was written by no killer of ours.
         let mut words = Words::default();
         control.read_all(&mut words);
-        let desk_epoch = control_epoch(words.desk);
-        for (scope, id, word) in words.switches() {
-            let known = KillMode::from_code(control_mode(word)).is_some();
-            if !known || control_epoch(word) > desk_epoch || desk_epoch == 0 {
-                let name = scope.name();
-                return bad(format!("the word of {name} {id} is noise: {word:#018x}"));
-            }
+        match words.noise(1) {
+            Some(noise) => bad(noise),
+            None => Ok(control),
         }
-        Ok(control)
     }
 
     /// Writes a sound file in place of a damaged one, with the whole desk in `mode`. For the host,
@@ -375,6 +384,10 @@ impl ControlFile {
         }
         if stat.len() != m.mapping.size() as u64 {
             return bad(format!("{} bytes, {} expected", stat.len(), m.mapping.size()));
+        }
+        let header = m.mapping.bytes::<{ size_of::<ControlHeader>() }>(0);
+        if header != *m.header.as_bytes() {
+            return bad("its header was written over".into());
         }
         let mode = stat.mode() & 0o7777;
         if (mode != 0o640 && mode != 0o600) || stat.uid() != rustix::process::geteuid().as_raw() {

@@ -27,6 +27,29 @@ fn tier_of(py: Python<'_>, name: &str) -> PyResult<Tier> {
     known.ok_or_else(|| oms_error(py, "DeskError", text))
 }
 
+/// One venue's link from a dict; what is not there keeps its default.
+fn link(py: Python<'_>, dict: &Bound<'_, PyDict>) -> PyResult<VenueLink> {
+    let mut link = VenueLink::default();
+    for (key, value) in dict.iter() {
+        let key: String = key.extract()?;
+        match key.as_str() {
+            "name" => link.name = value.extract()?,
+            "socket_path" => link.socket_path = value.extract()?,
+            "cancel_on_disconnect" => link.cancel_on_disconnect = value.extract()?,
+            "lock_step" => link.lock_step = value.extract()?,
+            "heartbeat_ms" => link.heartbeat_ms = value.extract()?,
+            "cancels_per_s_max" => link.cancels_per_s_max = value.extract()?,
+            "mass_cancel" => link.mass_cancel = value.extract()?,
+            "kill_confirm_ms_max" => link.kill_confirm_ms_max = value.extract()?,
+            _ => {
+                let text = format!("{key} is no option of a venue's link");
+                return Err(oms_error(py, "DeskError", text));
+            }
+        }
+    }
+    Ok(link)
+}
+
 /// Options from a dict; what is not there keeps its default.
 fn options(py: Python<'_>, dict: &Bound<'_, PyDict>) -> PyResult<DeskOptions> {
     let mut options = DeskOptions { journal: JournalMode::Inline, ..DeskOptions::default() };
@@ -42,15 +65,7 @@ fn options(py: Python<'_>, dict: &Bound<'_, PyDict>) -> PyResult<DeskOptions> {
             "capacities" => options.engine = capacity::read(Some(value.cast::<PyDict>()?))?,
             "venues" => {
                 for row in value.try_iter()? {
-                    let (name, socket_path, cancel_on_disconnect, lock_step, heartbeat_ms) =
-                        row?.extract::<(String, PathBuf, bool, bool, u32)>()?;
-                    options.venues.push(VenueLink {
-                        name,
-                        socket_path,
-                        cancel_on_disconnect,
-                        lock_step,
-                        heartbeat_ms,
-                    });
+                    options.venues.push(link(py, row?.cast::<PyDict>()?)?);
                 }
             }
             "people" => {

@@ -6,6 +6,7 @@ mod bench;
 mod capacity;
 mod core;
 mod desk;
+mod drill;
 mod error;
 mod faults;
 mod ffi;
@@ -75,6 +76,7 @@ fn pyoms_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(self::bench::bench_run, m)?)?;
     m.add_function(wrap_pyfunction!(self::bench::bench_cases, m)?)?;
     m.add_function(wrap_pyfunction!(faults::sim_faults, m)?)?;
+    m.add_function(wrap_pyfunction!(drill::sim_drill, m)?)?;
     m.add_class::<port::Port>()?;
     m.add_class::<port::Engine>()?;
     m.add_class::<desk::Desk>()?;

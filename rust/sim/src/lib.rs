@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod drill;
 pub mod endpoint;
 pub mod fault;
 pub mod market;

@@ -403,6 +403,16 @@ impl SimVenue {
         self.creating_link_seqs.iter().filter(|&&seq| seq > link_seq).count() as u64
     }
 
+    /// New orders and replaces received.
+    pub fn creating_count(&self) -> u64 {
+        self.creating_link_seqs.len() as u64
+    }
+
+    /// Orders that may still trade.
+    pub fn open_count(&self) -> u64 {
+        self.orders.iter().filter(|order| order.is_open()).count() as u64
+    }
+
     // ---- time -----------------------------------------------------------------------------
 
     fn next_event(&self) -> Option<(i64, u8)> {

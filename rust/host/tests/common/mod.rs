@@ -99,6 +99,7 @@ pub fn lock_step(dir: &Dir, cancel_on_disconnect: bool) -> DeskOptions {
         cancel_on_disconnect,
         lock_step: true,
         heartbeat_ms: 0,
+        ..VenueLink::default()
     };
     DeskOptions { venues: vec![link], ..options(dir) }
 }
