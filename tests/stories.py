@@ -404,7 +404,7 @@ class Story:
 
     def limit(self, plain: list[str], named: dict[str, str]) -> str:
         """Let the account send no more than so many orders a second."""
-        row = {"account_id": 1, "instrument_id": 0, "session_id": 0, "window_ns": ONE}
+        row = {"account_id": 1, "instrument_id": 0, "entity_id": 0, "window_ns": ONE}
         amounts = ("order_qty_max", "order_notional_max", "net_qty_max")
         row |= dict.fromkeys((*amounts, "gross_notional_max", "net_notional_max"), UNLIMITED)
         row |= {"limits_version": 100, "orders_max": int(plain[0])}

@@ -1080,7 +1080,7 @@ class Lives(RuleBasedStateMachine):
     def limits_change(self, order_qty_max: int, notional: int) -> None:
         """Cut the limits of an account, or restore them; live orders keep what they have."""
         version = next(self.versions)
-        row = {"account_id": 1, "instrument_id": 0, "session_id": 0, "orders_max": 0}
+        row = {"account_id": 1, "instrument_id": 0, "entity_id": 0, "orders_max": 0}
         row |= {
             "window_ns": 0,
             "order_qty_max": order_qty_max * ONE,

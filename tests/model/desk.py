@@ -1808,7 +1808,8 @@ class Desk:
             elif row["scope"] == "account_instrument":
                 self.limits["account_instrument", row["account_id"], row["instrument_id"]] = limits
             else:
-                self.limits[row["scope"], row[f"{row['scope']}_id"], 0] = limits
+                field = "account_id" if row["scope"] == "account" else "entity_id"
+                self.limits[row["scope"], row[field], 0] = limits
         self.staged.clear()
 
     def _apply_position_adjusted(self, e: Event) -> None:

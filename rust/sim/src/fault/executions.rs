@@ -178,7 +178,8 @@ impl FaultVenue {
         if was != OrdStatus::Filled || order.cum_qty >= order.order_qty {
             return;
         }
-        let remembered = order.order_seq == 0 || newest - order.order_seq < REOPENED_MAX;
+        let remembered =
+            newest.saturating_sub(order.order_seq) < REOPENED_MAX || order.order_seq == 0;
         let keeps = order.rests && remembered;
         order.ord_status = if keeps && world.random.below(2) == 0 {
             world.faults.count("reopened_by_bust");
