@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.model import found, parts, pegs, silence, versions, waiting
+from tests.model import bounds, found, parts, pegs, silence, versions, waiting
 from tests.model.life import WAIT_FOR_PRICE, Change, Fill, Order, Piece, Terms
 from tests.model.money import LEGS, Booking, Position, Split, fold, total
 
@@ -64,6 +64,9 @@ class Instrument:
     multiplier: int = 0
     band: int = 0
     age_ns_max: int = 0
+    flags: int = 0
+    margin: int = 0
+    sector_id: int = 0
     restricted: bool = False
     band_ppm: bool = False
     negative_prices: bool = False
@@ -134,6 +137,8 @@ class Limits:
     net_qty_max: int = UNLIMITED
     gross_notional_max: int = UNLIMITED
     net_notional_max: int = UNLIMITED
+    margin_max: int = 0
+    minute_orders_max: int = 0
 
 
 @dataclass(slots=True)
@@ -183,6 +188,7 @@ class Desk:
     ids: dict[tuple[int, str], Id] = field(default_factory=dict)
     bookings: dict[tuple[int, int], list[Booking]] = field(default_factory=dict)
     accounts: set[int] = field(default_factory=set)
+    parents: dict[int, int] = field(default_factory=dict)  # account -> the one above, 0: the desk
     hedging: set[int] = field(default_factory=set)
     hedged: set[int] = field(default_factory=set)
     strategies: set[int] = field(default_factory=lambda: {0})
@@ -551,6 +557,9 @@ class Desk:
             return
         if instrument.restricted:
             yield "instrument_restricted"
+        if market and instrument.flags & bounds.NO_MARKET:
+            yield "market_order_banned"
+        yield from bounds.short_fault(self, c, qty)
         yield from self.price_and_qty_faults(instrument, price, qty, market, held)
         if not held:
             yield from self.phase_faults(instrument, venue_id)
@@ -559,6 +568,8 @@ class Desk:
         assert price is not None
         yield from self.risk_faults(c, price, qty, abs(price * qty), qty)
         yield from self._throttle_faults(c["session_id"], c["account_id"])
+        scopes = ("session", "account", "instrument", "strategy")
+        yield from bounds.window_faults(self, {scope: c[f"{scope}_id"] for scope in scopes})
         if ("account", c["account_id"], 0) not in self.limits:
             yield "limits_absent"
 
@@ -651,8 +662,8 @@ class Desk:
             account_id, instrument_id = c["account_id"], c["instrument_id"]
         own = self.limits.get(("account", account_id, 0), Limits())
         cell = self.limits.get(("account_instrument", account_id, instrument_id), Limits())
-        bounds = own.order_qty_max, cell.order_qty_max
-        if qty > min(*bounds, self.instruments[instrument_id].order_qty_max):
+        most = own.order_qty_max, cell.order_qty_max
+        if qty > min(*most, self.instruments[instrument_id].order_qty_max):
             yield "order_qty_limit"
         points, limits = abs(price * qty), (own.order_notional_max, cell.order_notional_max)
         if self._above(instrument_id, points, *limits):
@@ -695,12 +706,15 @@ class Desk:
         worst = longs if buys else shorts
         worst += self.money(instrument_id, side + adds_points) - self.money(instrument_id, side)
         gross += self.money(instrument_id, gross_new) - self.money(instrument_id, gross_old)
-        bounds = (own.net_notional_max, own.gross_notional_max)
-        net_bound, gross_bound = (b * 10**6 if b != UNLIMITED else None for b in bounds)
+        most = (own.net_notional_max, own.gross_notional_max)
+        net_bound, gross_bound = (m * 10**6 if m != UNLIMITED else None for m in most)
         if nets and net_bound is not None and worst > net_bound:
             yield "account_net_limit"
         if grows and gross_bound is not None and gross > gross_bound:
             yield "account_gross_limit"
+        if not self.reduces(account_id, instrument_id, buys, c.get("effect", ""), adds_qty):
+            more = bounds.More(account_id, instrument_id, buys, adds_qty, adds_points, gross_new)
+            yield from bounds.sum_faults(self, more)
 
     def _throttle_faults(self, session_id: int, account_id: int) -> Iterator[str]:
         """No more than so many sends in any window; at its end exactly one leaves it."""
@@ -932,6 +946,7 @@ class Desk:
         risk |= {"side": order.side, "effect": order.effect, "is_parent_change": not order.live}
         yield from self.risk_faults(risk, price, *adds, qty)
         yield from self._throttle_faults(order.session_id, order.account_id)
+        yield from bounds.window_faults(self, self.windows_of(order))
         if not order.live:
             yield "order_closed"
         if order.asked:
@@ -978,6 +993,7 @@ class Desk:
         }
         yield from self.risk_faults(risk, price, *adds, qty)
         yield from self._throttle_faults(order.session_id, order.account_id)
+        yield from bounds.window_faults(self, self.windows_of(order))
         if not order.live:
             yield "order_closed"
         if order.canceling or order.asked:
@@ -1501,9 +1517,24 @@ class Desk:
         self.ids[found.key_of(e)] = Id((), order.seq, "accepted", self.now_ns)
         order.asked = self.order_mode(order) in ("cancel_only", "halt")
 
+    @staticmethod
+    def windows_of(order: Order) -> dict[str, int]:
+        """Scopes whose windows an order's messages count in."""
+        return {
+            "session": order.session_id,
+            "account": order.account_id,
+            "instrument": order.instrument_id,
+            "strategy": order.strategy_id,
+        }
+
     def _count_send(self, order: Order) -> None:
-        for scope, number in (("session", order.session_id), ("account", order.account_id)):
-            self.sends.setdefault((scope, number), []).append(self.now_ns)
+        # A window begins with the first limit on it: nothing is remembered of what none bounds.
+        for scope, number in self.windows_of(order).items():
+            row = self.limits.get((scope, number, 0), Limits())
+            if row.orders_max:
+                self.sends.setdefault((scope, number), []).append(self.now_ns)
+            if row.minute_orders_max:
+                self.sends.setdefault((f"{scope}'s minute", number), []).append(self.now_ns)
 
     def _apply_order_terms(self, e: Event) -> None:
         order = self.orders[e["order_seq"]]
@@ -1743,6 +1774,7 @@ class Desk:
         number = e["id"]
         if e["entity"] == "account":
             self.accounts.add(number)
+            self.parents[number] = e.get("parent_id", 0)
             self.hedging.discard(number)
             if e.get("hedging"):
                 self.hedging.add(number)
@@ -1773,6 +1805,8 @@ class Desk:
         row.restricted, row.band_ppm = bool(e["flags"] & 1), bool(e["flags"] & 2)
         row.negative_prices, row.no_band = bool(e["flags"] & 4), bool(e["flags"] & 8)
         row.locked_fine = bool(e["flags"] & 16)
+        row.flags, row.margin = e["flags"], e.get("margin", 0)
+        row.sector_id = e.get("sector_id", 0)
         own = self.limits.get(("instrument", e["instrument_id"], 0), Limits())
         row.order_qty_max = own.order_qty_max  # new terms take no limit away
 
@@ -1801,7 +1835,7 @@ class Desk:
     def _apply_limits_activated(self, e: Event) -> None:
         names = Limits.__dataclass_fields__
         for row in self.staged:
-            limits = Limits(**{name: row[name] for name in names})
+            limits = Limits(**{name: row[name] for name in names if name in row})
             if row["scope"] == "instrument":
                 self.limits["instrument", row["instrument_id"], 0] = limits
                 self.instruments[row["instrument_id"]].order_qty_max = limits.order_qty_max
@@ -1809,7 +1843,7 @@ class Desk:
                 self.limits["account_instrument", row["account_id"], row["instrument_id"]] = limits
             else:
                 field = "account_id" if row["scope"] == "account" else "entity_id"
-                self.limits[row["scope"], row[field], 0] = limits
+                self.limits[row["scope"], row.get(field, 0), 0] = limits
         self.staged.clear()
 
     def _apply_position_adjusted(self, e: Event) -> None:

@@ -194,15 +194,20 @@ impl Bounds {
 
     /// Whether an account may stand below another: no circle, not too deep.
     pub(crate) fn takes_parent(&self, account_id: Option<u32>, parent_id: u32) -> bool {
-        if parent_id == 0 {
-            return true;
-        }
-        let parent = parent_id as usize;
-        let mut chain = std::iter::once(parent).chain(self.above(parent_id));
-        let below = self.nodes.len(); // a new account has none below it
-        account_id.is_none_or(|id| chain.all(|node| node != id as usize))
-            && self.above(parent_id).count() < LEVELS_MAX
-            && parent < below
+        let mut chain = std::iter::once(parent_id as usize).chain(self.above(parent_id));
+        let height = account_id.map_or(0, |id| self.height(id));
+        parent_id == 0
+            || account_id.is_none_or(|id| chain.all(|node| node != id as usize))
+                && height + self.above(parent_id).count() < LEVELS_MAX
+    }
+
+    /// How many accounts stand below one another below an account.
+    fn height(&self, account_id: u32) -> usize {
+        let steps = |id: usize| {
+            let mut above = self.above(id as u32);
+            above.position(|node| node == account_id as usize).map_or(0, |at| at + 1)
+        };
+        (1..self.blocks[0]).map(steps).max().unwrap_or(0)
     }
 
     /// All that the log folds into here, for the hash of the state.

@@ -171,6 +171,35 @@ fn an_account_is_not_put_below_itself_nor_below_one_that_stands_below_it() {
 }
 
 #[test]
+fn a_tree_of_accounts_grows_to_its_depth_from_either_end_and_no_further() {
+    let mut desk = TestDesk::with(engine::EngineConfig { accounts_max: 32, ..small_config() });
+    let id_of = |desk: &TestDesk, name: &str| desk.engine.id_of(Entity::Account, name).unwrap_or(0);
+    let grow = |desk: &mut TestDesk, name: &str, above: &str| {
+        let d = definition(Entity::Account, name, id_of(desk, above), AccountLevel::Group as u8);
+        desk.step(d.as_record())
+    };
+    // Two chains of five; one below the other's end would be ten high.
+    for chain in ["a", "b"] {
+        let mut above = String::new();
+        for level in 0..5 {
+            let name = format!("{chain}{level}");
+            assert_eq!(grow(&mut desk, &name, &above), Verdict::Accepted);
+            above = name;
+        }
+    }
+    let mut l = row(Scope::Desk);
+    l.gross_notional_max = 100 * LOT;
+    desk.limit(l);
+    assert_eq!(grow(&mut desk, "b0", "a4"), Verdict::DefinitionInvalid);
+    assert_eq!(grow(&mut desk, "b0", "a2"), Verdict::Accepted, "eight");
+    assert_eq!(grow(&mut desk, "c", "b4"), Verdict::DefinitionInvalid, "nine");
+    let account_id = id_of(&desk, "b4");
+    desk.limit(account_limits(account_id));
+    assert_eq!(desk.submit(&order_of("o", account_id, ES, Side::Buy, 1)), Verdict::Accepted);
+    desk.assert_replay_equals();
+}
+
+#[test]
 fn margin_is_a_share_of_the_notional_or_an_amount_a_unit_and_buying_power_binds_it() {
     for (margin, unit, a_lot) in [(500_000, false, LOT / 2), (e9(1_200), true, 1_200)] {
         let mut desk = grouped();

@@ -30,6 +30,9 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Orders that one life of desk and venue makes, about; then both begin anew.
 const LIFE_ORDERS: u64 = 60_000;
+/// Orders and ids of a drill's desk.
+const ORDERS_MAX: usize = 1 << 18;
+const IDS_MAX: usize = 1 << 20;
 /// Trials of one life at most.
 const LIFE_TRIALS: u64 = 200;
 /// Commands that the client goes on to push past each acknowledgement, at least.
@@ -138,8 +141,13 @@ pub fn drill(options: &DrillOptions) -> Result<DrillReport> {
         let folder = options.folder.join(format!("life-{}", report.lives));
         let life = Life::begin(&folder, options.seed + report.lives)?;
         report.lives += 1;
-        let held = (0..left.min(life_trials))
-            .try_for_each(|_| life.trial(each, &mut random, &mut acks_ns, &mut report));
+        let mut held = Ok(());
+        for _ in 0..left.min(life_trials) {
+            held = life.trial(each, &mut random, &mut acks_ns, &mut report);
+            if held.is_err() || life.is_used_up() {
+                break;
+            }
+        }
         report.messages += life.creating();
         let shm = DeskDir::open(&life.desk)?.shm_path();
         let ended = life.end();
@@ -187,6 +195,14 @@ impl Life {
 
     fn creating(&self) -> u64 {
         self.street.creating.load(Ordering::Acquire)
+    }
+
+    /// Whether half of its orders or ids are taken: a refusal takes an id too, and a desk whose tables
+    /// are full has no load any more.
+    fn is_used_up(&self) -> bool {
+        let pushed = self.load.pushed();
+        let accepted = pushed.saturating_sub(self.refused.get());
+        accepted > ORDERS_MAX as u64 / 2 || pushed > IDS_MAX as u64 / 2
     }
 
     fn status(&self) -> Result<Value> {
@@ -300,8 +316,8 @@ impl Life {
 
 fn options(folder: &Path) -> DeskOptions {
     let engine = engine::EngineConfig {
-        orders_max: 1 << 17,
-        ids_max: 1 << 19,
+        orders_max: ORDERS_MAX,
+        ids_max: IDS_MAX,
         fills_max: 1 << 12,
         accounts_max: 2,
         instruments_max: 2,
