@@ -1,7 +1,7 @@
 """Hold the limits beyond one account and one order, as REQUIREMENTS section 1 asks for them.
 
-Sums over groups of accounts, an instrument, a sector and the whole desk, margin as buying power, and
-windows. Folded from orders and bookings at each question; what must stay true: no sum is kept.
+Sums over groups of accounts, an instrument, a sector and the whole desk, margin as buying power,
+and windows. Folded from orders and bookings at each question; what must stay true: no sum is kept.
 """
 
 from __future__ import annotations
