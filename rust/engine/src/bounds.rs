@@ -135,6 +135,8 @@ pub(crate) struct Bounds {
     orders_max: usize,
     counted: Table<Footprint>,
     twins: Table<Twin>,
+    /// The longest window of repetitions in force.
+    repeat_longest_ns: i64,
     /// By order slot: the number of the order above 16 bits of its trader.
     traders: Table<u64>,
 }
@@ -158,6 +160,7 @@ impl Bounds {
             orders_max: c.throttle_orders_max,
             counted: Table::zeroed(c.accounts_max * c.instruments_max)?,
             twins: Table::zeroed(c.orders_max)?,
+            repeat_longest_ns: 0,
             traders: Table::zeroed(c.orders_max)?,
         })
     }
@@ -230,6 +233,10 @@ impl Node {
 
     fn bounds_sums(&self) -> bool {
         self.gross_max < NONE || self.net_max < NONE
+    }
+
+    fn burst_is_spent(&self, now_ns: i64) -> bool {
+        self.burst_step_ns != 0 && now_ns < self.burst_ns.saturating_sub(BURST_NS)
     }
 
     fn traded_on(&self, day: u32) -> i128 {
@@ -327,7 +334,9 @@ impl Engine {
         }
         let shorts = |i: &crate::risk::Instrument| i.flags & FLAG_MARK_SHORT != 0;
         kinds |= SHORTS * u32::from(self.instruments.iter().any(shorts));
+        let longest_ns = b.nodes.iter().map(|node| node.repeat_window_ns).max();
         let begins = kinds & !self.bounds.kinds & SUMS != 0;
+        self.bounds.repeat_longest_ns = longest_ns.unwrap_or(0);
         self.bounds.kinds = kinds;
         if begins {
             self.recount_all();
@@ -369,19 +378,15 @@ impl Engine {
         let mut row = self.rows[self.pair(account_id, instrument_id)];
         let i = &self.instruments[instrument_id as usize];
         let factor = &i.factor;
-        let (mut gross, ..) = self.row_sums(account_id, instrument_id);
-        if let Some(((buy, tags), more)) = more {
-            let side = side_index(buy);
-            if self.hedges(account_id) {
-                let pair = (account_id, instrument_id);
-                gross = self.gross_apart(pair.0, pair.1, (buy, tags), more.points).1;
+        let gross = match more {
+            None => self.row_sums(account_id, instrument_id).0,
+            Some((of, more)) => {
+                let side = side_index(of.0);
+                row.open[side] += more.points;
+                row.open_qty[side] = row.open_qty[side].saturating_add(more.qty);
+                self.gross_with((account_id, instrument_id), of, more.points)
             }
-            row.open[side] += more.points;
-            row.open_qty[side] = row.open_qty[side].saturating_add(more.qty);
-        }
-        if !self.hedges(account_id) {
-            gross = row.gross();
-        }
+        };
         let gross = factor.micro(gross);
         Footprint {
             gross,
@@ -389,6 +394,16 @@ impl Engine {
             margin: margin_of(i.margin, i.flags, &i.unit_factor, &row, gross),
             open: factor.micro(row.open[0]) + factor.micro(row.open[1]),
         }
+    }
+
+    /// Gross of a pair with so many points more on one side, by the account's position mode.
+    pub(crate) fn gross_with(&self, pair: (u32, u32), of: (bool, u8), points: i128) -> i128 {
+        if self.hedges(pair.0) {
+            return self.gross_apart(pair.0, pair.1, of, points).1;
+        }
+        let mut row = self.rows[self.pair(pair.0, pair.1)];
+        row.open[side_index(of.0)] += points;
+        row.gross()
     }
 
     /// Carries what a pair is now into the sums above it.
@@ -514,11 +529,7 @@ impl Engine {
         check!(f, full(b.strategy(of.strategy_id)), ThrottleStrategy);
         let own = [b.session(of.session_id), of.account_id as usize];
         check!(f, own.iter().any(|&at| full(at)), ThrottleMinute);
-        let spent = |at: usize| {
-            let node = &b.nodes[at];
-            node.burst_step_ns != 0 && now_ns < node.burst_ns.saturating_sub(BURST_NS)
-        };
-        check!(f, own.iter().any(|&at| spent(at)), ThrottleBurst);
+        check!(f, own.iter().any(|&at| b.nodes[at].burst_is_spent(now_ns)), ThrottleBurst);
         false
     }
 
@@ -626,7 +637,7 @@ impl Engine {
             return false;
         }
         let hash = twin_hash((c.account_id, c.instrument_id, c.side), c.price, c.order_qty);
-        let longest_ns = self.longest_repeat_ns();
+        let longest_ns = self.bounds.repeat_longest_ns;
         let young =
             |twin: &Twin| twin.hash != hash && twin.hash != 0 && now_ns - twin.time_ns < longest_ns;
         self.twins(hash).iter().all(young)
@@ -636,11 +647,6 @@ impl Engine {
     pub(crate) fn repeat_window_ns(&self, account_id: u32) -> i64 {
         let of = |at: usize| self.bounds.nodes[at].repeat_window_ns;
         of(0).max(of(account_id as usize))
-    }
-
-    fn longest_repeat_ns(&self) -> i64 {
-        let accounts = &self.bounds.nodes[..self.config.accounts_max];
-        accounts.iter().map(|node| node.repeat_window_ns).max().unwrap_or(0)
     }
 
     fn twins(&self, hash: u64) -> &[Twin] {
@@ -707,10 +713,7 @@ impl Engine {
                     self.sessions[of.session_id as usize].throttle,
                     self.accounts[of.account_id as usize].throttle,
                 ];
-                let spent = (0..2).find(|&n| {
-                    let node = &b.nodes[own[n]];
-                    node.burst_step_ns != 0 && now_ns < node.burst_ns.saturating_sub(BURST_NS)
-                });
+                let spent = (0..2).find(|&n| b.nodes[own[n]].burst_is_spent(now_ns));
                 spent.map_or(0, |n| throttles[n].window_ns / b.nodes[own[n]].burst_step_ns.max(1))
             }
         }

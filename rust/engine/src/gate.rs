@@ -465,7 +465,7 @@ impl Engine {
 
     /// Whether the pair's own gross limit holds, so that it is the account's share that does not.
     #[inline(never)]
-    fn within_cell(&self, pair: (u32, u32), (buy, tags): (bool, u8), more: Exposure) -> bool {
+    fn within_cell(&self, pair: (u32, u32), of: (bool, u8), more: Exposure) -> bool {
         let at = self.pair(pair.0, pair.1);
         let factor = &self.instruments[pair.1 as usize].factor;
         let cell = self.limits.cell(at);
@@ -473,13 +473,7 @@ impl Engine {
             0 => i128::MAX,
             _ => factor.points_of(cell.gross_notional_max),
         };
-        let mut row = self.rows[at];
-        row.open[side_index(buy)] += more.points;
-        let gross = match self.hedges(pair.0) {
-            true => self.gross_apart(pair.0, pair.1, (buy, tags), more.points).1,
-            false => row.gross(),
-        };
-        gross <= most
+        self.gross_with(pair, of, more.points) <= most
     }
 
     /// The scopes of a command, 0 for what no table has.
